@@ -1,0 +1,31 @@
+"""istsim: what happens when each worker trains only a random part of the model?
+
+Importing istsim sets JAX's x64 mode, because exact results need float64; a problem given in float32
+is still simulated in float32.
+"""
+
+import jax as _jax
+
+_jax.config.update("jax_enable_x64", True)
+
+from istsim import theory as theory  # noqa: E402
+from istsim.methods import IST as IST  # noqa: E402
+from istsim.methods import CompressedGradient as CompressedGradient  # noqa: E402
+from istsim.methods import CompressedIterates as CompressedIterates  # noqa: E402
+from istsim.methods import GradientDescent as GradientDescent  # noqa: E402
+from istsim.methods import Method as Method  # noqa: E402
+from istsim.problems import Quadratic as Quadratic  # noqa: E402
+from istsim.problems import load_dataset as load_dataset  # noqa: E402
+from istsim.problems import random_quadratic as random_quadratic  # noqa: E402
+from istsim.problems import real_quadratic as real_quadratic  # noqa: E402
+from istsim.problems import split_over_workers as split_over_workers  # noqa: E402
+from istsim.simulation import Solution as Solution  # noqa: E402
+from istsim.simulation import Status as Status  # noqa: E402
+from istsim.simulation import simulate as simulate  # noqa: E402
+from istsim.simulation import trajectory as trajectory  # noqa: E402
+from istsim.sketches import Bernoulli as Bernoulli  # noqa: E402
+from istsim.sketches import FixedSizeSketch as FixedSizeSketch  # noqa: E402
+from istsim.sketches import Identity as Identity  # noqa: E402
+from istsim.sketches import Permutation as Permutation  # noqa: E402
+from istsim.sketches import RandK as RandK  # noqa: E402
+from istsim.sketches import Sketch as Sketch  # noqa: E402

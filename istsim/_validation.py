@@ -1,0 +1,68 @@
+"""Checks of what users pass in: every message says what was expected, what came and what to do."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import jax
+import numpy as np
+
+
+def is_concrete(*values: Any) -> bool:
+    """Whether all values are known now, so that their content can be checked.
+
+    Inside `jit`, `vmap` or `grad` they are not; there only shapes are checked.
+    """
+    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values))
+
+
+def positive_int(name: str, value: Any) -> int:
+    """`value` as an int that is at least 1."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}") from None
+    if isinstance(value, bool | np.bool_) or number < 1:
+        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
+    return number
+
+
+def finite_number(name: str, value: Any) -> Any:
+    """`value` as a float, or unchanged where JAX traces it: a finite scalar."""
+    if not is_concrete(value):
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a finite number, got {value!r}") from None
+    if not np.isfinite(number):
+        raise ValueError(f"{name} must be a finite number, got {value!r}")
+    return number
+
+
+def finite_array(name: str, value: Any, shape: str, ndim: int) -> np.ndarray:
+    """`value` as a NumPy array of real, finite numbers with `ndim` dimensions (described by `shape`)."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} must be an array of shape {shape}, got rows of different lengths") from None
+    if array.ndim != ndim:
+        raise ValueError(f"{name} must have shape {shape}, got shape {array.shape}")
+    if array.dtype not in (np.float32, np.float64):
+        try:
+            array = array.astype(np.float64, casting="same_kind" if array.dtype.kind in "fc" else "safe")
+        except TypeError:
+            raise ValueError(f"{name} must hold real numbers, got dtype {array.dtype}") from None
+    if not np.isfinite(array).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"{name} must be finite, got {array[where]} at index {where}")
+    return array
+
+
+def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
+    """`value`, if it is one of the `allowed` strings."""
+    if not isinstance(value, str) or value not in allowed:
+        expected = " or ".join(repr(choice) for choice in allowed)
+        raise ValueError(f"{name} must be {expected}, got {value!r}")
+    return value

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import dataclasses
+
+from istsim.methods._method import SketchedMethod
+
+
+@dataclasses.dataclass(frozen=True)
+class CompressedGradient(SketchedMethod):
+    """The gradient is masked, the model is whole: `u_i = beta P_i (L_i x - b_i)`.
+
+    Compressed-gradient methods, and the backward masking of subnetwork data parallelism.
+
+    Args:
+        sketch: which coordinates each worker reports.
+        gradient_scale: beta; None or "unbiased" for `1/p1`, under which the mean update is the gradient.
+        merge: "mean".
+
+    Raises:
+        ValueError: for something that is not a sketch, a scale that is not positive, an unknown merge.
+
+    Example:
+        >>> import istsim
+        >>> istsim.CompressedGradient(istsim.RandK(2, 4, 1)).gradient_scale
+        4.0
+    """
+
+    data_fields = ("sketch", "gradient_scale")
+    masks_gradient = True
+    gradient_scale: float | str | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._set_scale("gradient_scale")

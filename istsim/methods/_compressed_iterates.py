@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import dataclasses
+
+from istsim.methods._method import SketchedMethod
+
+
+@dataclasses.dataclass(frozen=True)
+class CompressedIterates(SketchedMethod):
+    """The model is masked, the gradient is whole: `u_i = L_i (alpha P_i x) - b_i`.
+
+    Gradient descent with compressed iterates (Shulgin and Richtarik, arXiv 2306.16484, equation
+    (9) of version 1).
+
+    Args:
+        sketch: which coordinates of the model each worker receives.
+        forward_scale: alpha; None or "unbiased" for `1/p1`, under which the mean point is x.
+        merge: "mean".
+
+    Raises:
+        ValueError: for something that is not a sketch, a scale that is not positive, an unknown merge.
+
+    Example:
+        >>> import istsim
+        >>> istsim.CompressedIterates(istsim.Permutation(2, 4)).forward_scale
+        2.0
+    """
+
+    data_fields = ("sketch", "forward_scale")
+    masks_model = True
+    forward_scale: float | str | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._set_scale("forward_scale")

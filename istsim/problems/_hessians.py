@@ -1,0 +1,56 @@
+"""The n matrices L_i, kept in whatever structure they have.
+
+A structure says how to multiply; nothing else in istsim knows how the L_i are stored. Index
+arrays hold, for each worker, the distinct coordinates it was dealt.
+"""
+
+from __future__ import annotations
+
+import abc
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from istsim._pytree import Pytree
+
+
+class Hessians(Pytree, abc.ABC):
+    """The symmetric positive semidefinite matrices L_1..L_n, each (d, d)."""
+
+    @property
+    @abc.abstractmethod
+    def num_workers(self) -> int: ...
+
+    @property
+    @abc.abstractmethod
+    def dim(self) -> int: ...
+
+    @abc.abstractmethod
+    def dense(self) -> Float[Array, "n d d"]:
+        """All L_i as one array."""
+
+    @abc.abstractmethod
+    def mean(self) -> Float[Array, "d d"]:
+        """Lbar, the average of the L_i."""
+
+    @abc.abstractmethod
+    def apply(self, points: Float[Array, "n d"]) -> Float[Array, "n d"]:
+        """L_i x_i for each worker's own point x_i."""
+
+    @abc.abstractmethod
+    def apply_rows(self, indices: Int[Array, "n k"], point: Float[Array, " d"]) -> Float[Array, "n k"]:
+        """The entries of L_i x at each worker's indices."""
+
+    @abc.abstractmethod
+    def apply_columns(self, indices: Int[Array, "n k"], values: Float[Array, "n k"]) -> Float[Array, "n d"]:
+        """L_i x_i, where x_i is zero but for `values` at the indices."""
+
+    @abc.abstractmethod
+    def apply_block(self, indices: Int[Array, "n k"], values: Float[Array, "n k"]) -> Float[Array, "n k"]:
+        """The entries of L_i x_i at the indices, where x_i is zero but for `values` there."""
+
+
+def rows_of(table: Float[Array, "n d ..."], indices: Int[Array, "n k"]) -> Float[Array, "n k ..."]:
+    """For each worker the rows of its table at its indices, which are known to be in range."""
+    workers = jnp.arange(indices.shape[0])[:, None]
+    return table.at[workers, indices].get(mode="promise_in_bounds")

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from istsim._pytree import Pytree
+from istsim._validation import finite_array, finite_number, is_concrete
+from istsim.problems._dense import DenseHessians
+from istsim.problems._factored import FactoredHessians
+from istsim.problems._hessians import Hessians
+
+
+class Quadratic(Pytree):
+    r"""The average of n quadratics, `f_i(x) = 1/2 x'L_i x - b_i'x`, one for each worker.
+
+    Args:
+        L: shape (n, d, d), symmetric positive semidefinite matrices whose average Lbar is positive
+            definite.
+        b: shape (n, d).
+
+    The arithmetic is that of the arguments: float32 if both are, else float64.
+
+    Attributes:
+        hessians: the L_i in the structure they are stored in.
+        b: shape (n, d), the vectors b_i.
+        mean_hessian: shape (d, d), Lbar.
+        minimizer: shape (d,), `x* = Lbar^-1 bbar`.
+
+    Raises:
+        ValueError: for wrong shapes, non-finite entries, an L_i that is not symmetric positive
+            semidefinite, or a singular Lbar. Inside `jit` or `grad` only shapes can be checked.
+
+    Example:
+        >>> import numpy as np, istsim
+        >>> problem = istsim.Quadratic(L=[[[2.0, 1.0], [1.0, 2.0]]], b=[[3.0, 3.0]])
+        >>> np.asarray(problem.minimizer).round(12).tolist()
+        [1.0, 1.0]
+    """
+
+    data_fields = ("hessians", "b", "mean_hessian", "minimizer")
+    hessians: Hessians
+    b: Float[Array, "n d"]
+    mean_hessian: Float[Array, "d d"]
+    minimizer: Float[Array, " d"]
+
+    def __init__(self, L: ArrayLike, b: ArrayLike):
+        if is_concrete(L, b):
+            L = finite_array("L", L, "(n, d, d)", 3)
+            b = finite_array("b", b, "(n, d)", 2)
+            if L.dtype != b.dtype:
+                L, b = L.astype(np.float64), b.astype(np.float64)
+        if L.ndim != 3 or L.shape[1] != L.shape[2] or 0 in L.shape:
+            raise ValueError(f"L must have shape (n, d, d) with n, d >= 1, got {L.shape}")
+        if b.shape != L.shape[:2]:
+            raise ValueError(f"b must have shape (n, d) = {L.shape[:2]} to go with L, got {b.shape}")
+        if is_concrete(L, b):
+            L = _checked_symmetric_semidefinite(L)
+        _assemble(self, DenseHessians(jnp.asarray(L)), jnp.asarray(b))
+
+    @classmethod
+    def from_least_squares(cls, A: Any, y: Any, ridge: float = 0.0) -> Quadratic:
+        r"""Least squares with one data set a worker: `L_i = A_i'A_i/m_i + ridge I`, `b_i = A_i'y_i/m_i`.
+
+        Workers weigh equally whatever their number of samples m_i; constants are dropped from the
+        value. With fewer than d/2 samples on every worker the L_i are kept as factors.
+
+        Args:
+            A: shape (n, m, d), or a sequence of n arrays of shape (m_i, d).
+            y: shape (n, m), or a sequence of n arrays of shape (m_i,).
+            ridge: at least 0.
+
+        Raises:
+            ValueError: for shapes that do not match, non-finite data, a negative ridge, or data
+                that leave Lbar singular (then a positive ridge helps).
+
+        Example:
+            >>> import numpy as np, istsim
+            >>> A, x = np.eye(3)[None].repeat(2, axis=0), np.array([1.0, 2.0, 3.0])
+            >>> problem = istsim.Quadratic.from_least_squares(A, A @ x)
+            >>> np.asarray(problem.minimizer).round(12).tolist()
+            [1.0, 2.0, 3.0]
+        """
+        ridge = finite_number("ridge", ridge)
+        if ridge < 0:
+            raise ValueError(f"ridge must be at least 0, got {ridge}")
+        features, targets = _checked_samples(A, y)
+        most_samples, d = max(len(samples) for samples in features), features[0].shape[1]
+        dtype = np.result_type(*features, *targets)
+        b = np.stack([a.T @ t / len(a) for a, t in zip(features, targets, strict=True)])
+        if most_samples < d / 2:
+            factors = np.zeros((len(features), d, most_samples), dtype)
+            for factor, a in zip(factors, features, strict=True):
+                factor[:, : len(a)] = a.T / np.sqrt(len(a))
+            hessians = FactoredHessians(jnp.asarray(factors), jnp.asarray(ridge, dtype))
+        else:
+            grams = [a.T @ a / len(a) + ridge * np.eye(d, dtype=dtype) for a in features]
+            hessians = DenseHessians(jnp.asarray(np.stack(grams), dtype))
+        return _assemble(object.__new__(cls), hessians, jnp.asarray(b, dtype))
+
+    @property
+    def num_workers(self) -> int:
+        """n, the number of workers."""
+        return self.hessians.num_workers
+
+    @property
+    def dim(self) -> int:
+        """d, the number of coordinates."""
+        return self.hessians.dim
+
+    @property
+    def dtype(self) -> Any:
+        """The floating-point type everything is computed in."""
+        return self.b.dtype
+
+    @property
+    def L(self) -> Float[Array, "n d d"]:
+        """The matrices L_i as one dense array, shape (n, d, d), whatever their structure."""
+        return self.hessians.dense()
+
+    @property
+    def minimum(self) -> Float[Array, ""]:
+        """`f(x*)`, a scalar."""
+        return self.value(self.minimizer)
+
+    def value(self, x: Float[Array, " d"]) -> Float[Array, ""]:
+        """`f(x) = 1/2 x'Lbar x - bbar'x` at x of shape (d,), a scalar."""
+        x = jnp.asarray(x, self.dtype)
+        return 0.5 * x @ (self.mean_hessian @ x) - self.b.mean(axis=0) @ x
+
+    def gradient(self, x: Float[Array, " d"]) -> Float[Array, " d"]:
+        """`grad f(x) = Lbar x - bbar` at x of shape (d,), shape (d,)."""
+        return self.mean_hessian @ jnp.asarray(x, self.dtype) - self.b.mean(axis=0)
+
+    def objective_gap(self, x: Float[Array, " d"]) -> Float[Array, ""]:
+        """`f(x) - f(x*)` as `1/2 (x - x*)'Lbar(x - x*)`, accurate near the optimum; a scalar."""
+        error = jnp.asarray(x, self.dtype) - self.minimizer
+        return 0.5 * error @ (self.mean_hessian @ error)
+
+    def astype(self, dtype: Any) -> Quadratic:
+        """The same problem with all arrays converted to `dtype`."""
+        return jax.tree.map(lambda array: jnp.asarray(array, dtype), self)
+
+    def __repr__(self) -> str:
+        kind = type(self.hessians).__name__.removesuffix("Hessians").lower()
+        return f"Quadratic(num_workers={self.num_workers}, dim={self.dim}, {kind}, {self.dtype})"
+
+
+def _assemble(problem: Quadratic, hessians: Hessians, b: Float[Array, "n d"]) -> Quadratic:
+    """Fill in what is derived from the L_i and b_i, once, in float64, then rounded to the problem's dtype."""
+    mean_hessian, mean_vector = hessians.mean(), b.mean(axis=0)
+    if is_concrete(hessians, b):
+        _check_positive_definite(np.asarray(mean_hessian))
+    wide = mean_hessian.astype(jnp.float64)
+    minimizer = jnp.linalg.solve(wide, mean_vector.astype(jnp.float64)).astype(b.dtype)
+    vars(problem).update(hessians=hessians, b=b, mean_hessian=mean_hessian, minimizer=minimizer)
+    return problem
+
+
+def _checked_symmetric_semidefinite(L: np.ndarray) -> np.ndarray:
+    """L with rounding asymmetry removed."""
+    tolerance = np.sqrt(np.finfo(L.dtype).eps)
+    for i, matrix in enumerate(L):
+        asymmetry, size = np.abs(matrix - matrix.T).max(), np.abs(matrix).max()
+        if asymmetry > tolerance * size:
+            raise ValueError(
+                f"every L_i must be symmetric, but L[{i}] differs from its transpose by {asymmetry:.3g}; "
+                "pass (L + L.transpose(0, 2, 1)) / 2 if that is what you mean"
+            )
+    L = (L + L.transpose(0, 2, 1)) / 2
+    for i, matrix in enumerate(L):
+        # Rounding moves the zero eigenvalues of a rank-deficient matrix by about this much.
+        slack = _rounding(matrix)
+        if slack > 0 and not _has_cholesky(matrix, shift=slack):
+            smallest = np.linalg.eigvalsh(matrix.astype(np.float64))[0]
+            raise ValueError(f"every L_i must be positive semidefinite, but L[{i}] has the eigenvalue {smallest:.6g}")
+    return L
+
+
+def _check_positive_definite(mean_hessian: np.ndarray) -> None:
+    slack = _rounding(mean_hessian)
+    if slack == 0 or not _has_cholesky(mean_hessian, shift=-slack):
+        smallest = np.linalg.eigvalsh(mean_hessian.astype(np.float64))[0]
+        raise ValueError(
+            "the average Lbar of the L_i must be positive definite for f to have one minimizer, but its "
+            f"smallest eigenvalue is {smallest:.3g}; add a ridge, such as Quadratic.from_least_squares"
+            "(A, y, ridge=1e-3) or Quadratic(L + 1e-3 * numpy.eye(d), b)"
+        )
+
+
+def _rounding(matrix: np.ndarray) -> float:
+    """The size of eigenvalues that rounding alone can produce in `matrix`."""
+    return 10 * len(matrix) * np.finfo(matrix.dtype).eps * float(np.linalg.norm(matrix))
+
+
+def _has_cholesky(matrix: np.ndarray, shift: float) -> bool:
+    """Whether `matrix + shift I` is positive definite; several times cheaper than its eigenvalues."""
+    try:
+        np.linalg.cholesky(matrix.astype(np.float64) + shift * np.eye(len(matrix)))
+    except np.linalg.LinAlgError:
+        return False
+    return True
+
+
+def _checked_samples(A: Any, y: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    if not isinstance(A, np.ndarray | jax.Array | Sequence) or not isinstance(y, np.ndarray | jax.Array | Sequence):
+        raise ValueError(
+            "A and y must be arrays of shape (n, m, d) and (n, m), or sequences of n arrays of shape "
+            f"(m_i, d) and (m_i,), got {type(A).__name__} and {type(y).__name__}"
+        )
+    if len(A) == 0 or len(A) != len(y):
+        raise ValueError(f"A and y must hold one data set for each of n >= 1 workers, got {len(A)} and {len(y)}")
+    features = [finite_array(f"A[{i}]", a, "(m_i, d)", 2) for i, a in enumerate(A)]
+    targets = [finite_array(f"y[{i}]", t, "(m_i,)", 1) for i, t in enumerate(y)]
+    for i, (a, t) in enumerate(zip(features, targets, strict=True)):
+        if 0 in a.shape or len(a) != len(t):
+            raise ValueError(
+                f"A[{i}] and y[{i}] must hold the same number m_i >= 1 of samples, got shapes {a.shape} and {t.shape}"
+            )
+        if a.shape[1] != features[0].shape[1]:
+            raise ValueError(f"A[{i}] must have d = {features[0].shape[1]} columns as A[0] has, got {a.shape[1]}")
+    return features, targets

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from istsim.simulation._solution import Solution
+
+
+def advice(solution: Solution) -> str:
+    """One line for each kind of status among the trajectories."""
+    from istsim import theory
+
+    status, lines = solution.status, []
+    for index in np.flatnonzero((status == "diverged").any(axis=1)):
+        diverged = status[index] == "diverged"
+        first = int(np.nanmin(solution.first_diverged_round()[index]))
+        lines.append(
+            f"step size {solution.step_sizes[index]:.6g}: {diverged.sum()} of {diverged.size} runs diverged, "
+            f"the first by round {first}."
+        )
+    if lines:
+        contraction = theory.contraction(solution.problem, solution.method)
+        if contraction.theta is not None and contraction.rate > 0:
+            lines.append(
+                f"Step sizes up to 1/theta = {1 / contraction.theta:.6g} contract the mean-square error (Theorem 1)."
+            )
+        limit = theory.mean_step_size_limit(solution.problem, solution.method)
+        lines.append(f"Above {limit:.6g} even the expected iterate diverges.")
+    if (status == "running").any():
+        floor = solution.problem.objective_gap(theory.fixed_point(solution.problem, solution.method))
+        lines.append(
+            f"{(status == 'running').sum()} runs are still above the minimum: more rounds may help, but the "
+            f"expected iterate itself tends to a point with objective gap {float(floor):.3g}."
+        )
+    if (status == "converged").any():
+        lines.append(f"{(status == 'converged').sum()} runs converged to the minimizer.")
+    return "\n".join(lines)

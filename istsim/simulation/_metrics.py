@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from istsim.problems._quadratic import Quadratic
+
+METRICS = {
+    "objective_gap": "f(x) - f(x*)",
+    "gradient_norm_squared": "||grad f(x)||^2",
+    "distance_squared": "||x - x*||^2",
+}
+
+
+def metrics(problem: Quadratic, x: Float[Array, "... d"]) -> dict[str, Float[Array, "..."]]:
+    """All metrics at points of shape (..., d), by one matrix product for them all.
+
+    From x - x*, because the difference of two values of f loses all digits near the optimum.
+    """
+    error = x - problem.minimizer
+    gradient = error @ problem.mean_hessian
+    return {
+        "objective_gap": 0.5 * jnp.sum(error * gradient, axis=-1),
+        "gradient_norm_squared": jnp.sum(gradient**2, axis=-1),
+        "distance_squared": jnp.sum(error**2, axis=-1),
+    }

@@ -1,0 +1,65 @@
+"""One round of a method, and the checks that every run shares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from istsim._validation import finite_array, finite_number, is_concrete
+from istsim.methods._method import Held, Method
+from istsim.problems._quadratic import Quadratic
+
+
+def advance(
+    problem: Quadratic, method: Method, held: Held | None, step_size: Any, x: Float[Array, " d"]
+) -> Float[Array, " d"]:
+    """`x+ = x - (step_size/n) sum_i u_i` for the sets drawn."""
+    return x - step_size / problem.num_workers * method.update_sum(problem, held, x)
+
+
+def check_problem_and_method(problem: Any, method: Any) -> None:
+    """Refuse what is not a problem and a method that go together."""
+    if not isinstance(problem, Quadratic):
+        raise ValueError(f"problem must be an istsim.Quadratic, got {type(problem).__name__}")
+    if not isinstance(method, Method):
+        raise ValueError(f"method must be a method such as istsim.IST(sketch), got {method!r}")
+    method.sketch_for(problem)
+
+
+def starting_point(problem: Quadratic, x0: ArrayLike | None) -> Float[Array, " d"]:
+    """x0 in the problem's precision; the vector of ones if None."""
+    if x0 is None:
+        return jnp.ones(problem.dim, problem.dtype)
+    if not is_concrete(x0):
+        x0 = jnp.asarray(x0)
+    else:
+        x0 = finite_array("x0", x0, f"({problem.dim},)", 1)
+    if x0.shape != (problem.dim,):
+        raise ValueError(f"x0 must have shape (d,) = ({problem.dim},), got {x0.shape}")
+    return jnp.asarray(x0, problem.dtype)
+
+
+def checked_step_size(step_size: Any, dtype: Any) -> Float[Array, ""]:
+    """One positive, finite step size in the problem's precision."""
+    if is_concrete(step_size):
+        if np.ndim(step_size) != 0 or callable(step_size):
+            raise ValueError(f"step_size must be one positive number, got {step_size!r}")
+        step_size = finite_number("step_size", step_size)
+        if step_size <= 0:
+            raise ValueError(f"step_size must be positive, got {step_size}")
+    return jnp.asarray(step_size, dtype)
+
+
+def checked_step_sizes(step_size: Any, dtype: Any) -> Float[Array, " step_size"]:
+    """One or several positive, finite step sizes, as an array with one dimension."""
+    if callable(step_size):
+        raise ValueError("step_size must be a number or a 1-D array of numbers; a callable is not supported yet")
+    if np.ndim(step_size) > 1 or np.size(step_size) == 0:
+        raise ValueError(f"step_size must be a number or a 1-D array, got shape {np.shape(step_size)}")
+    values = finite_array("step_size", np.atleast_1d(step_size), "(number of step sizes,)", 1)
+    if (values <= 0).any():
+        raise ValueError(f"step_size must be positive, got {values[values <= 0][0]}")
+    return jnp.asarray(values, dtype)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+from istsim._random import as_key, round_key, stream
+from istsim._validation import positive_int
+from istsim.methods._method import Method
+from istsim.problems._quadratic import Quadratic
+from istsim.simulation._rounds import advance, check_problem_and_method, checked_step_size, starting_point
+
+
+def trajectory(
+    problem: Quadratic,
+    method: Method,
+    *,
+    step_size: Any,
+    rounds: int,
+    key: Any,
+    x0: ArrayLike | None = None,
+) -> Float[Array, "rounds+1 d"]:
+    """All iterates of one run, x_0 to x_K: pure JAX, to be jitted, vmapped and differentiated.
+
+    The sketches are those of repetition 0 of `simulate` with the same key.
+
+    Args:
+        problem: what is minimised.
+        method: how.
+        step_size: a positive number, or a tracer.
+        rounds: K, at least 1; a Python int.
+        key: a JAX key or an int.
+        x0: shape (d,); the vector of ones if None.
+
+    Returns:
+        The iterates, shape (rounds + 1, d).
+
+    Raises:
+        ValueError: for arguments outside these ranges, or a sketch for another n or d.
+
+    Example:
+        The derivative of the final value in the step size:
+
+        >>> import jax, istsim
+        >>> problem = istsim.random_quadratic(0, 2, 4, condition_number=5.0,
+        ...                                   matrix_heterogeneity=0.1, vector_heterogeneity=0.0)
+        >>> method = istsim.IST(istsim.Permutation(2, 4))
+        >>> def final_value(step_size):
+        ...     return problem.value(istsim.trajectory(problem, method, step_size=step_size, rounds=5, key=1)[-1])
+        >>> jax.grad(final_value)(0.1).shape
+        ()
+    """
+    check_problem_and_method(problem, method)
+    rounds = positive_int("rounds", rounds)
+    step_size = checked_step_size(step_size, problem.dtype)
+    x0 = starting_point(problem, x0)
+    sketch_key = stream(as_key(key), "sketch")
+
+    def one_round(x, round_index):
+        held = method.draw(round_key(sketch_key, 0, round_index))
+        x = advance(problem, method, held, step_size, x)
+        return x, x
+
+    _, iterates = jax.lax.scan(one_round, x0, jnp.arange(rounds))
+    return jnp.concatenate([x0[None], iterates])

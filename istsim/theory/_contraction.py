@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float
+
+from istsim.methods._method import Method
+from istsim.problems._quadratic import Quadratic
+from istsim.theory._affine import AffineLaw
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Contraction:
+    """The quantities that Theorem 1 is about, in the geometry of Lbar.
+
+    Attributes:
+        W: `1/2 E[Lbar B + B' Lbar]`, shape (d, d).
+        smallest: the smallest eigenvalue of `Lbar^-1/2 W Lbar^-1/2`; negative if W is not semidefinite.
+        theta: the least number with `E[B' Lbar B] <= theta W`, or None if there is none.
+    """
+
+    W: Float[np.ndarray, "d d"] = dataclasses.field(repr=False)
+    smallest: float
+    theta: float | None
+
+    @property
+    def rate(self) -> float:
+        """The smallest eigenvalue, 0 where it is negative only by rounding."""
+        return max(self.smallest, 0.0)
+
+
+def contraction(problem: Quadratic, method: Method) -> Contraction:
+    """W and theta of Theorem 1 (Shulgin and Richtarik, arXiv 2306.16484, version 1), exactly.
+
+    For a B that is not symmetric, B' stands where the derivation needs it.
+
+    Raises:
+        ValueError: if the method's sketch is for another n or d.
+
+    Example:
+        >>> import numpy as np, istsim
+        >>> problem = istsim.Quadratic(L=np.diag([4.0, 1.0])[None], b=np.zeros((1, 2)))
+        >>> istsim.theory.contraction(problem, istsim.GradientDescent())  # theta is lmax(Lbar)
+        Contraction(smallest=1.0, theta=4.0)
+    """
+    law = AffineLaw.of(problem, method)
+    Lbar, B = np.asarray(law.problem.mean_hessian), np.asarray(law.mean_operator())
+    W = (Lbar @ B + B.T @ Lbar) / 2
+    values, vectors = np.linalg.eigh(Lbar)
+    unit = (vectors / np.sqrt(values)) @ vectors.T  # Lbar^-1/2
+    second = unit @ np.asarray(law.second(law.problem.mean_hessian, transposed=True)) @ unit
+    eigenvalues, directions = np.linalg.eigh(unit @ W @ unit)
+    second = directions.T @ second @ directions
+    return Contraction(W, float(eigenvalues[0]), _theta(eigenvalues, second))
+
+
+def _theta(eigenvalues: Float[np.ndarray, " d"], second: Float[np.ndarray, "d d"]) -> float | None:
+    """The least theta with `second <= theta diag(eigenvalues)`."""
+    d = len(eigenvalues)
+    rounding = 100 * d * np.finfo(float).eps
+    if eigenvalues[0] < -rounding * np.abs(eigenvalues).max():
+        return None
+    positive = eigenvalues > rounding * np.abs(eigenvalues).max()
+    # In the kernel of W the second moment must vanish as well.
+    if np.abs(second[~positive]).max(initial=0.0) > np.sqrt(rounding) * np.abs(second).max():
+        return None
+    root = 1 / np.sqrt(eigenvalues[positive])
+    scaled = root[:, None] * second[np.ix_(positive, positive)] * root
+    return float(np.linalg.eigvalsh(scaled)[-1])

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from istsim._validation import is_concrete
+from istsim.methods._method import Method
+from istsim.problems._quadratic import Quadratic
+from istsim.theory._affine import AffineLaw
+
+
+def mean_operator(
+    problem: Quadratic, method: Method, *, step_size: float | None = None
+) -> tuple[Float[Array, "d d"], Float[Array, " d"]]:
+    """The mean of a round's affine map: `E[x+ | x] = x - step_size (E[B] x - E[c])`.
+
+    For IST, `E[B] = alpha beta [(p1 - p2) Dbar + p2 Lbar]` and `E[c] = beta p1 bbar`, where p1 and p2
+    are the probabilities that a worker holds one and two given coordinates and Dbar is the diagonal
+    of Lbar.
+
+    Args:
+        problem: the quadratic.
+        method: the method.
+        step_size: not needed for the methods there are: their B and c do not depend on it.
+
+    Returns:
+        `(E[B], E[c])`, of shapes (d, d) and (d,), in float64.
+
+    Raises:
+        ValueError: if the method's sketch is for another n or d.
+
+    Example:
+        >>> import numpy as np, istsim
+        >>> problem = istsim.Quadratic(L=np.array([[[2.0, 1.0], [1.0, 2.0]]] * 2), b=np.ones((2, 2)))
+        >>> B, c = istsim.theory.mean_operator(problem, istsim.IST(istsim.Permutation(2, 2)))
+        >>> B.tolist(), c.tolist()  # no worker ever holds two coordinates
+        ([[4.0, 0.0], [0.0, 4.0]], [1.0, 1.0])
+    """
+    law = AffineLaw.of(problem, method)
+    return law.mean_operator(), law.mean_vector()
+
+
+def fixed_point(problem: Quadratic, method: Method) -> Float[Array, " d"]:
+    """Where the expected iterate tends: the solution of `E[B] x = E[c]`, shape (d,), in float64.
+
+    It is the minimizer where only the gradient is masked; where the model is masked it is not, in
+    general, and the difference is the method's bias.
+
+    Raises:
+        ValueError: if `E[B]` is singular, so that there is no single fixed point.
+
+    Example:
+        >>> import numpy as np, istsim
+        >>> problem = istsim.Quadratic(L=np.array([[[2.0, 1.0], [1.0, 2.0]]] * 2), b=np.ones((2, 2)))
+        >>> istsim.theory.fixed_point(problem, istsim.IST(istsim.Permutation(2, 2))).tolist()
+        [0.25, 0.25]
+    """
+    law = AffineLaw.of(problem, method)
+    operator = law.mean_operator()
+    if is_concrete(operator) and np.linalg.cond(operator) > 1 / np.finfo(np.float64).eps:
+        raise ValueError("E[B] is singular: the expected iterate has no single fixed point")
+    # From the minimizer, so that an unbiased method's fixed point is the minimizer to the last digit.
+    return law.problem.minimizer + jnp.linalg.solve(operator, law.mean_residual())
+
+
+def mean_step_size_limit(problem: Quadratic, method: Method) -> float:
+    """The step size above which even the expected iterate diverges.
+
+    The supremum of the step sizes at which `I - step_size E[B]` has spectral radius below 1; 0 if
+    there are none. The mean-square error may diverge below it already.
+
+    Example:
+        >>> import numpy as np, istsim
+        >>> problem = istsim.Quadratic(L=2 * np.eye(3)[None], b=np.zeros((1, 3)))
+        >>> istsim.theory.mean_step_size_limit(problem, istsim.GradientDescent())
+        1.0
+    """
+    eigenvalues = np.linalg.eigvals(AffineLaw.of(problem, method).mean_operator())
+    # |1 - s z| < 1 for a complex z with positive real part iff s < 2 Re z / |z|^2.
+    return float(np.min(np.maximum(2 * eigenvalues.real, 0) / np.abs(eigenvalues) ** 2))

@@ -1,0 +1,111 @@
+"""Expectations of products of random masks, by which positions coincide.
+
+A moment such as `E[B X B']` is, entry by entry, a sum over coordinate indices (positions) of
+numbers times a product of mask entries. The expectation of that product depends only on which
+positions hold equal coordinates: on a set partition of the positions, the pattern. So there are
+15 cases for four positions, 5 for three, 2 for two.
+
+A sum restricted to "the pattern is exactly pi" is awkward; one where only the equalities of sigma
+are imposed is a matrix expression. Moebius inversion on the partition lattice goes from the first
+kind to the second: with w(pi) the expectation at exact pattern pi, the coefficients
+
+    kappa(pi) = w(pi) - sum of kappa(sigma) over sigma strictly finer than pi
+
+satisfy `sum of kappa(sigma) over all sigma whose equalities hold = w(pi)` for indices of pattern pi.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from istsim.sketches._sketch import Sketch
+
+# A pattern is a restricted growth string: positions with equal labels hold equal coordinates.
+Pattern = tuple[int, ...]
+Coefficients = dict[Pattern, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Weight:
+    """The factor of a position at coordinate j: `offset + slope [j is held by the worker]`."""
+
+    offset: Any
+    slope: Any
+
+
+WHOLE = Weight(1.0, 0.0)
+
+
+@functools.cache
+def patterns(count: int) -> tuple[Pattern, ...]:
+    """All set partitions of `count` positions, finer before coarser.
+
+    Example:
+        >>> from istsim.theory._patterns import patterns
+        >>> [len(patterns(count)) for count in (1, 2, 3, 4)]  # Bell numbers
+        [1, 2, 5, 15]
+    """
+    if count == 0:
+        return ((),)
+    shorter = patterns(count - 1)
+    found = [(*labels, new) for labels in shorter for new in range(max(labels, default=-1) + 2)]
+    return tuple(sorted(found, key=lambda labels: (-len(set(labels)), labels)))
+
+
+@functools.cache
+def strictly_finer(pattern: Pattern) -> tuple[Pattern, ...]:
+    """The patterns whose equalities all hold in `pattern` too, `pattern` itself excepted."""
+    pairs = list(itertools.combinations(range(len(pattern)), 2))
+
+    def equalities(labels):
+        return {pair for pair in pairs if labels[pair[0]] == labels[pair[1]]}
+
+    return tuple(other for other in patterns(len(pattern)) if equalities(other) < equalities(pattern))
+
+
+def same_worker(sketch: Sketch, left: Sequence[Weight], right: Sequence[Weight]) -> Coefficients:
+    """Coefficients where all positions, left ones first, are masked by one worker's set."""
+    return _coefficients(left, right, lambda held, other: sketch.inclusion_probability(len(held | other)))
+
+
+def different_workers(sketch: Sketch, left: Sequence[Weight], right: Sequence[Weight]) -> Coefficients:
+    """Coefficients where left and right positions are masked by two different workers' sets."""
+    return _coefficients(
+        left, right, lambda held, other: sketch.joint_probability(len(held), len(other), len(held & other))
+    )
+
+
+def _coefficients(
+    left: Sequence[Weight], right: Sequence[Weight], probability: Callable[[set[int], set[int]], Any]
+) -> Coefficients:
+    coefficients: Coefficients = {}
+    for pattern in patterns(len(left) + len(right)):
+        expectation = _expectation(pattern, left, right, probability)
+        coefficients[pattern] = expectation - sum(coefficients[finer] for finer in strictly_finer(pattern))
+    return coefficients
+
+
+def _expectation(
+    pattern: Pattern,
+    left: Sequence[Weight],
+    right: Sequence[Weight],
+    probability: Callable[[set[int], set[int]], Any],
+) -> Any:
+    """`E prod (offset + slope [held])` at the exact pattern, multiplied out over the positions."""
+    weights, total = (*left, *right), 0.0
+    for masked in itertools.product((False, True), repeat=len(weights)):
+        factors = [w.slope if on else w.offset for w, on in zip(weights, masked, strict=True)]
+        if any(isinstance(factor, float) and factor == 0 for factor in factors):
+            continue
+        positions = [i for i, on in enumerate(masked) if on]
+        held = {pattern[i] for i in positions if i < len(left)}
+        other = {pattern[i] for i in positions if i >= len(left)}
+        term = probability(held, other)
+        for factor in factors:
+            term = term * factor
+        total = total + term
+    return total
