@@ -4,6 +4,9 @@ Importing istsim sets JAX's x64 mode, because exact results need float64; a prob
 is still simulated in float32.
 """
 
+import importlib as _importlib
+from typing import Any as _Any
+
 import jax as _jax
 
 _jax.config.update("jax_enable_x64", True)
@@ -29,3 +32,16 @@ from istsim.sketches import Identity as Identity  # noqa: E402
 from istsim.sketches import Permutation as Permutation  # noqa: E402
 from istsim.sketches import RandK as RandK  # noqa: E402
 from istsim.sketches import Sketch as Sketch  # noqa: E402
+
+# Imported when first used, because what they stand on (sympy, xarray, matplotlib, hypothesis) is slow to import.
+_ON_USE = ("symbolic", "theorems", "verify")
+
+
+def __getattr__(name: str) -> _Any:
+    if name in _ON_USE:
+        return _importlib.import_module(f"istsim.{name}")
+    raise AttributeError(f"module 'istsim' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_ON_USE])

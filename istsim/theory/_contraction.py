@@ -16,12 +16,14 @@ class Contraction:
 
     Attributes:
         W: `1/2 E[Lbar B + B' Lbar]`, shape (d, d).
-        smallest: the smallest eigenvalue of `Lbar^-1/2 W Lbar^-1/2`; negative if W is not semidefinite.
+        smallest: the smallest eigenvalue of `Lbar^-1/2 W Lbar^-1/2`.
+        is_semidefinite: whether that is at least 0, up to rounding.
         theta: the least number with `E[B' Lbar B] <= theta W`, or None if there is none.
     """
 
     W: Float[np.ndarray, "d d"] = dataclasses.field(repr=False)
     smallest: float
+    is_semidefinite: bool
     theta: float | None
 
     @property
@@ -42,7 +44,7 @@ def contraction(problem: Quadratic, method: Method) -> Contraction:
         >>> import numpy as np, istsim
         >>> problem = istsim.Quadratic(L=np.diag([4.0, 1.0])[None], b=np.zeros((1, 2)))
         >>> istsim.theory.contraction(problem, istsim.GradientDescent())  # theta is lmax(Lbar)
-        Contraction(smallest=1.0, theta=4.0)
+        Contraction(smallest=1.0, is_semidefinite=True, theta=4.0)
     """
     law = AffineLaw.of(problem, method)
     Lbar, B = np.asarray(law.problem.mean_hessian), np.asarray(law.mean_operator())
@@ -51,19 +53,20 @@ def contraction(problem: Quadratic, method: Method) -> Contraction:
     unit = (vectors / np.sqrt(values)) @ vectors.T  # Lbar^-1/2
     second = unit @ np.asarray(law.second(law.problem.mean_hessian, transposed=True)) @ unit
     eigenvalues, directions = np.linalg.eigh(unit @ W @ unit)
-    second = directions.T @ second @ directions
-    return Contraction(W, float(eigenvalues[0]), _theta(eigenvalues, second))
+    rounding = 100 * len(B) * np.finfo(float).eps
+    slack = rounding * np.abs(eigenvalues).max()
+    is_semidefinite = bool(eigenvalues[0] >= -slack)
+    theta = _theta(eigenvalues, directions.T @ second @ directions, slack, rounding) if is_semidefinite else None
+    return Contraction(W, float(eigenvalues[0]), is_semidefinite, theta)
 
 
-def _theta(eigenvalues: Float[np.ndarray, " d"], second: Float[np.ndarray, "d d"]) -> float | None:
-    """The least theta with `second <= theta diag(eigenvalues)`."""
-    d = len(eigenvalues)
-    rounding = 100 * d * np.finfo(float).eps
-    if eigenvalues[0] < -rounding * np.abs(eigenvalues).max():
-        return None
-    positive = eigenvalues > rounding * np.abs(eigenvalues).max()
+def _theta(
+    eigenvalues: Float[np.ndarray, " d"], second: Float[np.ndarray, "d d"], slack: float, rounding: float
+) -> float | None:
+    """The least theta with `second <= theta diag(eigenvalues)`, eigenvalues within the slack counting as 0."""
+    positive = eigenvalues > slack
     # In the kernel of W the second moment must vanish as well.
-    if np.abs(second[~positive]).max(initial=0.0) > np.sqrt(rounding) * np.abs(second).max():
+    if np.abs(second[~positive]).max(initial=0.0) > rounding * np.abs(second).max():
         return None
     root = 1 / np.sqrt(eigenvalues[positive])
     scaled = root[:, None] * second[np.ix_(positive, positive)] * root

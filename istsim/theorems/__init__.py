@@ -1,0 +1,9 @@
+"""Theorems as objects: a statement in sympy, premises that can be run, both sides as numbers."""
+
+from istsim.theorems._registry import get as get
+from istsim.theorems._registry import names as names
+from istsim.theorems._theorem import Instance as Instance
+from istsim.theorems._theorem import Kind as Kind
+from istsim.theorems._theorem import Premise as Premise
+from istsim.theorems._theorem import Theorem as Theorem
+from istsim.theorems._theorem import TheoremCheck as TheoremCheck

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from istsim.theorems._expected_iterate import ExpectedIterate
+from istsim.theorems._theorem import Theorem
+from istsim.theorems._theorem_1_iterates import Theorem1Iterates
+
+_THEOREMS = {theorem.name: theorem for theorem in (Theorem1Iterates(), ExpectedIterate())}
+
+
+def names() -> list[str]:
+    """The names of all theorems.
+
+    Example:
+        >>> import istsim
+        >>> istsim.theorems.names()
+        ['theorem-1-iterates', 'expected-iterate']
+    """
+    return list(_THEOREMS)
+
+
+def get(name: str) -> Theorem:
+    """The theorem of that name.
+
+    Raises:
+        ValueError: if there is none.
+
+    Example:
+        >>> import istsim
+        >>> problem = istsim.random_quadratic(0, 4, 8, condition_number=5.0, matrix_heterogeneity=0.2,
+        ...                                   vector_heterogeneity=0.0, interpolation=True)
+        >>> theorem = istsim.theorems.get("theorem-1-iterates")
+        >>> check = theorem.check(problem, istsim.IST(istsim.Permutation(4, 8)), step_size=0.1, rounds=20)
+        >>> check.applicable, check.holds, check.lhs.shape
+        (True, True, (21,))
+        >>> theorem.check(problem, istsim.IST(istsim.Permutation(4, 8)), step_size=2.0, rounds=20).reason
+        'premise fails: step size at most 1/theta (it is 2, and 1/theta is 0.274957)'
+    """
+    if name not in _THEOREMS:
+        raise ValueError(f"name must be one of {', '.join(_THEOREMS)}, got {name!r}")
+    return _THEOREMS[name]

@@ -1,0 +1,84 @@
+"""Hypothesis strategies that draw problems, sketches, methods and step sizes, for any test suite.
+
+Shapes come from a small set, because JAX compiles anew for each.
+"""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from istsim.methods import IST, CompressedGradient, CompressedIterates, GradientDescent, Method
+from istsim.problems import Quadratic, random_quadratic
+from istsim.sketches import Bernoulli, Identity, Permutation, RandK, Sketch
+
+SHAPES = ((1, 3), (2, 2), (2, 4), (3, 3), (3, 6))
+
+
+@st.composite
+def problems(
+    draw: st.DrawFn, n: int | None = None, d: int | None = None, interpolation: bool | None = None
+) -> Quadratic:
+    """Quadratics of every degree of heterogeneity, homogeneous ones included.
+
+    Args:
+        n, d: the shape; drawn from a small set where None.
+        interpolation: whether all b_i = 0; either where None.
+
+    Example:
+        >>> from hypothesis import given, settings
+        >>> from istsim.verify import strategies
+        >>> @settings(max_examples=5, deadline=None, database=None)
+        ... @given(strategies.problems(n=2, d=4))
+        ... def test_minimizer(problem):
+        ...     assert abs(problem.gradient(problem.minimizer)).max() < 1e-9
+        >>> test_minimizer()
+    """
+    drawn_n, drawn_d = draw(st.sampled_from(SHAPES))
+    n, d = drawn_n if n is None else n, drawn_d if d is None else d
+    if interpolation is None:
+        interpolation = draw(st.booleans())
+    return random_quadratic(
+        draw(st.integers(0, 2**31 - 1)),
+        n,
+        d,
+        condition_number=draw(st.floats(1.0, 100.0)) if d > 1 else 1.0,
+        matrix_heterogeneity=draw(st.sampled_from([0.0, 1.0]) | st.floats(0.0, 1.0)),
+        vector_heterogeneity=0.0 if interpolation else draw(st.just(0.0) | st.floats(0.0, 3.0)),
+        interpolation=interpolation,
+    )
+
+
+@st.composite
+def sketches(draw: st.DrawFn, n: int, d: int) -> Sketch:
+    """Every kind of sketch that exists for n workers and d coordinates."""
+    kinds = ["identity", "rand_k", "bernoulli", *(["permutation"] if d % n == 0 else [])]
+    match draw(st.sampled_from(kinds)):
+        case "identity":
+            return Identity(n, d)
+        case "rand_k":
+            return RandK(n, d, draw(st.integers(1, d)))
+        case "bernoulli":
+            return Bernoulli(n, d, draw(st.floats(0.05, 1.0)))
+        case _:
+            return Permutation(n, d)
+
+
+@st.composite
+def methods(draw: st.DrawFn, n: int, d: int) -> Method:
+    """Every kind of method for n workers and d coordinates, with unbiased and other scales."""
+    scales = st.none() | st.floats(0.1, 5.0)
+    sketch = draw(sketches(n, d))
+    match draw(st.sampled_from(["gradient descent", "gradient", "iterates", "both"])):
+        case "gradient descent":
+            return GradientDescent()
+        case "gradient":
+            return CompressedGradient(sketch, gradient_scale=draw(scales))
+        case "iterates":
+            return CompressedIterates(sketch, forward_scale=draw(scales))
+        case _:
+            return IST(sketch, forward_scale=draw(scales), gradient_scale=draw(scales))
+
+
+def step_sizes(smallest: float = 1e-3, largest: float = 2.0) -> st.SearchStrategy[float]:
+    """Step sizes, evenly spread over orders of magnitude."""
+    return st.floats(0.0, 1.0).map(lambda t: smallest * (largest / smallest) ** t)
