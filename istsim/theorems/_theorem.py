@@ -46,9 +46,7 @@ class Instance:
     @functools.cached_property
     def exact(self) -> theory.ExactMoments:
         """The exact moments of the run."""
-        return theory.exact_moments(
-            self.problem, self.method, step_size=self.step_size, rounds=self.rounds, x0=self.x0
-        )
+        return theory.exact_moments(self.problem, self.method, step_size=self.step_size, rounds=self.rounds, x0=self.x0)
 
     @functools.cached_property
     def contraction(self) -> theory.Contraction:
@@ -163,9 +161,7 @@ class Theorem(abc.ABC):
             if failure := premise.failure(instance):
                 return TheoremCheck(applicable=False, reason=f"premise fails: {premise.text} ({failure})")
         lhs, rhs = self._sides(instance)
-        return TheoremCheck(
-            applicable=True, reason="all premises hold", lhs=lhs, rhs=rhs, holds=self._holds(lhs, rhs)
-        )
+        return TheoremCheck(applicable=True, reason="all premises hold", lhs=lhs, rhs=rhs, holds=self._holds(lhs, rhs))
 
     def _sides(self, instance: Instance) -> tuple[np.ndarray, np.ndarray]:
         constants, sequences = self.constants(instance), self.sequences(instance)

@@ -4,6 +4,7 @@ Every method is, on a quadratic, a random affine iteration `x+ = x - step_size (
 drawn independently each round; its first and second moments therefore obey closed linear recursions.
 """
 
+from istsim.theory._best_step_size import best_step_size as best_step_size
 from istsim.theory._contraction import Contraction as Contraction
 from istsim.theory._contraction import contraction as contraction
 from istsim.theory._exact_moments import ExactMoments as ExactMoments

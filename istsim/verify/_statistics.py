@@ -39,9 +39,7 @@ class Agreement:
         return self.deviations.size
 
 
-def compare_means(
-    samples: ArrayLike, exact: ArrayLike, *, standard_errors: float = 5.0, axis: int = 0
-) -> Agreement:
+def compare_means(samples: ArrayLike, exact: ArrayLike, *, standard_errors: float = 5.0, axis: int = 0) -> Agreement:
     """Compare means of independent samples with exact expectations, point by point.
 
     Made for squared quantities, such as objective gaps, that JAX computed in float64: a mean is

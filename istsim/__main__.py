@@ -1,0 +1,3 @@
+from istsim.cli import main
+
+main()

@@ -1,0 +1,43 @@
+"""The command line: `istsim` and `python -m istsim`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from istsim._optional import require
+
+
+def reproduce(out: Path = Path("results"), only: tuple[str, ...] = (), quick: bool = False) -> None:
+    """Run the convergence experiments and write figures (SVG, PNG), their data (netCDF) and report.html.
+
+    Exits with 1 if a simulated mean lies more than five standard errors from its exact value.
+
+    Args:
+        out: Folder to write to; made if missing.
+        only: Names of experiments: interpolation, neighbourhood, comparison, diabetes, breast-cancer.
+        quick: Fewer repetitions.
+    """
+    from istsim.experiments import reproduce as run
+
+    for path in run(out, only, quick):
+        print(path)
+
+
+def main() -> None:
+    """Run the command line; exit codes are 0, 1 for a result that is wrong, 2 for wrong input."""
+    try:
+        tyro = require("tyro", extra="cli")
+        tyro.extras.subcommand_cli_from_dict(
+            {"reproduce": reproduce},
+            prog="istsim",
+            description="What happens when each worker trains only a random part of the model?",
+        )
+    except (ValueError, ImportError, OSError) as error:
+        print(f"istsim: {error}", file=sys.stderr)
+        sys.exit(2)
+    except Exception as error:
+        if type(error).__name__ != "DisagreementError":
+            raise
+        print(f"istsim: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,122 @@
+"""One curve of a convergence figure: simulated with error bars, exact, and held against each other."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from istsim import theory
+from istsim.methods._method import Method, SketchedMethod
+from istsim.problems._quadratic import Quadratic
+from istsim.simulation import simulate
+from istsim.simulation._metrics import METRICS
+from istsim.theorems import TheoremCheck, get
+from istsim.verify import compare_means
+
+if TYPE_CHECKING:
+    import xarray
+
+BAND = (0.1, 0.9)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Curve:
+    """What to run for one curve.
+
+    Attributes:
+        label: how the figure names it.
+        problem, method: what is run.
+        step_size: a positive number, or None for the one with the least exact gap at the last round.
+        rounds, repetitions, key: of the simulation.
+        x0: shape (d,), where it starts; the vector of ones if None.
+        group: the panel it belongs to.
+    """
+
+    label: str
+    problem: Quadratic
+    method: Method
+    step_size: float | None
+    rounds: int
+    repetitions: int
+    key: int
+    x0: np.ndarray | None = None
+    group: str = ""
+
+
+def measure(curve: Curve) -> xarray.Dataset:
+    """Simulate a curve, compute it exactly, and compare every recorded point.
+
+    Returns:
+        A dataset over (metric, round): the simulated mean with its standard error and the 10th and
+        90th percentile of the runs, and the exact expectation; Theorem 1's bound on the objective
+        gap over (round), NaN where the theorem does not apply; scalars that describe the curve.
+    """
+    import xarray
+
+    problem, method, rounds = curve.problem, curve.method, curve.rounds
+    step_size = curve.step_size
+    if step_size is None:
+        step_size = theory.best_step_size(problem, method, rounds, curve.x0)
+    run: dict[str, Any] = {"step_size": step_size, "rounds": rounds, "x0": curve.x0}
+    solution = simulate(problem, method, key=curve.key, repetitions=curve.repetitions, **run)
+    exact = theory.exact_moments(problem, method, **run)
+    samples = np.stack([solution.metrics[name][0] for name in METRICS])  # (metric, repetition, round)
+    expectations = np.stack([np.asarray(getattr(exact, name)) for name in METRICS])
+    agreement = compare_means(samples, expectations, axis=1)
+
+    fixed_point = theory.fixed_point(problem, method)
+    bound = get("theorem-1-iterates").check(problem, method, **run)
+    down, up = method.floats_per_round(problem)
+    dims = ("metric", "round")
+    return xarray.Dataset(
+        {
+            "simulated": (dims, samples.mean(axis=1), {"long_name": "mean over the simulated runs"}),
+            "standard_error": (
+                dims,
+                samples.std(axis=1, ddof=1) / np.sqrt(curve.repetitions),
+                {"long_name": "standard error of the mean"},
+            ),
+            "low": (dims, np.quantile(samples, BAND[0], axis=1), {"long_name": "10th percentile of the runs"}),
+            "high": (dims, np.quantile(samples, BAND[1], axis=1), {"long_name": "90th percentile of the runs"}),
+            "exact": (dims, expectations, {"long_name": "exact expectation"}),
+            "deviation": (dims, agreement.deviations, {"long_name": "|mean - exact| in standard errors"}),
+            "bound": (
+                "round",
+                bound.rhs / 2 if bound.applicable else np.full(rounds + 1, np.nan),
+                {"long_name": "bound on the objective gap from Theorem 1, (16); NaN where it does not apply"},
+            ),
+            "theorem_1": _verdict(bound),
+            "false_alarm_rate": agreement.false_alarm_rate,
+            "step_size": step_size,
+            "floats_per_round": (
+                (),
+                down + up,
+                {"long_name": "expected floats down and up in a round, over all workers"},
+            ),
+            "limit_gap": (
+                (),
+                float(problem.objective_gap(fixed_point)),
+                {"long_name": "objective gap at E x_infinity"},
+            ),
+            "limit_distance_squared": (
+                (),
+                float(np.sum((fixed_point - problem.minimizer) ** 2)),
+                {"long_name": "squared distance of E x_infinity from x*"},
+            ),
+            "label": curve.label,
+            "group": curve.group,
+            "method": type(method).__name__,
+            "sketch": repr(method.sketch) if isinstance(method, SketchedMethod) else "none",
+            "problem": repr(problem),
+            "repetitions": curve.repetitions,
+        },
+        coords={"metric": list(METRICS), "round": solution.recorded_rounds},
+    )
+
+
+def _verdict(check: TheoremCheck) -> str:
+    if not check.applicable:
+        return f"does not apply: {check.reason}"
+    return "holds" if check.holds else "VIOLATED"

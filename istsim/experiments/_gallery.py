@@ -1,0 +1,147 @@
+"""The experiments that `istsim reproduce` runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from istsim import figures, theory
+from istsim.experiments._curve import Curve
+from istsim.experiments._experiment import Experiment
+from istsim.methods import IST, CompressedGradient, CompressedIterates, GradientDescent, Method
+from istsim.problems import Quadratic, random_quadratic, real_quadratic
+from istsim.sketches import Permutation
+
+KEY = 2306
+
+
+def _repetitions(quick: bool) -> int:
+    return 200 if quick else 1000
+
+
+def _interpolation(quick: bool) -> Sequence[Curve]:
+    problem = random_quadratic(
+        KEY, 5, 20, condition_number=30.0, matrix_heterogeneity=0.5, vector_heterogeneity=0.0, interpolation=True
+    )
+    method = IST(Permutation(5, 20))
+    theta = theory.contraction(problem, method).theta
+    assert theta is not None, "the problem above is chosen so that Theorem 1 applies"
+    fractions = {"1/θ": 1.0, "1/(2θ)": 0.5, "1/(4θ)": 0.25}
+    return [
+        Curve(
+            label=f"γ = {label}",
+            problem=problem,
+            method=method,
+            step_size=fraction / theta,
+            rounds=60,
+            repetitions=_repetitions(quick),
+            key=KEY,
+        )
+        for label, fraction in fractions.items()
+    ]
+
+
+def _neighbourhood(quick: bool) -> Sequence[Curve]:
+    problem = random_quadratic(KEY, 5, 20, condition_number=10.0, matrix_heterogeneity=0.5, vector_heterogeneity=4.0)
+    return [
+        Curve(
+            label=f"γ = {step_size:g}",
+            problem=problem,
+            method=IST(Permutation(5, 20)),
+            step_size=step_size,
+            rounds=300,
+            repetitions=_repetitions(quick),
+            key=KEY,
+            x0=np.full(20, 10.0),
+        )
+        for step_size in (0.2, 0.05, 0.0125)
+    ]
+
+
+def _methods(problem: Quadratic) -> dict[str, Method]:
+    sketch = Permutation(problem.num_workers, problem.dim)
+    return {
+        "GD": GradientDescent(),
+        "CG": CompressedGradient(sketch),
+        "CI": CompressedIterates(sketch),
+        "IST": IST(sketch),
+    }
+
+
+def _comparison_curves(problem: Quadratic, rounds: int, quick: bool, group: str = "") -> list[Curve]:
+    return [
+        Curve(
+            label=label,
+            problem=problem,
+            method=method,
+            step_size=None,
+            rounds=rounds,
+            repetitions=_repetitions(quick),
+            key=KEY,
+            group=group,
+        )
+        for label, method in _methods(problem).items()
+    ]
+
+
+def _comparison(quick: bool) -> Sequence[Curve]:
+    problem = random_quadratic(KEY, 5, 20, condition_number=30.0, matrix_heterogeneity=0.5, vector_heterogeneity=0.5)
+    return _comparison_curves(problem, 100, quick)
+
+
+def _real(name: str, quick: bool) -> Sequence[Curve]:
+    curves = []
+    for group, split in {"even split": "even", "split by label": "label"}.items():
+        curves += _comparison_curves(real_quadratic(name, 5, split=split, ridge=0.1), 200, quick, group)
+    return curves
+
+
+EXPERIMENTS = (
+    Experiment(
+        "interpolation",
+        "Under interpolation IST converges linearly",
+        "IST with Permutation sketches (n = 5, d = 20) on a heterogeneous quadratic whose local losses share their "
+        "minimizer 0, for three step sizes; θ is that of Theorem 1. Dashed: Theorem 1's bound (16).",
+        _interpolation,
+        figures.interpolation,
+    ),
+    Experiment(
+        "neighbourhood",
+        "Otherwise IST stops at an irreducible neighbourhood",
+        "IST with Permutation sketches (n = 5, d = 20) on a heterogeneous quadratic, for three step sizes, from x_0 = "
+        "10 in every coordinate. Smaller "
+        "ones reduce the spread, but not the bias: the expected iterate tends to a fixed point other than the "
+        "minimizer, whose error is the dotted level. Top: f(x_k) - f* relative to its value at x_0. Bottom: the "
+        "absolute error ||x_k - x*||^2, where the lines are its exact expectation.",
+        _neighbourhood,
+        figures.neighbourhood,
+    ),
+    Experiment(
+        "comparison",
+        "What to mask: model, gradient, both or nothing",
+        "Gradient descent (GD), compressed gradients (CG), compressed iterates (CI) and IST, all with Permutation "
+        "sketches (n = 5, d = 20), on one heterogeneous quadratic, at equal rounds and at equal floats communicated "
+        "(down and up, over all workers). Each method has the step size with the least exact gap at the last round.",
+        _comparison,
+        figures.comparison,
+    ),
+    Experiment(
+        "diabetes",
+        "Diabetes data: what heterogeneity costs",
+        "Ridge regression (ridge 0.1) on the diabetes data (442 patients, d = 10), split over n = 5 workers evenly "
+        "and by label; gradient descent (GD), compressed gradients (CG), compressed iterates (CI) and IST with "
+        "Permutation sketches. Each method has the step size with the least exact gap at the last round.",
+        lambda quick: _real("diabetes", quick),
+        figures.comparison,
+    ),
+    Experiment(
+        "breast-cancer",
+        "Breast-cancer data: what heterogeneity costs",
+        "Ridge regression (ridge 0.1) on the breast-cancer data (569 tumours, d = 30), split over n = 5 workers "
+        "evenly and by label; gradient descent (GD), compressed gradients (CG), compressed iterates (CI) and IST "
+        "with Permutation sketches. Each method has the step size with the least exact gap at the last round.",
+        lambda quick: _real("breast_cancer", quick),
+        figures.comparison,
+    ),
+)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from istsim import figures
+from istsim._files import written_whole
+from istsim._validation import one_of
+from istsim.experiments._experiment import agrees
+from istsim.experiments._gallery import EXPERIMENTS
+from istsim.experiments._report import report
+
+
+class DisagreementError(Exception):
+    """Simulated means lie further from exact values than chance explains."""
+
+
+def reproduce(out: Path, only: Sequence[str] = (), quick: bool = False) -> list[Path]:
+    """Run the experiments and write figures, data and the report.
+
+    Args:
+        out: the folder to write to; made if it is missing. Files appear whole or not at all.
+        only: names of experiments; all if empty.
+        quick: fewer repetitions.
+
+    Returns:
+        The files written, the report last.
+
+    Raises:
+        ValueError: for an unknown name, or an `out` that is not a folder.
+        DisagreementError: if a simulated mean lies more than five standard errors from its exact
+            value. The files are written all the same, and say where.
+    """
+    from tqdm import tqdm
+
+    names = tuple(experiment.name for experiment in EXPERIMENTS)
+    for name in only:
+        one_of("only", name, names)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"out must be a folder, but {out} is a file")
+    out.mkdir(parents=True, exist_ok=True)
+
+    chosen = [experiment for experiment in EXPERIMENTS if not only or experiment.name in only]
+    curves = {experiment.name: experiment.curves(quick) for experiment in chosen}
+    written, done = [], []
+    with tqdm(total=sum(map(len, curves.values())), unit="curve") as bar:
+        for experiment in chosen:
+            bar.set_description(experiment.name)
+            data = experiment.measure(curves[experiment.name], on_curve=bar.update)
+            done.append((data, out / f"{experiment.name}.svg"))
+            written += _write(out, experiment.name, data, experiment.figure(data))
+    page = out / "report.html"
+    with written_whole(page) as part:
+        part.write_text(report(done, quick), encoding="utf-8")
+    written.append(page)
+
+    wrong = [data.attrs["experiment"] for data, _ in done if not agrees(data)]
+    if wrong:
+        raise DisagreementError(
+            f"simulated means disagree with exact values in {', '.join(wrong)}; see the captions in {page}"
+        )
+    return written
+
+
+def _write(out: Path, name: str, data, figure) -> list[Path]:
+    paths = [out / f"{name}.{suffix}" for suffix in ("svg", "png", "nc")]
+    for path in paths[:2]:
+        figures.save(figure, path)
+    with written_whole(paths[2]) as part:
+        data.to_netcdf(part, engine="h5netcdf")
+    return paths
