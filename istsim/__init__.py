@@ -1,4 +1,4 @@
-"""istsim: what happens when each worker trains only a random part of the model?
+"""Exact theory and fast simulation of training in which each worker holds a random part of the model.
 
 Importing istsim sets JAX's x64 mode, because exact results need float64; a problem given in float32
 is still simulated in float32.

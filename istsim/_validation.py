@@ -6,7 +6,9 @@ import operator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 
 def is_concrete(*values: Any) -> bool:
@@ -14,7 +16,7 @@ def is_concrete(*values: Any) -> bool:
 
     Inside `jit`, `vmap` or `grad` they are not; there only shapes are checked.
     """
-    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values))
+    return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values))
 
 
 def positive_int(name: str, value: Any) -> int:
@@ -41,8 +43,16 @@ def finite_number(name: str, value: Any) -> Any:
     return number
 
 
-def finite_array(name: str, value: Any, shape: str, ndim: int) -> np.ndarray:
-    """`value` as a NumPy array of real, finite numbers with `ndim` dimensions (described by `shape`)."""
+def finite_array(name: str, value: Any, shape: str, ndim: int) -> Any:
+    """`value` as an array of real, finite numbers with `ndim` dimensions (described by `shape`).
+
+    A NumPy array, or unchanged where JAX traces it: then only the number of dimensions is checked.
+    """
+    if not is_concrete(value):
+        array = jnp.asarray(value)
+        if array.ndim != ndim:
+            raise ValueError(f"{name} must have shape {shape}, got shape {array.shape}")
+        return array
     try:
         array = np.asarray(value)
     except ValueError:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class Experiment:
         for curve in curves:
             parts.append(measure(curve))
             on_curve()
-        data = xarray.concat(parts, dim="curve")
+        data: Any = xarray.concat(parts, dim="curve")
         data.attrs = {"experiment": self.name, "title": self.title, "text": self.text}
         return data
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from istsim.figures._labels import label_line_ends
+from istsim.figures._labels import EndLabel, write_end_labels
 from istsim.figures._style import (
     METHOD_COLORS,
     METHOD_MARKERS,
@@ -32,14 +32,14 @@ def interpolation(data: xarray.Dataset) -> Figure:
     """
     with paper_style():
         figure, axes = column_figure(1, 1, 0.72)
-        ax = axes[0, 0]
+        ax, labels = axes[0, 0], []
         for curve, color in _with_shades(data):
-            x, y = curve["round"], curve.exact.sel(metric="objective_gap")
-            _draw(ax, curve, "objective_gap", color, x=x)
-            ax.plot(x, curve.bound, color=color, linestyle=(0, (4, 2)), linewidth=0.8)
-            _name_end(ax, x, y, str(curve.label.values), color)
+            _draw(ax, curve, "objective_gap", color, x=curve["round"])
+            ax.plot(curve["round"], curve.bound, color=color, linestyle=(0, (4, 2)), linewidth=0.8)
+            y = float(curve.exact.sel(metric="objective_gap")[-1])
+            labels.append(EndLabel(ax, y, str(curve.label.values), color))
         _finish(ax, "round", r"$f(x_k) - f^\star$")
-        label_line_ends(figure)
+        write_end_labels(figure, labels)
     return figure
 
 
@@ -55,18 +55,19 @@ def neighbourhood(data: xarray.Dataset) -> Figure:
     )
     with paper_style():
         figure, axes = column_figure(2, 1, 0.58)
+        labels = []
         for ax, (metric, limit, name) in zip(axes[:, 0], panels, strict=True):
             start = float(data.exact.sel(metric=metric).isel(curve=0, round=0))
             unit = start if metric == "objective_gap" else 1.0
             for curve, color in _with_shades(data):
                 _draw(ax, curve, metric, color, x=curve["round"], unit=unit)
-                y = curve.exact.sel(metric=metric) / unit
-                _name_end(ax, curve["round"], y, str(curve.label.values), color)
+                y = float(curve.exact.sel(metric=metric)[-1]) / unit
+                labels.append(EndLabel(ax, y, str(curve.label.values), color))
             level = float(data[limit].isel(curve=0)) / unit
             ax.axhline(level, color=REFERENCE_COLOR, linestyle=":", linewidth=1.0)
-            _name_end(ax, data["round"], np.array([level]), "fixed point", REFERENCE_COLOR)
+            labels.append(EndLabel(ax, level, "fixed point", REFERENCE_COLOR))
             _finish(ax, "round" if ax is axes[-1, 0] else "", name)
-        label_line_ends(figure)
+        write_end_labels(figure, labels)
     return figure
 
 
@@ -79,6 +80,7 @@ def comparison(data: xarray.Dataset) -> Figure:
     groups = list(dict.fromkeys(data.group.values.tolist()))
     with paper_style():
         figure, axes = column_figure(len(groups), 2, 0.72 if len(groups) > 1 else 0.95)
+        labels = []
         for row, group in enumerate(groups):
             by_round, by_floats = axes[row]
             curves = [data.isel(curve=i) for i in np.flatnonzero(data.group.values == group)]
@@ -91,8 +93,9 @@ def comparison(data: xarray.Dataset) -> Figure:
                 floats = curve["round"] * float(curve.floats_per_round)
                 shown = np.asarray(floats <= shared_floats)
                 _draw(by_floats, curve, "objective_gap", color, x=floats, marker=marker, shown=shown)
-                _name_end(by_round, curve["round"], y, str(curve.label.values), color)
-                _name_end(by_floats, floats[shown], y[shown], str(curve.label.values), color)
+                text = str(curve.label.values)
+                labels.append(EndLabel(by_round, float(y[-1]), text, color))
+                labels.append(EndLabel(by_floats, float(y[shown][-1]), text, color))
             last = row == len(groups) - 1
             _finish(by_round, "round" if last else "", r"$f(x_k) - f^\star$")
             _finish(by_floats, "floats communicated" if last else "", "")
@@ -102,7 +105,7 @@ def comparison(data: xarray.Dataset) -> Figure:
             if group:
                 by_round.set_title(group)
                 by_floats.set_title(group)
-        label_line_ends(figure)
+        write_end_labels(figure, labels)
     return figure
 
 
@@ -132,11 +135,6 @@ def _draw(
         clip_on=False,
         zorder=3,
     )
-
-
-def _name_end(ax: Any, x: Any, y: Any, text: str, color: Any) -> None:
-    """Remember to write a curve's name at its right end."""
-    ax.plot([float(x[-1])], [float(y[-1])], color=color, label=text, linestyle="none")
 
 
 def _finish(ax: Any, xlabel: str, ylabel: str) -> None:

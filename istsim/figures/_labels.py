@@ -2,46 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-def label_line_ends(figure: Figure) -> None:
-    """Write the label of every labelled line at its last point, moved apart where they would overlap."""
+@dataclasses.dataclass(frozen=True)
+class EndLabel:
+    """A text to write at the right edge of some axes, at the height where a curve ends."""
+
+    ax: Any
+    y: float
+    text: str
+    color: Any
+
+
+def write_end_labels(figure: Figure, labels: Sequence[EndLabel]) -> None:
+    """Write the labels, moved apart where they would overlap; to be called when the axes are finished."""
     for ax in figure.axes:
-        lines = [line for line in ax.get_lines() if not line.get_label().startswith("_")]
-        if lines:
-            _label_axes(ax, lines)
-
-
-def _label_axes(ax: Axes, lines: list) -> None:
-    figure = ax.get_figure()
-    size = _font_size()
-    height = ax.get_position().height * figure.get_figheight() * 72  # in points
-    transform = ax.transData + ax.transAxes.inverted()
-    wanted = np.array([transform.transform((line.get_xdata()[-1], line.get_ydata()[-1]))[1] for line in lines])
-    placed = spread(np.clip(wanted, 0, 1), 1.1 * size / height)
-    right = ax.get_xlim()[1]
-    for line, y, own in zip(lines, placed, wanted, strict=True):
-        x_end = line.get_xdata()[-1]
-        near_edge = transform.transform((x_end, 1))[0] > 0.9 or x_end >= right
-        x = 1.0 if near_edge else transform.transform((x_end, 1))[0]
-        ax.annotate(
-            line.get_label(),
-            (x, y if near_edge else own),
-            xytext=(3, 0),
-            textcoords="offset points",
-            xycoords="axes fraction",
-            color=line.get_color(),
-            fontsize=size,
-            va="center",
-            annotation_clip=False,
-        )
+        ours = [label for label in labels if label.ax is ax]
+        if not ours:
+            continue
+        height = ax.get_position().height * figure.get_figheight() * 72  # in points
+        to_axes = ax.transData + ax.transAxes.inverted()
+        wanted = np.array([to_axes.transform((1.0, label.y))[1] for label in ours])
+        for label, y in zip(ours, spread(np.clip(wanted, 0, 1), 1.1 * _font_size() / height), strict=True):
+            ax.annotate(
+                label.text,
+                (1.0, y),
+                xytext=(4, 0),
+                textcoords="offset points",
+                xycoords="axes fraction",
+                color=label.color,
+                fontsize=_font_size(),
+                va="center",
+                annotation_clip=False,
+            )
 
 
 def _font_size() -> float:

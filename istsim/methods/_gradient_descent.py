@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import jax.numpy as jnp
+
 from istsim.methods._method import Method
 from istsim.sketches._identity import Identity
 
@@ -22,8 +24,8 @@ class GradientDescent(Method):
         return Identity(problem.num_workers, problem.dim)
 
     def draw(self, key):
-        """Nothing is drawn."""
-        return None
+        """No sets: nothing is masked."""
+        return jnp.zeros((0, 0), jnp.int32)
 
     def update_sum(self, problem, held, x):
         """`n grad f(x)`."""

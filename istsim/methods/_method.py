@@ -46,11 +46,11 @@ class Method(Pytree, abc.ABC):
         """
 
     @abc.abstractmethod
-    def draw(self, key: Any) -> Held | None:
+    def draw(self, key: Any) -> Held:
         """The sets that one round's workers hold."""
 
     @abc.abstractmethod
-    def update_sum(self, problem: Quadratic, held: Held | None, x: Float[Array, " d"]) -> Float[Array, " d"]:
+    def update_sum(self, problem: Quadratic, held: Held, x: Float[Array, " d"]) -> Float[Array, " d"]:
         """`sum_i u_i` at x of shape (d,) for the sets drawn, shape (d,)."""
 
     def floats_per_round(self, problem: Quadratic) -> tuple[float, float]:

@@ -49,18 +49,16 @@ class Quadratic(Pytree):
     minimizer: Float[Array, " d"]
 
     def __init__(self, L: ArrayLike, b: ArrayLike):
-        if is_concrete(L, b):
-            L = finite_array("L", L, "(n, d, d)", 3)
-            b = finite_array("b", b, "(n, d)", 2)
-            if L.dtype != b.dtype:
-                L, b = L.astype(np.float64), b.astype(np.float64)
-        if L.ndim != 3 or L.shape[1] != L.shape[2] or 0 in L.shape:
-            raise ValueError(f"L must have shape (n, d, d) with n, d >= 1, got {L.shape}")
-        if b.shape != L.shape[:2]:
-            raise ValueError(f"b must have shape (n, d) = {L.shape[:2]} to go with L, got {b.shape}")
-        if is_concrete(L, b):
-            L = _checked_symmetric_semidefinite(L)
-        _assemble(self, DenseHessians(jnp.asarray(L)), jnp.asarray(b))
+        matrices = finite_array("L", L, "(n, d, d)", 3)
+        vectors = finite_array("b", b, "(n, d)", 2)
+        if matrices.shape[1] != matrices.shape[2] or 0 in matrices.shape:
+            raise ValueError(f"L must have shape (n, d, d) with n, d >= 1, got {matrices.shape}")
+        if vectors.shape != matrices.shape[:2]:
+            raise ValueError(f"b must have shape (n, d) = {matrices.shape[:2]} to go with L, got {vectors.shape}")
+        dtype = np.result_type(matrices, vectors)
+        if is_concrete(matrices):
+            matrices = _checked_symmetric_semidefinite(matrices)
+        _assemble(self, DenseHessians(jnp.asarray(matrices, dtype)), jnp.asarray(vectors, dtype))
 
     @classmethod
     def from_least_squares(cls, A: Any, y: Any, ridge: float = 0.0) -> Quadratic:
@@ -127,16 +125,16 @@ class Quadratic(Pytree):
         """`f(x*)`, a scalar."""
         return self.value(self.minimizer)
 
-    def value(self, x: Float[Array, " d"]) -> Float[Array, ""]:
+    def value(self, x: Float[ArrayLike, " d"]) -> Float[Array, ""]:
         """`f(x) = 1/2 x'Lbar x - bbar'x` at x of shape (d,), a scalar."""
         x = jnp.asarray(x, self.dtype)
         return 0.5 * x @ (self.mean_hessian @ x) - self.b.mean(axis=0) @ x
 
-    def gradient(self, x: Float[Array, " d"]) -> Float[Array, " d"]:
+    def gradient(self, x: Float[ArrayLike, " d"]) -> Float[Array, " d"]:
         """`grad f(x) = Lbar x - bbar` at x of shape (d,), shape (d,)."""
         return self.mean_hessian @ jnp.asarray(x, self.dtype) - self.b.mean(axis=0)
 
-    def objective_gap(self, x: Float[Array, " d"]) -> Float[Array, ""]:
+    def objective_gap(self, x: Float[ArrayLike, " d"]) -> Float[Array, ""]:
         """`f(x) - f(x*)` as `1/2 (x - x*)'Lbar(x - x*)`, accurate near the optimum; a scalar."""
         error = jnp.asarray(x, self.dtype) - self.minimizer
         return 0.5 * error @ (self.mean_hessian @ error)

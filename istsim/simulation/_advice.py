@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,7 @@ def advice(solution: Solution) -> str:
         )
     if lines:
         contraction = theory.contraction(solution.problem, solution.method)
-        if contraction.theta is not None and contraction.rate > 0:
+        if math.isfinite(contraction.theta) and contraction.rate > 0:
             lines.append(
                 f"Step sizes up to 1/theta = {1 / contraction.theta:.6g} contract the mean-square error (Theorem 1)."
             )

@@ -14,7 +14,7 @@ from istsim.problems._quadratic import Quadratic
 
 
 def advance(
-    problem: Quadratic, method: Method, held: Held | None, step_size: Any, x: Float[Array, " d"]
+    problem: Quadratic, method: Method, held: Held, step_size: Any, x: Float[Array, " d"]
 ) -> Float[Array, " d"]:
     """`x+ = x - (step_size/n) sum_i u_i` for the sets drawn."""
     return x - step_size / problem.num_workers * method.update_sum(problem, held, x)
@@ -33,13 +33,10 @@ def starting_point(problem: Quadratic, x0: ArrayLike | None) -> Float[Array, " d
     """x0 in the problem's precision; the vector of ones if None."""
     if x0 is None:
         return jnp.ones(problem.dim, problem.dtype)
-    if not is_concrete(x0):
-        x0 = jnp.asarray(x0)
-    else:
-        x0 = finite_array("x0", x0, f"({problem.dim},)", 1)
-    if x0.shape != (problem.dim,):
-        raise ValueError(f"x0 must have shape (d,) = ({problem.dim},), got {x0.shape}")
-    return jnp.asarray(x0, problem.dtype)
+    start = finite_array("x0", x0, f"(d,) = ({problem.dim},)", 1)
+    if start.shape != (problem.dim,):
+        raise ValueError(f"x0 must have shape (d,) = ({problem.dim},), got shape {start.shape}")
+    return jnp.asarray(start, problem.dtype)
 
 
 def checked_step_size(step_size: Any, dtype: Any) -> Float[Array, ""]:

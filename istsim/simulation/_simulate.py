@@ -82,7 +82,7 @@ def simulate(
 
     recorded_rounds = np.append(np.arange(0, rounds, record_every), rounds)
     x = jnp.broadcast_to(x0, (repetitions, len(step_sizes), problem.dim))
-    parts = [{name: value[None] for name, value in metrics(problem, x).items()}]
+    parts = [{name: np.asarray(value[None]) for name, value in metrics(problem, x).items()}]
     records_left = len(recorded_rounds) - 1
     chunk_records = max(1, min(records_left, _CHUNK_RECORDS, _CHUNK_BYTES // x.nbytes))
 

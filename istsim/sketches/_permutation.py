@@ -41,7 +41,7 @@ class Permutation(FixedSizeSketch):
 
     @property
     def size(self):
-        """q = d/n."""
+        """Q = d/n."""
         return self.d // self.n
 
     def sample_indices(self, key):

@@ -41,7 +41,7 @@ class RandK(FixedSizeSketch):
 
     @property
     def size(self):
-        """k."""
+        """K."""
         return self.k
 
     def sample_indices(self, key):

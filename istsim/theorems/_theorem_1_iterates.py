@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import sympy as sp
@@ -71,7 +72,7 @@ def _indefinite(instance: Instance) -> str:
 
 
 def _without_theta(instance: Instance) -> str:
-    return "" if instance.contraction.theta is not None else "the kernel of W is not in that of E[B' Lbar B]"
+    return "" if math.isfinite(instance.contraction.theta) else "the kernel of W is not in that of E[B' Lbar B]"
 
 
 def _too_long_a_step(instance: Instance) -> str:

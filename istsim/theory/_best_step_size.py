@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import ArrayLike
 
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
-from istsim.theory._exact_moments import exact_moments
+from istsim.theory._exact_moments import ExactMoments, exact_moments
 from istsim.theory._mean import mean_step_size_limit
 
 
@@ -32,20 +34,35 @@ def best_step_size(problem: Quadratic, method: Method, rounds: int, x0: ArrayLik
         >>> abs(best - 2 / (3 + 1)) < 0.01  # 2 / (lmin + lmax)
         True
     """
+    return search_step_size(problem, method, rounds, x0, score=_log_final_gap)
+
+
+def search_step_size(
+    problem: Quadratic,
+    method: Method,
+    rounds: int,
+    x0: ArrayLike | None,
+    *,
+    score: Callable[[ExactMoments], float],
+) -> float:
+    """The step size whose exact run has the least score; inf marks a run that is out of the question."""
     from scipy.optimize import minimize_scalar
 
     limit = mean_step_size_limit(problem, method)
     if limit <= 0:
         raise ValueError("no step size makes the expected iterate converge: E[B] has an eigenvalue with real part <= 0")
 
-    def log_gap(log_step_size: float) -> float:
-        moments = exact_moments(problem, method, step_size=float(np.exp(log_step_size)), rounds=rounds, x0=x0)
-        gap = float(moments.objective_gap[-1])
-        return float(np.log(max(gap, np.finfo(float).tiny))) if np.isfinite(gap) else np.inf
+    def score_of(log_step_size: float) -> float:
+        return score(exact_moments(problem, method, step_size=float(np.exp(log_step_size)), rounds=rounds, x0=x0))
 
     grid = np.log(limit) + np.linspace(np.log(1e-3), 0.0, 16)
-    values = np.array([log_gap(point) for point in grid])
+    values = np.array([score_of(point) for point in grid])
     best = int(values.argmin())
     bounds = (grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)])
-    refined = minimize_scalar(log_gap, bounds=bounds, method="bounded", options={"xatol": 0.01})
+    refined = minimize_scalar(score_of, bounds=bounds, method="bounded", options={"xatol": 0.01})
     return float(np.exp(refined.x if refined.fun < values[best] else grid[best]))
+
+
+def _log_final_gap(moments: ExactMoments) -> float:
+    gap = float(moments.objective_gap[-1])
+    return float(np.log(max(gap, np.finfo(float).tiny))) if np.isfinite(gap) else np.inf

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 from jaxtyping import Float
@@ -18,13 +19,13 @@ class Contraction:
         W: `1/2 E[Lbar B + B' Lbar]`, shape (d, d).
         smallest: the smallest eigenvalue of `Lbar^-1/2 W Lbar^-1/2`.
         is_semidefinite: whether that is at least 0, up to rounding.
-        theta: the least number with `E[B' Lbar B] <= theta W`, or None if there is none.
+        theta: the least number with `E[B' Lbar B] <= theta W`, infinite if there is none.
     """
 
     W: Float[np.ndarray, "d d"] = dataclasses.field(repr=False)
     smallest: float
     is_semidefinite: bool
-    theta: float | None
+    theta: float
 
     @property
     def rate(self) -> float:
@@ -56,18 +57,18 @@ def contraction(problem: Quadratic, method: Method) -> Contraction:
     rounding = 100 * len(B) * np.finfo(float).eps
     slack = rounding * np.abs(eigenvalues).max()
     is_semidefinite = bool(eigenvalues[0] >= -slack)
-    theta = _theta(eigenvalues, directions.T @ second @ directions, slack, rounding) if is_semidefinite else None
+    theta = _theta(eigenvalues, directions.T @ second @ directions, slack, rounding) if is_semidefinite else math.inf
     return Contraction(W, float(eigenvalues[0]), is_semidefinite, theta)
 
 
 def _theta(
     eigenvalues: Float[np.ndarray, " d"], second: Float[np.ndarray, "d d"], slack: float, rounding: float
-) -> float | None:
+) -> float:
     """The least theta with `second <= theta diag(eigenvalues)`, eigenvalues within the slack counting as 0."""
     positive = eigenvalues > slack
     # In the kernel of W the second moment must vanish as well.
     if np.abs(second[~positive]).max(initial=0.0) > rounding * np.abs(second).max():
-        return None
+        return math.inf
     root = 1 / np.sqrt(eigenvalues[positive])
     scaled = root[:, None] * second[np.ix_(positive, positive)] * root
     return float(np.linalg.eigvalsh(scaled)[-1])

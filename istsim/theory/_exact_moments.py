@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from istsim._validation import finite_array, is_concrete, positive_int
+from istsim._validation import finite_array, positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._rounds import checked_step_size, starting_point
@@ -63,11 +63,10 @@ def second_moment(
         [[4.0, 0.0], [0.0, 4.0]]
     """
     law = AffineLaw.of(problem, method)
-    if is_concrete(X):
-        X = finite_array("X", X, "(d, d)", 2)
-    if X.shape != (problem.dim, problem.dim):
-        raise ValueError(f"X must have shape (d, d) = {(problem.dim, problem.dim)}, got {X.shape}")
-    return law.second(jnp.asarray(X, jnp.float64))
+    matrix = finite_array("X", X, "(d, d)", 2)
+    if matrix.shape != (problem.dim, problem.dim):
+        raise ValueError(f"X must have shape (d, d) = {(problem.dim, problem.dim)}, got shape {matrix.shape}")
+    return law.second(jnp.asarray(matrix, jnp.float64))
 
 
 def exact_moments(
