@@ -53,9 +53,6 @@ def agrees(data: xarray.Dataset) -> bool:
 
 def caption(data: xarray.Dataset) -> str:
     """What a figure shows, what was run, and how far simulation and exact values lie apart."""
-    sizes = ", ".join(
-        f"{label}: {float(size):.3g}" for label, size in zip(curve_names(data), data.step_size.values, strict=True)
-    )
     largest, points = float(data.deviation.max()), data.deviation.size
     verdict = (
         f"Every one of the {points} recorded means (three metrics) lies within {ALLOWED_STANDARD_ERRORS:g} standard "
@@ -68,7 +65,7 @@ def caption(data: xarray.Dataset) -> str:
     return (
         f"{data.attrs['text']} Lines: exact E f(x_k) - f*, computed without sampling. Dots: mean of "
         f"{int(np.min(data.repetitions))} simulated runs. Bands: from the 10th to the 90th percentile of the runs. "
-        f"Step sizes: {sizes}. {verdict} (under normality the probability of any false alarm is below "
+        f"{verdict} (under normality the probability of any false alarm is below "
         f"{float(data.false_alarm_rate.sum()):.1g})."
     )
 

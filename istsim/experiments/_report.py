@@ -25,7 +25,7 @@ h1 { font-size: 1.8rem; line-height: 1.2; margin: 0 0 .5rem; }
 h2 { font-size: 1.3rem; line-height: 1.25; margin: 3rem 0 1rem; }
 p.lead { color: var(--soft); margin-top: 0; }
 figure { margin: 0; }
-figure img { display: block; margin: 0 auto; max-width: 100%; background: white; padding: .75rem;
+figure img { display: block; margin: 0 auto; width: 100%; max-width: 38rem; background: white; padding: .75rem;
   border: 1px solid var(--rule); box-sizing: border-box; }
 figcaption { font-size: .9rem; margin-top: .75rem; }
 .scroll { overflow-x: auto; }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,8 +11,8 @@ from jaxtyping import Array, Float
 from istsim._pytree import Pytree
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
-from istsim.theory._forms import matrix_matrix, matrix_vector, vector_vector
-from istsim.theory._patterns import WHOLE, Coefficients, Weight, different_workers, same_worker
+from istsim.theory._forms import WorkerCoefficients, matrix_matrix, matrix_vector, vector_vector
+from istsim.theory._patterns import WHOLE, Weight, different_workers, patterns, same_worker
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,9 +58,9 @@ class AffineLaw(Pytree):
 
     def mean_operator(self) -> Float[Array, "d d"]:
         """`E[B]`."""
-        k = same_worker(self.method.sketch_for(self.problem), [self.output_weight], [self.model_weight])
+        all_entries, diagonal = self._entry_factors(self.model_weight)
         Lbar = self.problem.mean_hessian
-        return k[0, 1] * Lbar + k[0, 0] * jnp.diag(jnp.diag(Lbar))
+        return all_entries * Lbar + diagonal * jnp.diag(jnp.diag(Lbar))
 
     def mean_vector(self) -> Float[Array, " d"]:
         """`E[c]`."""
@@ -70,86 +69,65 @@ class AffineLaw(Pytree):
     def mean_residual(self) -> Float[Array, " d"]:
         """`E[c - B x*]`: minus the mean update at the minimizer."""
         Lbar, minimizer = self.problem.mean_hessian, self.problem.minimizer
-        k = same_worker(self.method.sketch_for(self.problem), [self.output_weight], [self.lost_weight])
+        all_entries, diagonal = self._entry_factors(self.lost_weight)
         at_minimizer = self._output_mean() * -self.problem.gradient(minimizer)
-        return at_minimizer + k[0, 1] * (Lbar @ minimizer) + k[0, 0] * (jnp.diag(Lbar) * minimizer)
+        return at_minimizer + all_entries * (Lbar @ minimizer) + diagonal * jnp.diag(Lbar) * minimizer
 
     def second(self, X: Float[Array, "d d"], transposed: bool = False) -> Float[Array, "d d"]:
         """`E[B X B']`, or `E[B' X B]` if transposed."""
         outer, inner = self.output_weight, self.model_weight
         if transposed:
             outer, inner = inner, outer
-        return self._matrix_matrix(X, [outer, inner], [inner, outer])
+        return matrix_matrix(self._matrices(), X, self._coefficients([outer, inner], [inner, outer]))
 
     def cross(self, v: Float[Array, " d"]) -> Float[Array, "d d"]:
         """`E[B v (c - B x*)']`."""
         # c - B x* = (1/n) sum O_i (r_i + L_i (I - M_i) x*) with r_i = b_i - L_i x*. In this form
         # what vanishes, vanishes exactly: there is no cancellation near an interpolating optimum.
         left, output = [self.output_weight, self.model_weight], self.output_weight
-        X = jnp.outer(v, self.problem.minimizer)
-        return self._matrix_vector(v, left, [output]) + self._matrix_matrix(X, left, [self.lost_weight, output])
+        L, X = self._matrices(), jnp.outer(v, self.problem.minimizer)
+        return matrix_vector(L, v, self._residuals(), self._coefficients(left, [output])) + matrix_matrix(
+            L, X, self._coefficients(left, [self.lost_weight, output])
+        )
 
     def residual_second(self) -> Float[Array, "d d"]:
         """`E[(c - B x*) (c - B x*)']`."""
         output, lost, minimizer = self.output_weight, self.lost_weight, self.problem.minimizer
-        mixed = self._matrix_vector(minimizer, [output, lost], [output])
+        L, r, X = self._matrices(), self._residuals(), jnp.outer(minimizer, minimizer)
+        mixed = matrix_vector(L, minimizer, r, self._coefficients([output, lost], [output]))
         return (
-            self._vector_vector([output], [output])
-            + mixed
-            + mixed.T
-            + self._matrix_matrix(jnp.outer(minimizer, minimizer), [output, lost], [lost, output])
+            vector_vector(r, self._coefficients([output], [output]))
+            + (mixed + mixed.T)
+            + matrix_matrix(L, X, self._coefficients([output, lost], [lost, output]))
         )
+
+    def _entry_factors(self, inner: Weight) -> tuple[Any, Any]:
+        """What all entries of L_i, and in addition the diagonal ones, get from `O_i L_i` times the inner mask."""
+        return tuple(same_worker(self.method.sketch_for(self.problem), [self.output_weight], [inner]))
 
     def _output_mean(self) -> Any:
         output = self.output_weight
         return output.offset + output.slope * self.method.sketch_for(self.problem).inclusion_probability(1)
 
-    def _residuals(self) -> Float[Array, "n d"]:
-        """`r_i = b_i - L_i x*`, shape (n, d)."""
-        minimizer = self.problem.minimizer
-        return self.problem.b - self.problem.hessians.apply(jnp.broadcast_to(minimizer, self.problem.b.shape))
+    # Workers are exchangeable, so all pairs of different workers share their coefficients, and the
+    # sum over them is that of one more worker, who holds the sum of all matrices, less what its
+    # expansion has on equal workers. Hence one more entry on the leading axis.
 
-    def _vector_vector(self, left: list[Weight], right: list[Weight]) -> Float[Array, "d d"]:
-        r = self._residuals()
-        return self._over_pairs(
-            left,
-            right,
-            each=lambda k: vector_vector(r, r, k),
-            together=lambda k: vector_vector(r.sum(0)[None], r.sum(0)[None], k),
-        )
-
-    def _matrix_vector(self, v: Float[Array, " d"], left: list[Weight], right: list[Weight]) -> Float[Array, "d d"]:
-        L, r = self.problem.L, self._residuals()
-        return self._over_pairs(
-            left,
-            right,
-            each=lambda k: matrix_vector(L, v, r, k),
-            together=lambda k: matrix_vector(L.sum(0)[None], v, r.sum(0)[None], k),
-        )
-
-    def _matrix_matrix(self, X: Float[Array, "d d"], left: list[Weight], right: list[Weight]) -> Float[Array, "d d"]:
+    def _matrices(self) -> Float[Array, "n+1 d d"]:
+        """The L_i, and their sum."""
         L = self.problem.L
-        return self._over_pairs(
-            left,
-            right,
-            each=lambda k: matrix_matrix(L, X, k),
-            together=lambda k: matrix_matrix(L.sum(0)[None], X, k),
-        )
+        return jnp.concatenate([L, L.sum(axis=0, keepdims=True)])
 
-    def _over_pairs(
-        self,
-        left: list[Weight],
-        right: list[Weight],
-        *,
-        each: Callable[[Coefficients], Float[Array, "d d"]],
-        together: Callable[[Coefficients], Float[Array, "d d"]],
-    ) -> Float[Array, "d d"]:
-        """`1/n^2` times the sum over all ordered pairs of workers.
+    def _residuals(self) -> Float[Array, "n+1 d"]:
+        """`r_i = b_i - L_i x*`, and their sum."""
+        minimizer = self.problem.minimizer
+        r = self.problem.b - self.problem.hessians.apply(jnp.broadcast_to(minimizer, self.problem.b.shape))
+        return jnp.concatenate([r, r.sum(axis=0, keepdims=True)])
 
-        Workers are exchangeable, so all pairs of different workers share their coefficients: their
-        sum is the form of the summed matrices less its diagonal terms.
-        """
+    def _coefficients(self, left: list[Weight], right: list[Weight]) -> WorkerCoefficients:
+        """For each pattern the coefficients of the n workers, and that of their sum, over n^2."""
         sketch, n = self.method.sketch_for(self.problem), self.problem.num_workers
         same, different = same_worker(sketch, left, right), different_workers(sketch, left, right)
-        excess = {pattern: same[pattern] - different[pattern] for pattern in same}
-        return (each(excess) + together(different)) / n**2
+        each = jnp.broadcast_to((same - different)[:, None], (len(same), n))
+        table = jnp.concatenate([each, jnp.asarray(different)[:, None]], axis=1) / n**2
+        return dict(zip(patterns(len(left) + len(right)), table, strict=True))

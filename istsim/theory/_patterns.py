@@ -22,11 +22,16 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from istsim._validation import is_concrete
 from istsim.sketches._sketch import Sketch
 
 # A pattern is a restricted growth string: positions with equal labels hold equal coordinates.
 Pattern = tuple[int, ...]
-Coefficients = dict[Pattern, Any]
+Coefficients = Float[Array | np.ndarray, " patterns"]  # in the order of `patterns`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,30 +87,32 @@ def different_workers(sketch: Sketch, left: Sequence[Weight], right: Sequence[We
 def _coefficients(
     left: Sequence[Weight], right: Sequence[Weight], probability: Callable[[set[int], set[int]], Any]
 ) -> Coefficients:
-    coefficients: Coefficients = {}
+    # The product of the weights, multiplied out, has a term for every choice of positions at which
+    # "slope [held]" is taken. Probabilities are usually plain numbers even where JAX traces the
+    # weights: kept apart like this, the inversion is done once, outside the compiled function.
+    choices = list(itertools.product((False, True), repeat=len(left) + len(right)))
+    rows: dict[Pattern, Any] = {}
     for pattern in patterns(len(left) + len(right)):
-        expectation = _expectation(pattern, left, right, probability)
-        coefficients[pattern] = expectation - sum(coefficients[finer] for finer in strictly_finer(pattern))
-    return coefficients
+        row = _as_array([_held_probability(pattern, choice, len(left), probability) for choice in choices])
+        # Subtracting one by one keeps exact zeros exact: what masks cannot tell apart cancels.
+        for finer in strictly_finer(pattern):
+            row = row - rows[finer]
+        rows[pattern] = row
+    products = _as_array([1.0])
+    for weight in (*left, *right):
+        products = (products[:, None] * _as_array([weight.offset, weight.slope])).ravel()
+    return _as_array(list(rows.values())) @ products
 
 
-def _expectation(
-    pattern: Pattern,
-    left: Sequence[Weight],
-    right: Sequence[Weight],
-    probability: Callable[[set[int], set[int]], Any],
+def _held_probability(
+    pattern: Pattern, choice: Sequence[bool], count_left: int, probability: Callable[[set[int], set[int]], Any]
 ) -> Any:
-    """`E prod (offset + slope [held])` at the exact pattern, multiplied out over the positions."""
-    weights, total = (*left, *right), 0.0
-    for masked in itertools.product((False, True), repeat=len(weights)):
-        factors = [w.slope if on else w.offset for w, on in zip(weights, masked, strict=True)]
-        if any(isinstance(factor, float) and factor == 0 for factor in factors):
-            continue
-        positions = [i for i, on in enumerate(masked) if on]
-        held = {pattern[i] for i in positions if i < len(left)}
-        other = {pattern[i] for i in positions if i >= len(left)}
-        term = probability(held, other)
-        for factor in factors:
-            term = term * factor
-        total = total + term
-    return total
+    """Probability that the coordinates at the chosen positions are held, in the given pattern."""
+    left = {pattern[i] for i, chosen in enumerate(choice) if chosen and i < count_left}
+    right = {pattern[i] for i, chosen in enumerate(choice) if chosen and i >= count_left}
+    return probability(left, right)
+
+
+def _as_array(values: Sequence[Any]) -> Any:
+    """A NumPy array, or a JAX array where something in it is traced."""
+    return np.asarray(values, float) if is_concrete(values) else jnp.asarray(values, float)
