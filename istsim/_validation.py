@@ -50,6 +50,7 @@ def finite_array(name: str, value: Any, shape: str, ndim: int) -> Any:
     """
     if not is_concrete(value):
         array = jnp.asarray(value)
+        array = array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
         if array.ndim != ndim:
             raise ValueError(f"{name} must have shape {shape}, got shape {array.shape}")
         return array

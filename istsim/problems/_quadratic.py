@@ -6,9 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
 from istsim._pytree import Pytree
+from istsim._types import Numbers
 from istsim._validation import finite_array, finite_number, is_concrete
 from istsim.problems._dense import DenseHessians
 from istsim.problems._factored import FactoredHessians
@@ -48,14 +49,14 @@ class Quadratic(Pytree):
     mean_hessian: Float[Array, "d d"]
     minimizer: Float[Array, " d"]
 
-    def __init__(self, L: ArrayLike, b: ArrayLike):
+    def __init__(self, L: Numbers, b: Numbers):
         matrices = finite_array("L", L, "(n, d, d)", 3)
         vectors = finite_array("b", b, "(n, d)", 2)
         if matrices.shape[1] != matrices.shape[2] or 0 in matrices.shape:
             raise ValueError(f"L must have shape (n, d, d) with n, d >= 1, got {matrices.shape}")
         if vectors.shape != matrices.shape[:2]:
             raise ValueError(f"b must have shape (n, d) = {matrices.shape[:2]} to go with L, got {vectors.shape}")
-        dtype = np.result_type(matrices, vectors)
+        dtype = np.result_type(matrices.dtype, vectors.dtype)
         if is_concrete(matrices):
             matrices = _checked_symmetric_semidefinite(matrices)
         _assemble(self, DenseHessians(jnp.asarray(matrices, dtype)), jnp.asarray(vectors, dtype))
@@ -125,16 +126,16 @@ class Quadratic(Pytree):
         """`f(x*)`, a scalar."""
         return self.value(self.minimizer)
 
-    def value(self, x: Float[ArrayLike, " d"]) -> Float[Array, ""]:
+    def value(self, x: Numbers) -> Float[Array, ""]:
         """`f(x) = 1/2 x'Lbar x - bbar'x` at x of shape (d,), a scalar."""
         x = jnp.asarray(x, self.dtype)
         return 0.5 * x @ (self.mean_hessian @ x) - self.b.mean(axis=0) @ x
 
-    def gradient(self, x: Float[ArrayLike, " d"]) -> Float[Array, " d"]:
+    def gradient(self, x: Numbers) -> Float[Array, " d"]:
         """`grad f(x) = Lbar x - bbar` at x of shape (d,), shape (d,)."""
         return self.mean_hessian @ jnp.asarray(x, self.dtype) - self.b.mean(axis=0)
 
-    def objective_gap(self, x: Float[ArrayLike, " d"]) -> Float[Array, ""]:
+    def objective_gap(self, x: Numbers) -> Float[Array, ""]:
         """`f(x) - f(x*)` as `1/2 (x - x*)'Lbar(x - x*)`, accurate near the optimum; a scalar."""
         error = jnp.asarray(x, self.dtype) - self.minimizer
         return 0.5 * error @ (self.mean_hessian @ error)
@@ -192,7 +193,7 @@ def _check_positive_definite(mean_hessian: np.ndarray) -> None:
 
 def _rounding(matrix: np.ndarray) -> float:
     """The size of eigenvalues that rounding alone can produce in `matrix`."""
-    return 10 * len(matrix) * np.finfo(matrix.dtype).eps * float(np.linalg.norm(matrix))
+    return float(10 * len(matrix) * np.finfo(matrix.dtype).eps * np.linalg.norm(matrix))
 
 
 def _has_cholesky(matrix: np.ndarray, shift: float) -> bool:

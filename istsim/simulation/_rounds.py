@@ -6,8 +6,9 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
+from istsim._types import Numbers
 from istsim._validation import finite_array, finite_number, is_concrete
 from istsim.methods._method import Held, Method
 from istsim.problems._quadratic import Quadratic
@@ -29,7 +30,7 @@ def check_problem_and_method(problem: Any, method: Any) -> None:
     method.sketch_for(problem)
 
 
-def starting_point(problem: Quadratic, x0: ArrayLike | None) -> Float[Array, " d"]:
+def starting_point(problem: Quadratic, x0: Numbers | None) -> Float[Array, " d"]:
     """x0 in the problem's precision; the vector of ones if None."""
     if x0 is None:
         return jnp.ones(problem.dim, problem.dtype)

@@ -6,9 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Int
+from jaxtyping import Array, Float, Int
 
 from istsim._random import as_key, round_key, stream
+from istsim._types import Numbers
 from istsim._validation import one_of, positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
@@ -28,11 +29,11 @@ def simulate(
     problem: Quadratic,
     method: Method,
     *,
-    step_size: ArrayLike,
+    step_size: Numbers,
     rounds: int,
     key: Any,
     repetitions: int = 1,
-    x0: ArrayLike | None = None,
+    x0: Numbers | None = None,
     record_every: int = 1,
     backend: str = "vmap",
     progress: bool = False,

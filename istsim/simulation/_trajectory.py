@@ -4,9 +4,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
 from istsim._random import as_key, round_key, stream
+from istsim._types import Numbers
 from istsim._validation import positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
@@ -20,8 +21,8 @@ def trajectory(
     step_size: Any,
     rounds: int,
     key: Any,
-    x0: ArrayLike | None = None,
-) -> Float[Array, "rounds+1 d"]:
+    x0: Numbers | None = None,
+) -> Float[Array, "iterates d"]:
     """All iterates of one run, x_0 to x_K: pure JAX, to be jitted, vmapped and differentiated.
 
     The sketches are those of repetition 0 of `simulate` with the same key.

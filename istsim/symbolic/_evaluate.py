@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import sympy as sp
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
 
+from istsim._types import Numbers
 from istsim.methods._method import Method, SketchedMethod
 from istsim.problems._quadratic import Quadratic
 from istsim.sketches._bernoulli import Bernoulli
@@ -91,6 +92,6 @@ def evaluate(
     return as_function(expression, problem.dim)(**known)
 
 
-def column(x: ArrayLike) -> Float[np.ndarray, "d 1"]:
+def column(x: Numbers) -> Float[np.ndarray, "d 1"]:
     """A vector as the (d, 1) matrix that matrix expressions work with."""
     return np.asarray(x, float)[:, None]

@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 import numpy as np
 import sympy as sp
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
 
 from istsim import theory
+from istsim._types import Numbers
 from istsim._validation import positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
@@ -134,7 +135,7 @@ class Theorem(abc.ABC):
         *,
         step_size: float,
         rounds: int,
-        x0: ArrayLike | None = None,
+        x0: Numbers | None = None,
     ) -> TheoremCheck:
         """Ask whether the theorem applies to this run and, if so, compare its sides.
 

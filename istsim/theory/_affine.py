@@ -113,12 +113,12 @@ class AffineLaw(Pytree):
     # sum over them is that of one more worker, who holds the sum of all matrices, less what its
     # expansion has on equal workers. Hence one more entry on the leading axis.
 
-    def _matrices(self) -> Float[Array, "n+1 d d"]:
+    def _matrices(self) -> Float[Array, "m d d"]:
         """The L_i, and their sum."""
         L = self.problem.L
         return jnp.concatenate([L, L.sum(axis=0, keepdims=True)])
 
-    def _residuals(self) -> Float[Array, "n+1 d"]:
+    def _residuals(self) -> Float[Array, "m d"]:
         """`r_i = b_i - L_i x*`, and their sum."""
         minimizer = self.problem.minimizer
         r = self.problem.b - self.problem.hessians.apply(jnp.broadcast_to(minimizer, self.problem.b.shape))

@@ -3,15 +3,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import ArrayLike
 
+from istsim._types import Numbers
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.theory._exact_moments import ExactMoments, exact_moments
 from istsim.theory._mean import mean_step_size_limit
 
 
-def best_step_size(problem: Quadratic, method: Method, rounds: int, x0: ArrayLike | None = None) -> float:
+def best_step_size(problem: Quadratic, method: Method, rounds: int, x0: Numbers | None = None) -> float:
     """The constant step size with the least exact objective gap after a number of rounds.
 
     The gap is evaluated on a grid over the three orders of magnitude below the step size at which
@@ -41,7 +41,7 @@ def search_step_size(
     problem: Quadratic,
     method: Method,
     rounds: int,
-    x0: ArrayLike | None,
+    x0: Numbers | None,
     *,
     score: Callable[[ExactMoments], float],
 ) -> float:

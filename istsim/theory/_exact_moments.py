@@ -5,8 +5,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
+from istsim._pytree import Pytree
+from istsim._types import Numbers
 from istsim._validation import finite_array, positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
@@ -15,7 +17,7 @@ from istsim.theory._affine import AffineLaw
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ExactMoments:
+class ExactMoments(Pytree):
     """Expectations over all sketches at rounds 0 to K, exact to rounding.
 
     Attributes:
@@ -25,21 +27,15 @@ class ExactMoments:
         distance_squared: `E ||x_k - x*||^2`, shape (K+1,).
     """
 
-    mean: Float[Array, "rounds+1 d"] = dataclasses.field(repr=False)
-    objective_gap: Float[Array, " rounds+1"]
-    gradient_norm_squared: Float[Array, " rounds+1"]
-    distance_squared: Float[Array, " rounds+1"]
-
-
-jax.tree_util.register_dataclass(
-    ExactMoments,
-    data_fields=["mean", "objective_gap", "gradient_norm_squared", "distance_squared"],
-    meta_fields=[],
-)
+    data_fields = ("mean", "objective_gap", "gradient_norm_squared", "distance_squared")
+    mean: Float[Array, "iterates d"] = dataclasses.field(repr=False)
+    objective_gap: Float[Array, " iterates"]
+    gradient_norm_squared: Float[Array, " iterates"]
+    distance_squared: Float[Array, " iterates"]
 
 
 def second_moment(
-    problem: Quadratic, method: Method, X: ArrayLike, *, step_size: float | None = None
+    problem: Quadratic, method: Method, X: Numbers, *, step_size: float | None = None
 ) -> Float[Array, "d d"]:
     """`E[B X B']` for one round's random operator B, in O(n d^3) operations and without sampling.
 
@@ -75,7 +71,7 @@ def exact_moments(
     *,
     step_size: Any,
     rounds: int,
-    x0: ArrayLike | None = None,
+    x0: Numbers | None = None,
 ) -> ExactMoments:
     """The exact mean and mean-square behaviour over all sketches, round by round.
 

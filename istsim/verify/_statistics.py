@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
 
+from istsim._types import Numbers
 from istsim._validation import finite_number
 
 
@@ -39,7 +40,7 @@ class Agreement:
         return self.deviations.size
 
 
-def compare_means(samples: ArrayLike, exact: ArrayLike, *, standard_errors: float = 5.0, axis: int = 0) -> Agreement:
+def compare_means(samples: Numbers, exact: Numbers, *, standard_errors: float = 5.0, axis: int = 0) -> Agreement:
     """Compare means of independent samples with exact expectations, point by point.
 
     Made for squared quantities, such as objective gaps, that JAX computed in float64: a mean is

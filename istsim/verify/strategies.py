@@ -5,6 +5,9 @@ Shapes come from a small set, because JAX compiles anew for each.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from hypothesis import strategies as st
 
 from istsim.methods import IST, CompressedGradient, CompressedIterates, GradientDescent, Method
@@ -16,7 +19,7 @@ SHAPES = ((1, 3), (2, 2), (2, 4), (3, 3), (3, 6))
 
 @st.composite
 def problems(
-    draw: st.DrawFn, n: int | None = None, d: int | None = None, interpolation: bool | None = None
+    draw: Callable[..., Any], n: int | None = None, d: int | None = None, interpolation: bool | None = None
 ) -> Quadratic:
     """Quadratics of every degree of heterogeneity, homogeneous ones included.
 
@@ -34,22 +37,22 @@ def problems(
         >>> test_minimizer()
     """
     drawn_n, drawn_d = draw(st.sampled_from(SHAPES))
-    n, d = drawn_n if n is None else n, drawn_d if d is None else d
-    if interpolation is None:
-        interpolation = draw(st.booleans())
+    num_workers: int = drawn_n if n is None else n
+    dim: int = drawn_d if d is None else d
+    shared_minimizer: bool = draw(st.booleans()) if interpolation is None else interpolation
     return random_quadratic(
         draw(st.integers(0, 2**31 - 1)),
-        n,
-        d,
-        condition_number=draw(st.floats(1.0, 100.0)) if d > 1 else 1.0,
+        num_workers,
+        dim,
+        condition_number=draw(st.floats(1.0, 100.0)) if dim > 1 else 1.0,
         matrix_heterogeneity=draw(st.sampled_from([0.0, 1.0]) | st.floats(0.0, 1.0)),
-        vector_heterogeneity=0.0 if interpolation else draw(st.just(0.0) | st.floats(0.0, 3.0)),
-        interpolation=interpolation,
+        vector_heterogeneity=0.0 if shared_minimizer else draw(st.just(0.0) | st.floats(0.0, 3.0)),
+        interpolation=shared_minimizer,
     )
 
 
 @st.composite
-def sketches(draw: st.DrawFn, n: int, d: int) -> Sketch:
+def sketches(draw: Callable[..., Any], n: int, d: int) -> Sketch:
     """Every kind of sketch that exists for n workers and d coordinates."""
     kinds = ["identity", "rand_k", "bernoulli", *(["permutation"] if d % n == 0 else [])]
     match draw(st.sampled_from(kinds)):
@@ -64,7 +67,7 @@ def sketches(draw: st.DrawFn, n: int, d: int) -> Sketch:
 
 
 @st.composite
-def methods(draw: st.DrawFn, n: int, d: int) -> Method:
+def methods(draw: Callable[..., Any], n: int, d: int) -> Method:
     """Every kind of method for n workers and d coordinates, with unbiased and other scales."""
     scales = st.none() | st.floats(0.1, 5.0)
     sketch = draw(sketches(n, d))

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+import istsim
+from istsim.verify import compare_means
+
+
+def test_false_alarms_are_as_rare_as_stated():
+    # 400 comparisons of 50 normal means at 2.5 standard errors: the stated rate bounds the share of
+    # comparisons with any alarm. With 400 trials the share has standard error at most 0.025.
+    rng = np.random.default_rng(0)
+    trials = [compare_means(rng.normal(5.0, 1.0, (40, 50)), np.full(50, 5.0), standard_errors=3.5) for _ in range(400)]
+    share = np.mean([not trial.agrees for trial in trials])
+    stated = trials[0].false_alarm_rate
+    # Student's t with 39 degrees of freedom exceeds 3.5 in size with probability 0.00118: 50 of them 0.059.
+    assert stated == pytest.approx(50 * 0.00118, rel=0.01)
+    assert share <= stated + 4 * np.sqrt(stated / 400)
+    assert share > 0.02  # the check can fail
+
+
+def test_a_wrong_mean_is_found():
+    samples = np.random.default_rng(1).normal(1.0, 0.1, (1000, 4))
+    assert compare_means(samples, np.ones(4)).agrees
+    shifted = compare_means(samples, [1.0, 1.0, 1.02, 1.0])  # 0.02 is 6.3 standard errors of 0.1/sqrt(1000)
+    assert not shifted.agrees
+    assert shifted.deviations.argmax() == 2
+
+
+def test_deviations_are_counted_in_standard_errors():
+    samples = np.array([[1.0], [3.0]])  # mean 2, standard deviation sqrt(2), standard error 1
+    assert compare_means(samples, [0.5]).largest == pytest.approx(1.5)
+
+
+def test_without_spread_only_rounding_is_forgiven():
+    constant = np.full((5, 2), 0.3)
+    assert compare_means(constant, [0.3 + 1e-15, 0.3 - 1e-15]).agrees
+    assert not compare_means(constant, [0.3 + 1e-6, 0.3]).agrees
+
+
+def test_squares_near_zero_are_compared_with_the_rounding_of_their_roots():
+    # Iterates of size 1 have squared errors that are wrong by about (1e-16)^2, not by 1e-16.
+    assert compare_means(np.array([[1.0, 1e-30]] * 2), [1.0, 2e-30]).agrees
+    assert not compare_means(np.array([[1.0, 1e-20]] * 2), [1.0, 2e-20]).agrees
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_an_overflow_is_no_agreement(value):
+    samples = np.ones((4, 1))
+    samples[2] = value
+    with np.errstate(all="ignore"):
+        assert not compare_means(samples, [1.0]).agrees
+
+
+def test_repetitions_may_lie_along_any_axis():
+    samples = np.random.default_rng(2).normal(1.0, 0.1, (3, 100))
+    assert compare_means(samples, np.ones(3), axis=1).points == 3
+
+
+@pytest.mark.parametrize(
+    ("samples", "exact", "options", "message"),
+    [
+        (np.ones((1, 2)), np.ones(2), {}, "at least 2 repetitions"),
+        (np.ones((3, 2)), np.ones(3), {}, r"exact must have shape \(2,\)"),
+        (np.ones((3, 2)), np.ones(2), {"standard_errors": 0.0}, "standard_errors must be positive"),
+    ],
+)
+def test_bad_input(samples, exact, options, message):
+    with pytest.raises(ValueError, match=message):
+        compare_means(samples, exact, **options)
+
+
+def test_strategies_are_there_on_use():
+    assert hasattr(istsim.verify.strategies, "problems")
