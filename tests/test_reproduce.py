@@ -1,0 +1,224 @@
+"""The whole path: runs, data, figures, report, command line."""
+
+import base64
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import xarray
+
+import istsim
+from istsim import experiments, figures
+from istsim._files import written_whole
+from istsim.experiments import EXPERIMENTS, Curve, DisagreementError, agrees, caption, measure
+
+
+def tiny_curve(label: str, method, **changes) -> Curve:
+    problem = istsim.random_quadratic(1, 2, 4, condition_number=4.0, matrix_heterogeneity=0.3, vector_heterogeneity=1.0)
+    settings = {"step_size": 0.2, "rounds": 30, "repetitions": 200, "key": 1, "group": "one"}
+    return Curve(label=label, problem=problem, method=method, **(settings | changes))
+
+
+def tiny_experiment(figure, curves) -> experiments.Experiment:
+    return experiments.Experiment("tiny", "A tiny experiment", "What was run.", lambda quick: curves, figure)
+
+
+@pytest.fixture(scope="module")
+def tiny_data() -> xarray.Dataset:
+    sketch = istsim.Permutation(2, 4)
+    curves = [
+        tiny_curve("GD", istsim.GradientDescent()),
+        tiny_curve("CG", istsim.CompressedGradient(sketch)),
+        tiny_curve("IST", istsim.IST(sketch)),
+    ]
+    return tiny_experiment(figures.comparison, curves).measure(curves)
+
+
+def test_a_curve_holds_simulation_and_exact_values_side_by_side(tiny_data):
+    assert dict(tiny_data.sizes) == {"curve": 3, "metric": 3, "round": 31}
+    assert agrees(tiny_data)
+    exact = istsim.theory.exact_moments(
+        tiny_curve("", istsim.GradientDescent()).problem, istsim.GradientDescent(), step_size=0.2, rounds=30
+    )
+    np.testing.assert_allclose(tiny_data.exact.sel(metric="objective_gap")[0], exact.objective_gap, rtol=1e-12)
+    # Down and up: GD 2 n d = 16 floats a round, CG n d + d = 12, IST 2 d = 8.
+    np.testing.assert_allclose(tiny_data.floats_per_round, [16, 12, 8])
+
+
+def test_compared_methods_get_the_step_size_of_the_lowest_exact_curve():
+    curve = tiny_curve("IST", istsim.IST(istsim.Permutation(2, 4)), step_size=None)
+    tuned = float(measure(curve).step_size)
+
+    def height(step_size):
+        moments = istsim.theory.exact_moments(curve.problem, curve.method, step_size=step_size, rounds=curve.rounds)
+        return float(np.log(moments.objective_gap).mean())
+
+    assert all(height(tuned) <= height(tuned * factor) + 1e-6 for factor in (0.5, 0.8, 1.25, 2.0))
+
+
+def test_the_caption_says_that_simulation_agrees(tiny_data):
+    text = caption(tiny_data)
+    assert "Every one of the 279 recorded means" in text  # 3 curves, 3 metrics, 31 rounds
+    assert "200 simulated runs" in text
+    assert f"the largest deviation is {float(tiny_data.deviation.max()):.2f}" in text
+
+
+def test_the_caption_says_where_simulation_disagrees(tiny_data):
+    wrong = tiny_data.copy(deep=True)
+    wrong.deviation[1, 0, 3:5] = 5.01
+    assert not agrees(wrong)
+    assert "DISAGREEMENT: of 279 recorded means, 2 lie more than 5 standard errors" in caption(wrong)
+
+
+def test_agreement_is_found_out_and_not_assumed(monkeypatch):
+    from istsim.experiments import _curve
+
+    true_moments = istsim.theory.exact_moments
+
+    def wrong_by_a_quarter(problem, method, *, step_size, **kwargs):
+        return true_moments(problem, method, step_size=1.25 * step_size, **kwargs)
+
+    monkeypatch.setattr(_curve.theory, "exact_moments", wrong_by_a_quarter)
+    assert not agrees(measure(tiny_curve("IST", istsim.IST(istsim.Permutation(2, 4)))))
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.name)
+def test_every_experiment_has_hundreds_of_repetitions(experiment):
+    for quick in (True, False):
+        curves = experiment.curves(quick)
+        assert all(curve.repetitions >= 200 for curve in curves)
+        assert len({curve.label + curve.group for curve in curves}) == len(curves)
+
+
+def test_real_data_experiments_use_both_splits():
+    by_name = {experiment.name: experiment for experiment in EXPERIMENTS}
+    for name in ("diabetes", "breast-cancer"):
+        curves = by_name[name].curves(True)
+        assert {curve.group for curve in curves} == {"even split", "split by label"}
+        assert {curve.label for curve in curves} == {"GD", "CG", "CI", "IST"}
+
+
+def test_a_figure_draws_the_data_it_is_given(tiny_data):
+    figure = figures.comparison(tiny_data)
+    by_round = figure.axes[0]
+    lines = [line for line in by_round.get_lines() if line.get_linestyle() == "-" and line.get_marker() == "None"]
+    for line, exact in zip(lines, tiny_data.exact.sel(metric="objective_gap"), strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), exact)
+    assert {text.get_text() for text in by_round.texts} == {"GD", "CG", "IST"}
+
+
+def test_a_method_has_one_colour_in_every_panel(tiny_data):
+    figure = figures.comparison(tiny_data)
+    for ax in figure.axes:
+        colors = {text.get_text(): text.get_color() for text in ax.texts}
+        assert colors["IST"] == figures.METHOD_COLORS["IST"]
+        assert colors["GD"] == figures.METHOD_COLORS["GradientDescent"]
+    assert len(set(figures.METHOD_COLORS.values())) == len(figures.METHOD_COLORS)
+
+
+def test_figures_are_the_same_bytes_for_the_same_data(tiny_data, tmp_path):
+    for name in ("first.svg", "second.svg"):
+        figures.save(figures.comparison(tiny_data), tmp_path / name)
+    assert (tmp_path / "first.svg").read_bytes() == (tmp_path / "second.svg").read_bytes()
+
+
+def test_labels_do_not_overlap():
+    from istsim.figures._labels import spread
+
+    positions = np.array([0.2, 0.21, 0.22, 0.9, 0.1])
+    placed = np.sort(spread(positions, 0.05))
+    assert np.diff(placed).min() >= 0.05 - 1e-12
+
+
+@pytest.fixture(scope="module")
+def quick_run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("results") / "new"
+    finished = subprocess.run(
+        [sys.executable, "-m", "istsim", "reproduce", "--quick", "--only", "interpolation", "--out", str(out)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return finished, out
+
+
+def test_reproduce_ends_with_the_paths_of_what_it_made(quick_run):
+    finished, out = quick_run
+    assert finished.returncode == 0, finished.stderr
+    names = ["interpolation.svg", "interpolation.png", "interpolation.nc", "report.html"]
+    assert finished.stdout.splitlines() == [str(out / name) for name in names]
+    assert sorted(path.name for path in out.iterdir()) == sorted(names)  # and leaves nothing else behind
+    assert "interpolation: 100%" in finished.stderr  # progress
+
+
+def test_the_data_behind_a_figure_can_be_read_back(quick_run):
+    data = xarray.load_dataset(quick_run[1] / "interpolation.nc")
+    assert data.attrs["experiment"] == "interpolation"
+    assert agrees(data)
+    assert list(data.theorem_1.values) == ["holds"] * 3
+    gap = data.exact.sel(metric="objective_gap")
+    assert bool((gap <= data.bound * (1 + 1e-9)).all())
+
+
+def test_the_report_is_self_contained(quick_run):
+    page = (quick_run[1] / "report.html").read_text(encoding="utf-8")
+    links = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert all(link.startswith("data:image/svg+xml;base64,") for link in links)
+    embedded = base64.b64decode(links[0].partition(",")[2])
+    assert embedded == (quick_run[1] / "interpolation.svg").read_bytes()
+    assert "within 5 standard errors" in page
+
+
+def test_reproduce_reports_a_disagreement_after_writing_everything(tmp_path, monkeypatch):
+    curves = [tiny_curve("IST", istsim.IST(istsim.Permutation(2, 4)))]
+    monkeypatch.setattr(
+        "istsim.experiments._experiment.measure",
+        lambda curve: measure(curve).assign(deviation=lambda data: data.deviation + 6.0),
+    )
+    monkeypatch.setattr("istsim.experiments._reproduce.EXPERIMENTS", (tiny_experiment(figures.neighbourhood, curves),))
+    with pytest.raises(DisagreementError, match="tiny"):
+        experiments.reproduce(tmp_path)
+    assert "DISAGREEMENT" in (tmp_path / "report.html").read_text()
+
+
+def test_an_existing_file_survives_a_failed_write(tmp_path):
+    path = tmp_path / "figure.svg"
+    path.write_text("old")
+
+    def fail():
+        with written_whole(path) as part:
+            part.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--only", "nothing"], "only must be 'interpolation' or"),
+        (["--out", __file__], "out must be a folder, but"),
+    ],
+)
+def test_wrong_input_is_a_line_and_exit_code_2(arguments, message):
+    finished = subprocess.run(
+        [sys.executable, "-m", "istsim", "reproduce", *arguments], capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 2
+    assert finished.stderr.startswith("istsim: ")
+    assert message in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def test_a_missing_extra_is_named_with_its_command(monkeypatch):
+    from istsim._optional import require
+
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(ImportError, match=r'pip install "istsim\[data\]"'):
+        require("sklearn.datasets", extra="data")
