@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -73,6 +75,7 @@ class AffineLaw(Pytree):
         at_minimizer = self._output_mean() * -self.problem.gradient(minimizer)
         return at_minimizer + all_entries * (Lbar @ minimizer) + diagonal * jnp.diag(Lbar) * minimizer
 
+    @functools.partial(jax.jit, static_argnames="transposed")
     def second(self, X: Float[Array, "d d"], transposed: bool = False) -> Float[Array, "d d"]:
         """`E[B X B']`, or `E[B' X B]` if transposed."""
         outer, inner = self.output_weight, self.model_weight

@@ -1,0 +1,75 @@
+# `make` builds the environment in .venv; see CONTRIBUTING.md. Nothing here needs an active environment.
+
+PYTHON ?= python3
+ARGS =
+
+# Another project's environment may be active: it must not reach into this one.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV CONDA_PREFIX JUPYTER_PATH PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export JUPYTER_PREFER_ENV_PATH := 1
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.DELETE_ON_ERROR:
+.PHONY: all reproduce test check docs wheel quick check-all clean help
+
+all: $(STAMP)
+	@echo "The environment is in .venv. Next: make reproduce, make test or make help."
+
+help:
+	@echo "make             the environment, in .venv"
+	@echo "make reproduce   figures, data and report; ARGS=\"--quick --out DIR --only NAME\""
+	@echo "make test        all tests and the examples in the docstrings and the README; ARGS goes to pytest"
+	@echo "make check       formatting, lint, types"
+	@echo "make docs        the documentation, docs/_build/html/index.html"
+	@echo "make check-all   all of these, and the built package in an environment of its own"
+	@echo "make clean       remove all that make made, except results"
+
+# The stamp is made last: an interrupted installation is started again, in a fresh environment unless
+# an older one was complete.
+$(STAMP): pyproject.toml constraints.txt
+	@command -v "$(PYTHON)" >/dev/null || { \
+	    echo "make: $(PYTHON) not found; istsim needs Python 3.11 or newer (make PYTHON=/path/to/python3)" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "make: istsim needs Python 3.11 or newer, but $(PYTHON) is $$("$(PYTHON)" --version 2>&1);" \
+	         "name another one: make PYTHON=python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "make: $(PYTHON) cannot make environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Installing istsim and what it needs into .venv (a few minutes the first time) ..."
+	@if [ -e $@ ] && $(BIN)/python -c "" 2>/dev/null; then rm -f $@; else "$(PYTHON)" -m venv --clear .venv; fi
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]'
+	@touch $@
+
+reproduce: $(STAMP)
+	@$(BIN)/istsim reproduce $(ARGS)
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP)
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/pyright
+
+docs: $(STAMP)
+	$(BIN)/python -m sphinx -E -W --keep-going --quiet docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+# Source distribution, the wheel made from it, and the wheel at work where nothing else of the clone is.
+wheel: $(STAMP)
+	@set -eu; tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
+	$(BIN)/python -m build --outdir "$$tmp/dist" . >"$$tmp/log" 2>&1 || { cat "$$tmp/log"; exit 1; }; \
+	$(BIN)/python -m venv "$$tmp/venv"; \
+	"$$tmp/venv/bin/python" -m pip install --quiet --constraint constraints.txt "$$(ls "$$tmp"/dist/*.whl)[cli]"; \
+	cd "$$tmp"; venv/bin/python -c 'import istsim'; venv/bin/istsim --help >/dev/null; \
+	echo "built, installed and imported: $$(cd dist && echo *)"
+
+quick: $(STAMP)
+	@set -eu; tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; $(BIN)/istsim reproduce --quick --out "$$tmp/results"
+
+check-all: test check docs wheel quick
+
+clean:
+	rm -rf .venv build dist docs/_build docs/notebooks/*.md .pytest_cache .ruff_cache .hypothesis
+	find istsim tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,123 @@
+"""Sphinx configuration. `make docs` builds the site, with warnings as errors and without a network."""
+
+import importlib
+import importlib.metadata
+import os
+import tempfile
+import types
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+
+import istsim
+
+project = "istsim"
+author = "The istsim developers"
+project_copyright = "The istsim developers"
+release = version = importlib.metadata.version("istsim")
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx-mathjax-offline",
+    "sphinx_copybutton",
+]
+exclude_patterns = ["_build", "generated"]
+
+# Pages
+html_theme = "furo"
+html_title = "istsim"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_copy_source = False
+html_show_sphinx = False
+html_theme_options = {
+    "light_css_variables": {"color-brand-primary": "#0072b2", "color-brand-content": "#0072b2"},
+    "dark_css_variables": {"color-brand-primary": "#56b4e9", "color-brand-content": "#56b4e9"},
+}
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+# Text: code in single backticks in docstrings links to what it names, where it names something.
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+default_role = "py:obj"
+
+# Notebooks run at every build: their output would otherwise outlive the code.
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
+nb_render_markdown_format = "myst"
+nb_output_stderr = "remove"
+nb_merge_streams = True
+
+# A profile of their own, without the user's; ipykernel warns at every start that it talks to itself by TCP.
+profile = tempfile.TemporaryDirectory()
+os.environ["IPYTHONDIR"] = profile.name
+kernel_config = Path(profile.name, "profile_default", "ipython_kernel_config.py")
+kernel_config.parent.mkdir()
+kernel_config.write_text("get_config().IPKernelApp.log_level = 40\n", encoding="utf-8")
+
+# API
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # shapes and meanings are in the text
+autodoc_inherit_docstrings = False
+autodoc_default_options = {"members": True}
+toc_object_entries_show_parents = "hide"
+python_maximum_signature_line_length = 88
+napoleon_numpy_docstring = False
+napoleon_use_param = False  # allows several names before one colon
+napoleon_custom_sections = [("Attributes", "params_style")]
+napoleon_use_rtype = False
+nitpicky = True
+nitpick_ignore_regex = [
+    ("py:obj", ".*"),  # most code in docstrings names nothing
+    ("py:class", r".*\b(ndarray|Array|Float|Int|Shaped|Mapping|Callable|Any|Hessians)|sympy\..*|xarray\..*|'.*"),
+]
+viewcode_line_numbers = True
+
+PUBLIC_MODULES = [
+    "istsim",
+    "istsim.theory",
+    "istsim.symbolic",
+    "istsim.theorems",
+    "istsim.verify",
+    "istsim.verify.strategies",
+    "istsim.figures",
+]
+
+# Sphinx reads only below docs, so the notebooks are copied there.
+DOCS = Path(__file__).parent
+for notebook in sorted((DOCS.parent / "notebooks").glob("*.md")):
+    text = notebook.read_text(encoding="utf-8").replace("](../docs/", "](../")
+    copy = DOCS / "notebooks" / notebook.name
+    if not copy.exists() or copy.read_text(encoding="utf-8") != text:
+        copy.write_text(text, encoding="utf-8")
+
+
+def warn_of_undocumented_names(app: Sphinx, env: BuildEnvironment) -> None:
+    """A public name without an entry in the API pages is a warning, and so fails the build."""
+    documented = set(env.domains.python_domain.objects)
+    for module_name in PUBLIC_MODULES:
+        module = importlib.import_module(module_name)
+        for name in dir(module):
+            value = getattr(module, name)
+            public = not name.startswith("_") and not isinstance(value, types.ModuleType)
+            ours = (getattr(value, "__module__", None) or "").startswith("istsim")
+            if public and ours and f"{module_name}.{name}" not in documented:
+                # Shown under the flat API, it need not be repeated.
+                if module_name != "istsim" and getattr(istsim, name, None) is value:
+                    continue
+                logging.getLogger(__name__).warning("%s.%s is missing from docs/api", module_name, name)
+
+
+def setup(app: Sphinx) -> None:
+    """Register the check."""
+    app.connect("env-check-consistency", warn_of_undocumented_names)

@@ -1,0 +1,45 @@
+"""Shapes and types are checked in every call the tests make: the hook must come before istsim is imported."""
+
+import zlib
+
+import hypothesis
+import jaxtyping
+import pytest
+
+jaxtyping.install_import_hook("istsim", "typecheck.check")
+
+import jax  # noqa: E402
+
+import istsim  # noqa: E402, F401
+
+# JAX compiles inside examples, which a deadline would time. Derandomised, the suite draws the same examples everywhere.
+# Examples are numbers, not structures: shrinking them takes minutes and says nothing.
+hypothesis.settings.register_profile(
+    "istsim",
+    deadline=None,
+    derandomize=True,
+    max_examples=20,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+)
+hypothesis.settings.load_profile("istsim")
+
+
+@pytest.fixture
+def seed(request) -> int:
+    """A seed of the test's own, the same in every run; pytest shows it where the test fails."""
+    value = zlib.crc32(request.node.nodeid.encode())
+    print(f"seed = {value}")
+    return value
+
+
+@pytest.fixture
+def key(seed):
+    return jax.random.key(seed)
+
+
+@pytest.fixture
+def unchecked():
+    """Types unchecked, as for users, so that a bad argument meets istsim's own checks."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

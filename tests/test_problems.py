@@ -1,0 +1,363 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import istsim
+
+
+def semidefinite(rng, n, d, rank):
+    factors = rng.standard_normal((n, d, rank))
+    return factors @ factors.swapaxes(1, 2)
+
+
+@pytest.fixture
+def rng(seed):
+    return np.random.default_rng(seed)
+
+
+@pytest.fixture
+def data(rng):
+    """Least squares with fewer than d/2 samples a worker: A (n, m, d) = (4, 2, 6) and y (4, 2)."""
+    return rng.standard_normal((4, 2, 6)), rng.standard_normal((4, 2))
+
+
+def random(key=0, n=4, d=6, **changes):
+    arguments = {"condition_number": 10.0, "matrix_heterogeneity": 0.5, "vector_heterogeneity": 1.0} | changes
+    return istsim.random_quadratic(key, n, d, **arguments)
+
+
+# A problem is what its L and b say
+
+
+def test_a_quadratic_keeps_its_matrices_and_vectors(rng):
+    L, b = semidefinite(rng, 3, 4, 4), rng.standard_normal((3, 4))
+    problem = istsim.Quadratic(L, b)
+    assert (problem.num_workers, problem.dim) == (3, 4)
+    np.testing.assert_allclose(problem.L, L, rtol=1e-15, atol=1e-15)
+    np.testing.assert_array_equal(problem.b, b)
+    np.testing.assert_allclose(problem.mean_hessian, L.mean(axis=0), rtol=1e-14)
+
+
+def test_value_is_the_average_over_workers_of_one_half_xLx_minus_bx(rng):
+    L, b, x = semidefinite(rng, 3, 4, 4), rng.standard_normal((3, 4)), rng.standard_normal(4)
+    expected = np.mean([x @ L_i @ x / 2 - b_i @ x for L_i, b_i in zip(L, b, strict=True)])
+    problem = istsim.Quadratic(L, b)
+    assert problem.value(x) == pytest.approx(expected, rel=1e-13)
+    assert problem.value(x).shape == ()
+
+
+def test_the_gradient_is_the_derivative_of_the_value(rng):
+    problem, x = random(), jnp.asarray(rng.standard_normal(6))
+    np.testing.assert_allclose(problem.gradient(x), jax.grad(problem.value)(x), rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(jax.hessian(problem.value)(x), problem.mean_hessian, rtol=1e-13, atol=1e-13)
+
+
+def test_the_gradient_vanishes_at_the_minimizer_and_the_value_there_is_the_minimum(rng):
+    problem = random()
+    np.testing.assert_allclose(jax.grad(problem.value)(problem.minimizer), 0, atol=1e-14)
+    assert problem.minimum == pytest.approx(float(problem.value(problem.minimizer)), rel=1e-14)
+    for _ in range(5):
+        assert problem.value(problem.minimizer + rng.standard_normal(6)) > problem.minimum
+
+
+def test_the_objective_gap_is_the_difference_to_the_minimum(rng):
+    problem, x = random(), rng.standard_normal(6)
+    assert problem.objective_gap(x) == pytest.approx(float(problem.value(x) - problem.minimum), rel=1e-12)
+    assert problem.objective_gap(problem.minimizer) == 0
+
+
+def test_the_objective_gap_keeps_its_digits_where_the_difference_loses_them():
+    problem = istsim.Quadratic(2 * np.eye(2)[None], np.array([[2.0, 4.0]]))  # x* = (1, 2)
+    x = np.asarray(problem.minimizer) + np.array([2.0**-40, 0])
+    assert problem.objective_gap(x) == 2.0**-80  # 1/2 2 (2^-40)^2
+    assert problem.value(x) - problem.minimum == 0
+
+
+def test_a_problem_passes_through_jit_vmap_and_grad(rng):
+    L, b, x = semidefinite(rng, 2, 3, 3), rng.standard_normal((2, 3)), rng.standard_normal(3)
+    problem = istsim.Quadratic(L, b)
+    assert jax.jit(lambda p: p.value(x))(problem) == pytest.approx(float(problem.value(x)), rel=1e-14)
+    built_inside = jax.vmap(lambda scale: istsim.Quadratic(scale * L, b).minimizer)(jnp.array([1.0, 2.0]))
+    np.testing.assert_allclose(built_inside[0], 2 * built_inside[1], rtol=1e-12)
+    np.testing.assert_allclose(built_inside[0], problem.minimizer, rtol=1e-10)
+    # f* = -1/2 bbar' Lbar^-1 bbar, so its derivative in every b_i is -x*/n.
+    derivative = jax.grad(lambda b: istsim.Quadratic(L, b).minimum)(jnp.asarray(b))
+    np.testing.assert_allclose(derivative, np.broadcast_to(-problem.minimizer / 2, (2, 3)), rtol=1e-9)
+
+
+def test_a_rank_deficient_semidefinite_worker_is_accepted(rng):
+    L = semidefinite(rng, 3, 6, 2)
+    assert istsim.Quadratic(L, np.zeros((3, 6))).dim == 6
+    # One worker knows nothing at all.
+    assert istsim.Quadratic(np.stack([np.eye(2), np.zeros((2, 2))]), np.zeros((2, 2))).dim == 2
+    # Random rank-one matrices at scales from 1e-8 to 1e8: rounding must not look like a negative eigenvalue.
+    for scale in (1e-8, 1.0, 1e8):
+        assert istsim.Quadratic(scale * semidefinite(rng, 100, 20, 1), np.zeros((100, 20))).num_workers == 100
+
+
+def test_rounding_asymmetry_is_accepted_and_removed(rng):
+    L = semidefinite(rng, 2, 3, 3)
+    L[0, 0, 1] *= 1 + 4e-16
+    assert (L.swapaxes(1, 2) != L).any()
+    problem = istsim.Quadratic(L, np.zeros((2, 3)))
+    np.testing.assert_array_equal(problem.L, problem.L.swapaxes(1, 2))
+
+
+def test_integers_are_taken_as_float64():
+    problem = istsim.Quadratic(np.eye(2, dtype=int)[None], np.array([[1, 2]]))
+    assert problem.dtype == np.float64
+    np.testing.assert_array_equal(problem.minimizer, [1, 2])
+
+
+def test_float32_data_stay_float32(rng, data):
+    L, b = semidefinite(rng, 2, 3, 3).astype(np.float32), rng.standard_normal((2, 3)).astype(np.float32)
+    A, y = (array.astype(np.float32) for array in data)
+    for problem in (istsim.Quadratic(L, b), istsim.Quadratic.from_least_squares(A, y, ridge=0.1)):
+        x = np.ones(problem.dim, np.float32)
+        assert problem.dtype == np.float32
+        for array in (problem.L, problem.b, problem.mean_hessian, problem.minimizer, problem.gradient(x)):
+            assert array.dtype == np.float32
+        assert problem.value(x).dtype == problem.minimum.dtype == problem.objective_gap(x).dtype == np.float32
+    assert istsim.Quadratic(L, b.astype(float)).dtype == np.float64
+
+
+@pytest.mark.parametrize("structure", ["dense", "factored"])
+def test_astype_converts_everything_and_changes_nothing_else(structure, data):
+    problem = random() if structure == "dense" else istsim.Quadratic.from_least_squares(*data, ridge=0.5)
+    single = problem.astype(np.float32)
+    assert single.dtype == np.float32
+    assert {leaf.dtype for leaf in jax.tree.leaves(single)} == {np.dtype(np.float32)}
+    np.testing.assert_allclose(single.L, problem.L, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(single.minimizer, problem.minimizer, rtol=1e-5, atol=1e-5)
+    assert single.astype(np.float64).dtype == np.float64
+
+
+# Least squares
+
+
+def test_least_squares_gives_the_matrices_and_vectors_of_its_definition(rng):
+    A = [rng.standard_normal((m, 3)) for m in (2, 5, 4)]
+    y = [rng.standard_normal(len(part)) for part in A]
+    problem = istsim.Quadratic.from_least_squares(A, y, ridge=0.25)
+    for i, (A_i, y_i) in enumerate(zip(A, y, strict=True)):
+        np.testing.assert_allclose(problem.L[i], A_i.T @ A_i / len(A_i) + 0.25 * np.eye(3), rtol=1e-13)
+        np.testing.assert_allclose(problem.b[i], A_i.T @ y_i / len(A_i), rtol=1e-13)
+
+
+def test_workers_with_more_samples_weigh_no_more(rng):
+    """A worker that sees its samples twice has the same L_i and b_i."""
+    A, y = rng.standard_normal((2, 3, 4)), rng.standard_normal((2, 3))
+    once = istsim.Quadratic.from_least_squares(list(A), list(y), ridge=0.1)
+    twice = istsim.Quadratic.from_least_squares([np.tile(A[0], (2, 1)), A[1]], [np.tile(y[0], 2), y[1]], ridge=0.1)
+    np.testing.assert_allclose(twice.minimizer, once.minimizer, rtol=1e-12)
+
+
+def test_constants_are_dropped_from_the_least_squares_value(rng, data):
+    A, y = data
+    problem, x = istsim.Quadratic.from_least_squares(A, y, ridge=0.3), rng.standard_normal(6)
+    residual = np.einsum("imd,d->im", A, x) - y
+    full = np.mean([(r @ r - y_i @ y_i) / (2 * len(y_i)) for r, y_i in zip(residual, y, strict=True)])
+    assert problem.value(x) == pytest.approx(full + 0.3 * x @ x / 2, rel=1e-13)
+
+
+def test_few_samples_are_kept_as_factors_and_many_are_not(data, rng):
+    assert "factored" in repr(istsim.Quadratic.from_least_squares(*data, ridge=0.1))
+    many = rng.standard_normal((4, 9, 6)), rng.standard_normal((4, 9))
+    assert "dense" in repr(istsim.Quadratic.from_least_squares(*many))
+
+
+@pytest.mark.parametrize("ragged", [False, True], ids=["even", "ragged"])
+@pytest.mark.parametrize("ridge", [0.0, 0.4])
+def test_a_factored_problem_agrees_with_the_dense_one(ragged, ridge, rng):
+    sizes = (1, 2, 2, 2) if ragged else (2, 2, 2, 2)
+    A = [rng.standard_normal((m, 6)) for m in sizes]
+    y = [rng.standard_normal(m) for m in sizes]
+    factored = istsim.Quadratic.from_least_squares(A, y, ridge)
+    assert "factored" in repr(factored)
+    dense = istsim.Quadratic(
+        np.stack([a.T @ a / len(a) + ridge * np.eye(6) for a in A]),
+        np.stack([a.T @ t / len(a) for a, t in zip(A, y, strict=True)]),
+    )
+    x, points = jnp.asarray(rng.standard_normal(6)), jnp.asarray(rng.standard_normal((4, 6)))
+    indices = jnp.stack([rng.permutation(6)[:3] for _ in range(4)])
+    values = jnp.asarray(rng.standard_normal((4, 3)))
+    np.testing.assert_allclose(factored.L, dense.L, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(factored.b, dense.b, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(factored.mean_hessian, dense.mean_hessian, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(factored.minimizer, dense.minimizer, rtol=1e-9)
+    # Every product that a structure offers, against the dense matrices.
+    np.testing.assert_array_equal((factored.hessians.num_workers, factored.hessians.dim), (4, 6))
+    sparse = np.zeros((4, 6))
+    np.put_along_axis(sparse, indices, values, axis=1)
+    for hessians in (factored.hessians, dense.hessians):
+        L = np.asarray(dense.L)
+
+        def same(result, expected):
+            np.testing.assert_allclose(result, expected, rtol=1e-12, atol=1e-12)
+
+        same(hessians.dense(), L)
+        same(hessians.mean(), L.mean(axis=0))
+        same(hessians.apply(points), np.einsum("nab,nb->na", L, points))
+        same(hessians.apply_rows(indices, x), np.take_along_axis(L @ x, indices, axis=1))
+        same(hessians.apply_columns(indices, values), np.einsum("nab,nb->na", L, sparse))
+        block = np.take_along_axis(np.einsum("nab,nb->na", L, sparse), indices, axis=1)
+        same(hessians.apply_block(indices, values), block)
+
+
+# Random problems
+
+
+@pytest.mark.parametrize("condition_number", [1.0, 10.0, 1000.0])
+@pytest.mark.parametrize("matrix_heterogeneity", [0.0, 0.5, 1.0])
+def test_the_mean_hessian_has_the_stated_eigenvalues_whatever_the_heterogeneity(condition_number, matrix_heterogeneity):
+    problem = random(condition_number=condition_number, matrix_heterogeneity=matrix_heterogeneity)
+    eigenvalues = np.linalg.eigvalsh(problem.mean_hessian)
+    # Geometrically spaced from 1/condition_number to 1.
+    np.testing.assert_allclose(eigenvalues, np.geomspace(1 / condition_number, 1, 6), rtol=1e-10)
+
+
+def test_no_heterogeneity_makes_all_workers_equal():
+    problem = random(matrix_heterogeneity=0.0, vector_heterogeneity=0.0)
+    np.testing.assert_array_equal(problem.L, np.broadcast_to(problem.L[0], (4, 6, 6)))
+    np.testing.assert_array_equal(problem.b, np.broadcast_to(problem.b[0], (4, 6)))
+
+
+def test_each_heterogeneity_acts_alone():
+    matrices = random(matrix_heterogeneity=0.5, vector_heterogeneity=0.0)
+    assert (np.ptp(matrices.L, axis=0) > 0).all()
+    np.testing.assert_array_equal(matrices.b, np.broadcast_to(matrices.b[0], (4, 6)))
+    vectors = random(matrix_heterogeneity=0.0, vector_heterogeneity=0.5)
+    np.testing.assert_array_equal(vectors.L, np.broadcast_to(vectors.L[0], (4, 6, 6)))
+    assert (np.ptp(vectors.b, axis=0) > 0).all()
+
+
+def test_matrix_heterogeneity_interpolates_between_equal_and_independent_matrices():
+    """L_i - Lbar is linear in the heterogeneity, so that half of it is half the way."""
+    spread = {h: np.asarray(random(matrix_heterogeneity=h).L - random(matrix_heterogeneity=0.0).L) for h in (0.5, 1.0)}
+    np.testing.assert_allclose(spread[0.5], 0.5 * spread[1.0], atol=1e-12)
+
+
+def test_vector_heterogeneity_is_the_standard_deviation_of_the_vectors_over_workers():
+    problem = random(n=2000, d=3, vector_heterogeneity=0.7)
+    # The standard deviation of 6000 normal numbers has a relative standard error of 1/sqrt(12000) = 0.0091; 5 of them.
+    deviation = np.asarray(problem.b - problem.b.mean(axis=0)).std()
+    assert deviation == pytest.approx(0.7, rel=5 * 0.0091)
+
+
+@pytest.mark.parametrize("changes", [{}, {"matrix_heterogeneity": 1.0}, {"n": 1}, {"d": 1, "condition_number": 1.0}])
+def test_random_matrices_are_symmetric_positive_semidefinite(changes):
+    problem = random(**changes)
+    assert np.linalg.eigvalsh(problem.L).min() > -1e-13
+    np.testing.assert_array_equal(problem.L, problem.L.swapaxes(1, 2))
+
+
+def test_interpolation_puts_the_minimizer_of_every_worker_at_zero():
+    problem = random(vector_heterogeneity=0.0, interpolation=True)
+    np.testing.assert_array_equal(problem.b, 0)
+    np.testing.assert_array_equal(problem.minimizer, 0)
+
+
+def test_a_random_problem_is_a_function_of_its_key(key):
+    np.testing.assert_array_equal(random(key).L, random(key).L)
+    assert (random(1).L != random(2).L).any()
+    for same in (jax.random.key(1), jax.random.PRNGKey(1), np.asarray(jax.random.PRNGKey(1)), np.int64(1)):
+        np.testing.assert_array_equal(random(1).L, random(same).L)
+        np.testing.assert_array_equal(random(1).b, random(same).b)
+
+
+# Bad input
+
+EYE = np.eye(2)[None]
+ZERO = np.zeros((1, 2))
+
+
+def with_entry(array, index, value):
+    array = np.array(array, dtype=float)
+    array[index] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("L", "b", "words"),
+    [
+        (np.eye(2), ZERO, ["L ", "(n, d, d)", "(2, 2)"]),
+        (np.ones((1, 2, 3)), ZERO, ["L ", "(n, d, d)", "(1, 2, 3)"]),
+        (EYE, np.zeros(2), ["b ", "(n, d)", "(2,)"]),
+        (EYE, np.zeros((1, 3)), ["b ", "(1, 2)", "(1, 3)"]),
+        (EYE, np.zeros((2, 2)), ["b ", "(1, 2)", "(2, 2)"]),
+        (np.zeros((0, 2, 2)), np.zeros((0, 2)), ["n", "1", "0"]),
+        (np.zeros((1, 0, 0)), np.zeros((1, 0)), ["d", "1", "0"]),
+        (np.array([[[1.0, 2.0], [0.0, 1.0]]]), ZERO, ["symmetric", "L[0]"]),
+        (np.stack([np.eye(2), [[1, 2], [2, 1]]]), np.zeros((2, 2)), ["semidefinite", "L[1]", "-1"]),
+        (np.array([[[1.0, 0.0], [0.0, -1e-6]]]), ZERO, ["semidefinite", "L[0]", "-1e-06"]),
+        (np.array([[[1.0, 0.0], [0.0, 0.0]]]), ZERO, ["positive definite", "ridge"]),
+        (np.array([[[1.0, 1.0], [1.0, 1.0]]]), ZERO, ["positive definite", "ridge"]),
+        (np.zeros((1, 2, 2)), ZERO, ["positive definite", "ridge"]),
+        (with_entry(EYE, (0, 1, 0), np.nan), ZERO, ["L ", "finite", "nan", "(0, 1, 0)"]),
+        (EYE, with_entry(ZERO, (0, 1), np.inf), ["b ", "finite", "inf", "(0, 1)"]),
+        (EYE * 1j, ZERO, ["L ", "real", "complex"]),
+        ([[[1.0, 0.0], [0.0]]], ZERO, ["L ", "(n, d, d)"]),
+        ("matrix", ZERO, ["L "]),
+        (None, ZERO, ["L "]),
+    ],
+)
+def test_a_quadratic_refuses_bad_matrices_and_vectors(L, b, words, unchecked):
+    with pytest.raises(ValueError) as caught:
+        istsim.Quadratic(L, b)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_inside_jit_shapes_are_still_checked(unchecked):
+    with pytest.raises(ValueError, match=r"\(1, 3\)"):
+        jax.jit(lambda b: istsim.Quadratic(EYE, b).minimizer)(jnp.zeros((1, 3)))
+
+
+A, Y = np.eye(3)[None, :2].repeat(4, axis=0), np.ones((4, 2))
+
+
+@pytest.mark.parametrize(
+    ("A", "y", "ridge", "words"),
+    [
+        (A, Y, 0.0, ["ridge"]),  # two samples leave the third coordinate undetermined: rank 2 of 3
+        (A, Y, -0.1, ["ridge", "-0.1"]),
+        (A, Y, np.nan, ["ridge", "nan"]),
+        (A[0], Y[0], 0.1, ["A", "(m_i, d)", "(3,)"]),
+        (A, Y[:3], 0.1, ["4", "3"]),
+        (A, Y[:, :1], 0.1, ["y", "1"]),
+        ([], [], 0.1, ["1", "0"]),
+        ([A[0], A[1, :, :2]], list(Y[:2]), 0.1, ["3", "2"]),
+        (with_entry(A, (2, 0, 0), np.nan), Y, 0.1, ["finite", "nan"]),
+        (A, with_entry(Y, (1, 0), np.inf), 0.1, ["finite", "inf"]),
+        ([A[0], A[0][:0]], [Y[0], Y[0][:0]], 0.1, ["0"]),
+    ],
+)
+def test_least_squares_refuses_bad_data(A, y, ridge, words, unchecked):
+    with pytest.raises(ValueError) as caught:
+        istsim.Quadratic.from_least_squares(A, y, ridge)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"n": 0}, ["n ", "at least 1", "0"]),
+        ({"d": 0}, ["d ", "at least 1", "0"]),
+        ({"condition_number": 0.5}, ["condition_number", "1", "0.5"]),
+        ({"condition_number": np.inf}, ["condition_number", "inf"]),
+        ({"d": 1, "condition_number": 2.0}, ["condition_number", "1", "2"]),
+        ({"matrix_heterogeneity": -0.1}, ["matrix_heterogeneity", "-0.1"]),
+        ({"matrix_heterogeneity": 1.1}, ["matrix_heterogeneity", "1", "1.1"]),
+        ({"vector_heterogeneity": -1.0}, ["vector_heterogeneity", "-1"]),
+        ({"vector_heterogeneity": 1.0, "interpolation": True}, ["interpolation", "vector_heterogeneity"]),
+        ({"key": "seed"}, ["key", "seed"]),
+        ({"key": 1.5}, ["key", "1.5"]),
+    ],
+)
+def test_random_quadratic_refuses_arguments_outside_their_range(changes, words, unchecked):
+    with pytest.raises(ValueError) as caught:
+        random(**changes)
+    for word in words:
+        assert word in str(caught.value)
