@@ -53,7 +53,7 @@ default_role = "py:obj"
 # Notebooks run at every build: their output would otherwise outlive the code.
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 120
+nb_execution_timeout = 300
 nb_render_markdown_format = "myst"
 nb_output_stderr = "remove"
 nb_merge_streams = True

@@ -29,12 +29,12 @@ class FactoredHessians(Hessians):
         return self.factors.shape[1]
 
     def dense(self):
-        return jnp.einsum("nim,njm->nij", self.factors, self.factors) + self.ridge * jnp.eye(self.dim)
+        return jnp.einsum("nim,njm->nij", self.factors, self.factors) + self.ridge * jnp.eye(self.dim, dtype=self.factors.dtype)
 
     def mean(self):
         # One matrix product over workers and samples together, never an (n, d, d) array.
         gram = jnp.einsum("nim,njm->ij", self.factors, self.factors)
-        return gram / self.num_workers + self.ridge * jnp.eye(self.dim)
+        return gram / self.num_workers + self.ridge * jnp.eye(self.dim, dtype=self.factors.dtype)
 
     def apply(self, points):
         samples = jnp.einsum("nim,ni->nm", self.factors, points)
