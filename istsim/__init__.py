@@ -27,7 +27,8 @@ from istsim.simulation import Status as Status  # noqa: E402
 from istsim.simulation import simulate as simulate  # noqa: E402
 from istsim.simulation import trajectory as trajectory  # noqa: E402
 from istsim.sketches import Bernoulli as Bernoulli  # noqa: E402
-from istsim.sketches import FixedSizeSketch as FixedSizeSketch  # noqa: E402
+from istsim.sketches import Coverage as Coverage  # noqa: E402
+from istsim.sketches import Grouped as Grouped  # noqa: E402
 from istsim.sketches import Identity as Identity  # noqa: E402
 from istsim.sketches import Permutation as Permutation  # noqa: E402
 from istsim.sketches import RandK as RandK  # noqa: E402

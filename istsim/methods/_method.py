@@ -21,7 +21,7 @@ from istsim._pytree import Pytree
 from istsim._validation import finite_number, is_concrete, one_of
 from istsim.problems._hessians import rows_of
 from istsim.problems._quadratic import Quadratic
-from istsim.sketches._sketch import FixedSizeSketch, Sketch
+from istsim.sketches._sketch import Sketch
 
 # One round's sets: masks, or lists of coordinates where every worker holds the same number.
 Held = Bool[Array, "n d"] | Int[Array, "n k"]
@@ -95,7 +95,7 @@ class SketchedMethod(Method):
         return self.sketch
 
     def draw(self, key):
-        if isinstance(self.sketch, FixedSizeSketch):
+        if self.sketch.size is not None:
             return self.sketch.sample_indices(key)
         return self.sketch.sample(key)
 

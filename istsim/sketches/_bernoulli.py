@@ -51,6 +51,10 @@ class Bernoulli(Sketch):
         """`p^(left + right)`, as workers draw independently."""
         return self.p ** (left + right)
 
+    def reported_probability(self, participants):
+        """`1 - (1 - p)^participants`, as workers draw independently."""
+        return 1 - (1 - self.p) ** participants
+
     def outcomes(self):
         """Every mask of n d coins."""
         check_outcome_count(self, 2 ** (self.n * self.d))

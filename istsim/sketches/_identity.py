@@ -34,6 +34,10 @@ class Identity(Sketch):
         """Always 1."""
         return 1.0
 
+    def reported_probability(self, participants):
+        """Always 1."""
+        return 1.0
+
     def outcomes(self):
         """The one mask there is."""
         yield np.ones((self.n, self.d), bool), 1.0

@@ -3,77 +3,132 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import jax.numpy as jnp
 import numpy as np
+from jax import random
 
 from istsim._random import random_order
-from istsim.sketches._sketch import FixedSizeSketch, check_outcome_count, falling_ratio
+from istsim.sketches._sketch import Sketch, check_outcome_count, falling_ratio, missed_probability
 
 
 @dataclasses.dataclass(frozen=True)
-class Permutation(FixedSizeSketch):
-    """A uniform random permutation of the coordinates, cut into n blocks of q = d/n: "Perm-q".
+class Permutation(Sketch):
+    """A uniform random permutation of the coordinates, dealt to the workers: "Perm-q".
 
-    Every coordinate is held by exactly one worker (Shulgin and Richtarik, arXiv 2306.16484,
-    Definition 2).
+    With d = q n it is cut into n blocks of q (Shulgin and Richtarik, arXiv 2306.16484, Definition 2).
+    With more coordinates than workers, in general, blocks have q = floor(d/n) or q + 1 coordinates, and
+    which workers get the longer ones is drawn uniformly. With more workers than coordinates every
+    worker holds one, so that each coordinate is held floor(n/d) or ceil(n/d) times, and which ones are
+    held more often is drawn uniformly.
 
     Args:
         n: number of workers.
-        d: number of coordinates, a multiple of n.
-
-    Raises:
-        ValueError: if n does not divide d.
+        d: number of coordinates.
 
     Example:
         >>> import jax, istsim
-        >>> sketch = istsim.Permutation(2, 4)
-        >>> sketch.sample(jax.random.key(0)).sum(axis=0).tolist()  # one holder each
-        [1, 1, 1, 1]
-        >>> sketch.inclusion_probability(1)
+        >>> istsim.Permutation(2, 5).sample(jax.random.key(0)).sum(axis=0).tolist()  # one holder each
+        [1, 1, 1, 1, 1]
+        >>> istsim.Permutation(2, 5).inclusion_probability(1)
         0.5
+        >>> istsim.Permutation(5, 2).sample(jax.random.key(0)).sum(axis=1).tolist()  # one coordinate each
+        [1, 1, 1, 1, 1]
     """
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.d % self.n:
-            raise ValueError(f"Permutation needs a number of coordinates that n = {self.n} divides, got d = {self.d}")
 
     @property
     def size(self):
-        """Q = d/n."""
-        return self.d // self.n
+        """q where n divides d, 1 where there are more workers than coordinates, else None."""
+        if self.n > self.d:
+            return 1
+        return None if self.d % self.n else self.d // self.n
 
     def sample_indices(self, key):
-        """The blocks of one random permutation, shape (n, q)."""
-        return random_order(key, (self.d,)).reshape(self.n, self.size)
+        """Each worker's coordinates, where all hold equally many."""
+        if self.n <= self.d:
+            return random_order(key, (self.d,)).reshape(self.n, self.d // self.n)
+        workers_key, coordinates_key = random.split(key)
+        dealt = random_order(coordinates_key, (self.d,))[jnp.arange(self.n) % self.d]
+        return jnp.zeros_like(dealt).at[random_order(workers_key, (self.n,))].set(dealt)[:, None]
+
+    def sample(self, key):
+        """One round's masks, shape (n, d)."""
+        if self.size is not None:
+            return super().sample(key)
+        workers_key, coordinates_key = random.split(key)
+        sizes = self.d // self.n + (random_order(workers_key, (self.n,)) < self.d % self.n)
+        owner_of_position = jnp.searchsorted(jnp.cumsum(sizes), jnp.arange(self.d), side="right")
+        owner = jnp.zeros(self.d, owner_of_position.dtype)
+        owner = owner.at[random_order(coordinates_key, (self.d,))].set(owner_of_position)
+        return owner == jnp.arange(self.n)[:, None]
 
     def inclusion_probability(self, size):
-        """`q (q-1) ... / (d (d-1) ...)`, `size` factors each."""
-        return falling_ratio(self.size, self.d, size)
+        """Falling factorials `q^(size) / d^(size)`, averaged over the block sizes there are."""
+        return sum(share * falling_ratio(block, self.d, size) for block, share in self._block_sizes())
 
     def joint_probability(self, left, right, shared):
-        """0 if a coordinate would be held twice, else falling factorials: `q^(left) q^(right) / d^(left+right)`."""
-        if shared > 0 or left > self.size or right > self.size or left + right > self.d:
+        """By counting: which two sizes two workers' blocks have, and how they hold the coordinates."""
+        if self.n > self.d:
+            return self._joint_of_single_coordinates(left, right, shared)
+        if shared > 0 or left + right > self.d or self.n == 1:
             return 0.0
-        ways = math.perm(self.size, left) * math.perm(self.size, right)
-        return ways / math.perm(self.d, left + right)
+        q, longer, n = self.d // self.n, self.d % self.n, self.n
+        pairs = {
+            (q + 1, q + 1): longer * (longer - 1),
+            (q + 1, q): longer * (n - longer),
+            (q, q + 1): (n - longer) * longer,
+            (q, q): (n - longer) * (n - longer - 1),
+        }
+        ways = sum(count * math.perm(a, left) * math.perm(b, right) for (a, b), count in pairs.items())
+        return ways / (n * (n - 1) * math.perm(self.d, left + right))
+
+    def _joint_of_single_coordinates(self, left: int, right: int, shared: int) -> float:
+        if left == 0 or right == 0:
+            return self.inclusion_probability(left + right)
+        if left > 1 or right > 1:
+            return 0.0
+        fewer, more = self.n // self.d, self.n % self.d  # `more` coordinates have one holder more
+        pairs = (more * (fewer + 1) * fewer + (self.d - more) * fewer * (fewer - 1)) / self.d
+        together = pairs / (self.n * (self.n - 1))
+        return together if shared else (1 / self.d - together) / (self.d - 1)
+
+    def reported_probability(self, participants):
+        """From the number of holders of a coordinate: 1, or floor(n/d) or ceil(n/d)."""
+        if self.n <= self.d:
+            return participants / self.n
+        fewer, more = self.n // self.d, self.n % self.d
+        missed = [missed_probability(holders, self.n, participants) for holders in (fewer, fewer + 1)]
+        return 1 - (missed[0] * (self.d - more) + missed[1] * more) / self.d
+
+    def _block_sizes(self) -> list[tuple[int, float]]:
+        """The sizes a worker's block may have, with their probabilities."""
+        if self.n > self.d:
+            return [(1, 1.0)]
+        q, longer = self.d // self.n, self.d % self.n
+        return [(q, 1 - longer / self.n), (q + 1, longer / self.n)] if longer else [(q, 1.0)]
 
     def outcomes(self):
-        """Every way to deal q coordinates to each worker, all equally likely."""
-        count = math.factorial(self.d) // math.factorial(self.size) ** self.n
+        """Every way to deal, all equally likely."""
+        # With more workers than coordinates it is the workers that are dealt to the coordinates.
+        places, items = (self.n, self.d) if self.n <= self.d else (self.d, self.n)
+        q, longer = items // places, items % places
+        count = math.comb(places, longer) * math.factorial(items)
+        count //= math.factorial(q + 1) ** longer * math.factorial(q) ** (places - longer)
         check_outcome_count(self, count)
-        for blocks in _deals(frozenset(range(self.d)), self.size):
-            mask = np.zeros((self.n, self.d), bool)
-            for worker, block in enumerate(blocks):
-                mask[worker, list(block)] = True
-            yield mask, 1.0 / count
+        for chosen in itertools.combinations(range(places), longer):
+            sizes = [q + (place in chosen) for place in range(places)]
+            for blocks in _deals(frozenset(range(items)), sizes):
+                mask = np.zeros((places, items), bool)
+                for place, block in enumerate(blocks):
+                    mask[place, list(block)] = True
+                yield (mask if self.n <= self.d else mask.T), 1.0 / count
 
 
-def _deals(coordinates: frozenset[int], size: int) -> Iterator[tuple[tuple[int, ...], ...]]:
-    if not coordinates:
+def _deals(items: frozenset[int], sizes: Sequence[int]) -> Iterator[tuple[tuple[int, ...], ...]]:
+    if not sizes:
         yield ()
         return
-    for block in itertools.combinations(sorted(coordinates), size):
-        for rest in _deals(coordinates - set(block), size):
+    for block in itertools.combinations(sorted(items), sizes[0]):
+        for rest in _deals(items - set(block), sizes[1:]):
             yield (block, *rest)

@@ -8,11 +8,11 @@ import numpy as np
 
 from istsim._random import random_order
 from istsim._validation import positive_int
-from istsim.sketches._sketch import FixedSizeSketch, check_outcome_count, falling_ratio
+from istsim.sketches._sketch import Sketch, check_outcome_count, falling_ratio
 
 
 @dataclasses.dataclass(frozen=True)
-class RandK(FixedSizeSketch):
+class RandK(Sketch):
     """Every worker draws k coordinates uniformly, independently of the others.
 
     Source: Shulgin and Richtarik, arXiv 2306.16484, equation (4) of version 1.
@@ -55,6 +55,10 @@ class RandK(FixedSizeSketch):
     def joint_probability(self, left, right, shared):
         """The product, as workers draw independently."""
         return self.inclusion_probability(left) * self.inclusion_probability(right)
+
+    def reported_probability(self, participants):
+        """`1 - (1 - k/d)^participants`, as workers draw independently."""
+        return 1 - (1 - self.k / self.d) ** participants
 
     def outcomes(self):
         """Every choice of n subsets of size k, all equally likely."""

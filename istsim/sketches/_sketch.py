@@ -24,7 +24,8 @@ class Sketch(Pytree, abc.ABC):
 
     A sketch must be exchangeable: its law may not change when coordinates, or workers, are
     relabelled. Then `inclusion_probability` and `joint_probability` are all that the exact theory
-    needs. A subclass is a frozen dataclass that defines these two and `sample`.
+    needs. A subclass is a frozen dataclass that defines these two and `sample` (or, where every worker
+    always holds equally many coordinates, `size` and `sample_indices`).
 
     Args:
         n: number of workers.
@@ -48,12 +49,32 @@ class Sketch(Pytree, abc.ABC):
         """d, the number of coordinates."""
         return self.d
 
-    @abc.abstractmethod
+    @property
+    def size(self) -> int | None:
+        """The number of coordinates that every worker always holds; None if it varies.
+
+        Knowing the number, the simulation gathers only those coordinates.
+        """
+        return None
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Shape (d,): coordinates with equal labels are always held together. All differ but for `Grouped`."""
+        return np.arange(self.d)
+
+    def sample_indices(self, key: Any) -> Int[Array, "n size"]:
+        """Draw one round's sets as lists of distinct coordinates, where their `size` is fixed."""
+        raise NotImplementedError(f"{self} has no fixed size: use sample")
+
     def sample(self, key: Any) -> Bool[Array, "n d"]:
         """Draw one round's masks from a JAX key: entry (i, j) says whether worker i holds coordinate j.
 
-        Pure JAX, so that it runs under `jit` and `vmap`.
+        Pure JAX, so that it runs under `jit` and `vmap`. A sketch of fixed size may define
+        `sample_indices` instead.
         """
+        mask = jnp.zeros((self.n, self.d), bool)
+        indices = self.sample_indices(key)
+        return mask.at[jnp.arange(self.n)[:, None], indices].set(True, mode="promise_in_bounds")
 
     @abc.abstractmethod
     def inclusion_probability(self, size: int) -> Any:
@@ -66,6 +87,17 @@ class Sketch(Pytree, abc.ABC):
         `shared` of them are the same coordinates, counted in both: `left + right - shared` are distinct.
         """
 
+    def reported_probability(self, participants: int) -> Any:
+        """Probability that at least one of `participants` workers, drawn uniformly, holds a given coordinate.
+
+        The exact theory of the merge "owners" needs it. It may be defined where, given that a worker
+        holds a coordinate, the number of its other holders does not depend on what else the worker holds.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} does not define reported_probability, which exact results for merge='owners' "
+            "need; enumerate its outcomes or simulate instead"
+        )
+
     def outcomes(self) -> Iterator[tuple[np.ndarray, float]]:
         """All masks (n, d) that can be drawn, each with its probability; for small d only.
 
@@ -76,27 +108,9 @@ class Sketch(Pytree, abc.ABC):
         raise NotImplementedError(f"{type(self).__name__} does not list its outcomes")
 
 
-@dataclasses.dataclass(frozen=True)
-class FixedSizeSketch(Sketch):
-    """A sketch under which every worker always holds the same number of coordinates.
-
-    Knowing the number, the simulation gathers only those coordinates.
-    """
-
-    @property
-    @abc.abstractmethod
-    def size(self) -> int:
-        """The number of coordinates a worker holds."""
-
-    @abc.abstractmethod
-    def sample_indices(self, key: Any) -> Int[Array, "n size"]:
-        """Draw one round's sets as lists of distinct coordinates."""
-
-    def sample(self, key: Any) -> Bool[Array, "n d"]:
-        """The masks of the same sets."""
-        indices = self.sample_indices(key)
-        mask = jnp.zeros((self.n, self.d), bool)
-        return mask.at[jnp.arange(self.n)[:, None], indices].set(True, mode="promise_in_bounds")
+def missed_probability(holders: int, workers: int, participants: int) -> float:
+    """Probability that none of `participants` workers, drawn uniformly, is one of the `holders`."""
+    return math.comb(workers - holders, participants) / math.comb(workers, participants)
 
 
 def falling_ratio(size: int, total: int, count: int) -> float:
