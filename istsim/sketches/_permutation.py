@@ -98,7 +98,7 @@ class Permutation(Sketch):
         if self.n <= self.d:
             return participants / self.n
         fewer, more = self.n // self.d, self.n % self.d
-        missed = [missed_probability(holders, self.n, participants) for holders in (fewer, fewer + 1)]
+        missed = [missed_probability(min(holders, self.n), self.n, participants) for holders in (fewer, fewer + 1)]
         return 1 - (missed[0] * (self.d - more) + missed[1] * more) / self.d
 
     def _block_sizes(self) -> list[tuple[int, float]]:
