@@ -73,8 +73,11 @@ def drawn(key, repetition, round_index):
 # trajectory
 
 
-@methods
-@pytest.mark.parametrize("problem", [PROBLEM, FACTORED], ids=["dense", "factored"])
+@pytest.mark.parametrize(
+    ("problem", "method"),
+    [*((PROBLEM, method) for method in METHODS.values()), (FACTORED, IST)],
+    ids=[*METHODS, "factored-ist"],
+)
 def test_a_trajectory_is_repetition_zero_of_a_simulation(problem, method):
     path = trajectory(problem, method, rounds=12)
     assert path.shape == (13, 6)

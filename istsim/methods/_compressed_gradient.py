@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from istsim._types import Scalar
 from istsim.methods._method import SketchedMethod
 
 
@@ -27,7 +28,7 @@ class CompressedGradient(SketchedMethod):
 
     data_fields = ("sketch", "gradient_scale")
     masks_gradient = True
-    gradient_scale: float | str | None = None
+    gradient_scale: Scalar | str | None = None
 
     def __post_init__(self):
         super().__post_init__()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from istsim._types import Scalar
 from istsim.methods._method import SketchedMethod
 
 
@@ -28,7 +29,7 @@ class CompressedIterates(SketchedMethod):
 
     data_fields = ("sketch", "forward_scale")
     masks_model = True
-    forward_scale: float | str | None = None
+    forward_scale: Scalar | str | None = None
 
     def __post_init__(self):
         super().__post_init__()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from istsim._types import Scalar
 from istsim.methods._method import SketchedMethod
 
 
@@ -32,8 +33,8 @@ class IST(SketchedMethod):
     data_fields = ("sketch", "forward_scale", "gradient_scale")
     masks_model = True
     masks_gradient = True
-    forward_scale: float | str | None = None
-    gradient_scale: float | str | None = None
+    forward_scale: Scalar | str | None = None
+    gradient_scale: Scalar | str | None = None
 
     def __post_init__(self):
         super().__post_init__()

@@ -29,7 +29,9 @@ class FactoredHessians(Hessians):
         return self.factors.shape[1]
 
     def dense(self):
-        return jnp.einsum("nim,njm->nij", self.factors, self.factors) + self.ridge * jnp.eye(self.dim, dtype=self.factors.dtype)
+        return jnp.einsum("nim,njm->nij", self.factors, self.factors) + self.ridge * jnp.eye(
+            self.dim, dtype=self.factors.dtype
+        )
 
     def mean(self):
         # One matrix product over workers and samples together, never an (n, d, d) array.

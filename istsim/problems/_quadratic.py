@@ -60,6 +60,7 @@ class Quadratic(Pytree):
         if is_concrete(matrices):
             matrices = _checked_symmetric_semidefinite(matrices)
         _assemble(self, DenseHessians(jnp.asarray(matrices, dtype)), jnp.asarray(vectors, dtype))
+        _check_positive_definite(self.mean_hessian)
 
     @classmethod
     def from_least_squares(cls, A: Any, y: Any, ridge: float = 0.0) -> Quadratic:
@@ -99,7 +100,9 @@ class Quadratic(Pytree):
         else:
             grams = [a.T @ a / len(a) + ridge * np.eye(d, dtype=dtype) for a in features]
             hessians = DenseHessians(jnp.asarray(np.stack(grams), dtype))
-        return _assemble(object.__new__(cls), hessians, jnp.asarray(b, dtype))
+        problem = _assemble(object.__new__(cls), hessians, jnp.asarray(b, dtype))
+        _check_positive_definite(problem.mean_hessian)
+        return problem
 
     @property
     def num_workers(self) -> int:
@@ -142,7 +145,8 @@ class Quadratic(Pytree):
 
     def astype(self, dtype: Any) -> Quadratic:
         """The same problem with all arrays converted to `dtype`."""
-        return jax.tree.map(lambda array: jnp.asarray(array, dtype), self)
+        hessians, b = jax.tree.map(lambda array: jnp.asarray(array, dtype), (self.hessians, self.b))
+        return _assemble(object.__new__(type(self)), hessians, b)
 
     def __repr__(self) -> str:
         kind = type(self.hessians).__name__.removesuffix("Hessians").lower()
@@ -152,8 +156,6 @@ class Quadratic(Pytree):
 def _assemble(problem: Quadratic, hessians: Hessians, b: Float[Array, "n d"]) -> Quadratic:
     """Fill in what is derived from the L_i and b_i, once, in float64, then rounded to the problem's dtype."""
     mean_hessian, mean_vector = hessians.mean(), b.mean(axis=0)
-    if is_concrete(hessians, b):
-        _check_positive_definite(np.asarray(mean_hessian))
     wide = mean_hessian.astype(jnp.float64)
     minimizer = jnp.linalg.solve(wide, mean_vector.astype(jnp.float64)).astype(b.dtype)
     vars(problem).update(hessians=hessians, b=b, mean_hessian=mean_hessian, minimizer=minimizer)
@@ -180,7 +182,10 @@ def _checked_symmetric_semidefinite(L: np.ndarray) -> np.ndarray:
     return L
 
 
-def _check_positive_definite(mean_hessian: np.ndarray) -> None:
+def _check_positive_definite(average: Float[Array, "d d"]) -> None:
+    if not is_concrete(average):
+        return
+    mean_hessian = np.asarray(average)
     slack = _rounding(mean_hessian)
     if slack == 0 or not _has_cholesky(mean_hessian, shift=-slack):
         smallest = np.linalg.eigvalsh(mean_hessian.astype(np.float64))[0]

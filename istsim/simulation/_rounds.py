@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -55,9 +56,10 @@ def checked_step_sizes(step_size: Any, dtype: Any) -> Float[Array, " step_size"]
     """One or several positive, finite step sizes, as an array with one dimension."""
     if callable(step_size):
         raise ValueError("step_size must be a number or a 1-D array of numbers; a callable is not supported yet")
-    if np.ndim(step_size) > 1 or np.size(step_size) == 0:
-        raise ValueError(f"step_size must be a number or a 1-D array, got shape {np.shape(step_size)}")
-    values = finite_array("step_size", np.atleast_1d(step_size), "(number of step sizes,)", 1)
+    is_scalar = not isinstance(step_size, Sequence) and np.ndim(step_size) == 0
+    values = finite_array("step_size", [step_size] if is_scalar else step_size, "() or (m,), a number or a 1-D array", 1)
+    if values.size == 0:
+        raise ValueError("step_size must be a number or a 1-D array of at least one, got shape (0,)")
     if (values <= 0).any():
         raise ValueError(f"step_size must be positive, got {values[values <= 0][0]}")
     return jnp.asarray(values, dtype)

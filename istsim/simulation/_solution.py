@@ -25,7 +25,7 @@ class Status(enum.StrEnum):
     CONVERGED = "converged"
     """The objective gap fell to the square root of the machine precision, relative to the start."""
     RUNNING = "running"
-    """Neither: still on its way, or at a floor above the minimum."""
+    """Neither of these, so still on its way or at a floor above the minimum."""
     DIVERGED = "diverged"
     """The objective gap is not finite, or a million times the larger of those at x0 and at 0."""
 
@@ -83,7 +83,7 @@ class Solution:
 
     @functools.cached_property
     def advice(self) -> str:
-        """What the statuses mean for this run: in words, with a step size that is stable where some diverged."""
+        """What the statuses mean for this run, in words, with a step size that is stable where some diverged."""
         from istsim.simulation._advice import advice
 
         return advice(self)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
@@ -57,8 +58,13 @@ def trajectory(
     rounds = positive_int("rounds", rounds)
     step_size = checked_step_size(step_size, problem.dtype)
     x0 = starting_point(problem, x0)
-    sketch_key = stream(as_key(key), "sketch")
+    return _trajectory(problem, method, step_size, stream(as_key(key), "sketch"), x0, rounds=rounds)
 
+
+@functools.partial(jax.jit, static_argnames="rounds")
+def _trajectory(
+    problem: Quadratic, method: Method, step_size: Array, sketch_key: Array, x0: Float[Array, " d"], *, rounds: int
+) -> Float[Array, "iterates d"]:
     def one_round(x, round_index):
         held = method.draw(round_key(sketch_key, 0, round_index))
         x = advance(problem, method, held, step_size, x)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import random
 
+from istsim._types import Scalar
 from istsim._validation import finite_number, is_concrete
 from istsim.sketches._sketch import Sketch, check_outcome_count
 
@@ -30,7 +31,7 @@ class Bernoulli(Sketch):
     """
 
     data_fields = ("p",)
-    p: float
+    p: Scalar
 
     def __post_init__(self):
         super().__post_init__()
@@ -61,4 +62,4 @@ class Bernoulli(Sketch):
         for coins in itertools.product((False, True), repeat=self.n * self.d):
             mask = np.array(coins).reshape(self.n, self.d)
             held = int(mask.sum())
-            yield mask, self.p**held * (1 - self.p) ** (mask.size - held)
+            yield mask, float(self.p**held * (1 - self.p) ** (mask.size - held))

@@ -33,7 +33,7 @@ def get(name: str) -> Theorem:
         >>> check.applicable, check.holds, check.lhs.shape
         (True, True, (21,))
         >>> theorem.check(problem, istsim.IST(istsim.Permutation(4, 8)), step_size=2.0, rounds=20).reason
-        'premise fails: step size at most 1/theta (it is 2, and 1/theta is 0.274957)'
+        'premise fails: step size at most 1/theta (it is 2, and 1/theta is 0.318005)'
     """
     if name not in _THEOREMS:
         raise ValueError(f"name must be one of {', '.join(_THEOREMS)}, got {name!r}")

@@ -75,7 +75,7 @@ def exact_moments(
 ) -> ExactMoments:
     """The exact mean and mean-square behaviour over all sketches, round by round.
 
-    With `e_k = x_k - x*`, `m_k = E e_k`, `M_k = E e_k e_k'`, s the step size and `g = c - B x*`,
+    With `e_k = x_k - x*`, `m_k = E e_k`, `M_k = E e_k e_k'`, s the step size and `g = c - B x*`::
 
         m+ = m - s (E[B] m - E[g])
         M+ = E[(I - s B) M (I - s B)'] + s (E[(I - s B) m g'] + transpose) + s^2 E[g g'],
