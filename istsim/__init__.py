@@ -16,7 +16,10 @@ from istsim.methods import IST as IST  # noqa: E402
 from istsim.methods import CompressedGradient as CompressedGradient  # noqa: E402
 from istsim.methods import CompressedIterates as CompressedIterates  # noqa: E402
 from istsim.methods import GradientDescent as GradientDescent  # noqa: E402
+from istsim.methods import GaussianNoise as GaussianNoise  # noqa: E402
+from istsim.methods import LocalUpdates as LocalUpdates  # noqa: E402
 from istsim.methods import Method as Method  # noqa: E402
+from istsim.methods import RowSampling as RowSampling  # noqa: E402
 from istsim.problems import Quadratic as Quadratic  # noqa: E402
 from istsim.problems import load_dataset as load_dataset  # noqa: E402
 from istsim.problems import random_quadratic as random_quadratic  # noqa: E402

@@ -15,10 +15,13 @@ class CompressedGradient(SketchedMethod):
     Args:
         sketch: which coordinates each worker reports.
         gradient_scale: beta; None or "unbiased" for `1/p1`, under which the mean update is the gradient.
-        merge: "mean".
+        merge: "mean", "owners" or "literal".
+        local_steps: H, at least 1.
+        participants: how many workers, drawn uniformly, report in a round; None for all.
+        noise: `GaussianNoise` or `RowSampling`, fresh at every local step; None for exact gradients.
 
     Raises:
-        ValueError: for something that is not a sketch, a scale that is not positive, an unknown merge.
+        ValueError: for something that is not a sketch, a scale that is not positive, an unknown merge, more participants than workers.
 
     Example:
         >>> import istsim
@@ -26,7 +29,7 @@ class CompressedGradient(SketchedMethod):
         4.0
     """
 
-    data_fields = ("sketch", "gradient_scale")
+    data_fields = ("sketch", "gradient_scale", "noise")
     masks_gradient = True
     gradient_scale: Scalar | str | None = None
 

@@ -16,10 +16,13 @@ class CompressedIterates(SketchedMethod):
     Args:
         sketch: which coordinates of the model each worker receives.
         forward_scale: alpha; None or "unbiased" for `1/p1`, under which the mean point is x.
-        merge: "mean".
+        merge: "mean" or "literal".
+        local_steps: H, at least 1.
+        participants: how many workers, drawn uniformly, report in a round; None for all.
+        noise: `GaussianNoise` or `RowSampling`, fresh at every local step; None for exact gradients.
 
     Raises:
-        ValueError: for something that is not a sketch, a scale that is not positive, an unknown merge.
+        ValueError: for something that is not a sketch, a scale that is not positive, an unknown merge, more participants than workers.
 
     Example:
         >>> import istsim
@@ -27,7 +30,7 @@ class CompressedIterates(SketchedMethod):
         2.0
     """
 
-    data_fields = ("sketch", "forward_scale")
+    data_fields = ("sketch", "forward_scale", "noise")
     masks_model = True
     forward_scale: Scalar | str | None = None
 

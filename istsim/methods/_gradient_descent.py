@@ -2,10 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 
-import jax.numpy as jnp
-
 from istsim.methods._method import Method
-from istsim.sketches._identity import Identity
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,14 +16,6 @@ class GradientDescent(Method):
         [[1.0, 1.0], [0.5, 0.5], [0.25, 0.25]]
     """
 
-    def sketch_for(self, problem):
-        """The identity: every worker holds everything."""
-        return Identity(problem.num_workers, problem.dim)
-
-    def draw(self, key):
-        """No sets: nothing is masked."""
-        return jnp.zeros((0, 0), jnp.int32)
-
-    def update_sum(self, problem, held, x):
-        """`n grad f(x)`."""
-        return problem.num_workers * problem.gradient(x)
+    def combine(self, problem, sums, step_size, x):
+        """A step along the whole gradient."""
+        return x - step_size * problem.gradient(x)

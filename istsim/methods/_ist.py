@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from istsim._types import Scalar
+from istsim._types import Numbers, Scalar
 from istsim.methods._method import SketchedMethod
 
 
@@ -18,10 +18,15 @@ class IST(SketchedMethod):
         sketch: which coordinates each worker trains.
         forward_scale: alpha; None or "unbiased" for `1/p1`.
         gradient_scale: beta; None or "unbiased" for `1/p1`.
-        merge: "mean".
+        weights: shape (n, d), a diagonal for each worker: its sketch becomes `alpha diag(weights_i) P_i` for the model
+            and likewise with beta for the gradient; None for ones.
+        merge: "mean", "owners" or "literal".
+        local_steps: H, at least 1.
+        participants: how many workers, drawn uniformly, report in a round; None for all.
+        noise: `GaussianNoise` or `RowSampling`, fresh at every local step; None for exact gradients.
 
     Raises:
-        ValueError: for something that is not a sketch, a scale that is not positive, an unknown merge.
+        ValueError: for something that is not a sketch, a scale that is not positive, an unknown merge, more participants than workers.
 
     Example:
         >>> import istsim
@@ -30,13 +35,15 @@ class IST(SketchedMethod):
         (1.0, 2.0)
     """
 
-    data_fields = ("sketch", "forward_scale", "gradient_scale")
+    data_fields = ("sketch", "forward_scale", "gradient_scale", "weights", "noise")
     masks_model = True
     masks_gradient = True
     forward_scale: Scalar | str | None = None
     gradient_scale: Scalar | str | None = None
+    weights: Numbers | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self):
         super().__post_init__()
         self._set_scale("forward_scale")
         self._set_scale("gradient_scale")
+        self._set_weights(self.weights)

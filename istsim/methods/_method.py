@@ -1,32 +1,54 @@
-"""What a method is: which parts of a worker's gradient computation are masked, and how updates merge.
+"""What a method is: which parts of a worker's computation are masked, and how the workers' reports merge.
 
-A worker i that holds the coordinates S_i, with `P_i = diag(1 on S_i)`, reports
+A worker i that holds the coordinates S_i, with `P_i = diag(1 on S_i)`, starts from `w_0 = alpha P_i x`
+where the model is masked, else from x, takes H local steps `w <- w - step_size M_i grad f_i(w)` with
+`M_i = P_i` where both model and gradient are masked, else I, and reports
+`u_i = beta O_i (w_0 - w_H) / step_size` with `O_i = P_i` where the gradient is masked, else I. For H = 1
+that is `u_i = beta O_i (L_i w_0 - b_i)`. The reports of the m workers that take part merge as
 
-    u_i = beta O_i (L_i (alpha M_i x) - b_i)
-
-with `M_i = P_i` where the model is masked and `O_i = P_i` where the gradient is; elsewhere these
-are identities and the scales alpha and beta are 1. The mean merge is `x+ = x - (step_size/n) sum u_i`.
+    mean:     x+ = x - (step_size/m) sum u_i
+    owners:   x+ = x - step_size times the average, for each coordinate, of u_i over its holders
+    literal:  x+ = (1/m) sum (w_0 of worker i - step_size u_i)
 """
 
 from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
+import jax
 import jax.numpy as jnp
+from jax import random
 from jaxtyping import Array, Bool, Float, Int
 
 from istsim._pytree import Pytree
-from istsim._validation import finite_number, is_concrete, one_of
+from istsim._random import random_order, stream
+from istsim._types import Numbers
+from istsim._validation import finite_array, finite_number, is_concrete, one_of, positive_int
+from istsim.methods._noise import Noise
 from istsim.problems._hessians import rows_of
 from istsim.problems._quadratic import Quadratic
+from istsim.sketches._identity import Identity
 from istsim.sketches._sketch import Sketch
 
-# One round's sets: masks, or lists of coordinates where every worker holds the same number.
-Held = Bool[Array, "n d"] | Int[Array, "n k"]
+MERGES = ("mean", "owners", "literal")
 
-MERGES = ("mean",)
+
+class Draws(NamedTuple):
+    """What is random in one round, the workers along the leading axis of each array but the key.
+
+    Attributes:
+        held: masks, or lists of coordinates where every worker holds the same number.
+        reporting: whether each worker's report counts; None if all do.
+        workers: the number of each worker.
+        noise_key: from which each worker's gradient noise is drawn by its number.
+    """
+
+    held: Bool[Array, "n d"] | Int[Array, "n k"]
+    reporting: Bool[Array, " n"] | None
+    workers: Int[Array, " n"]
+    noise_key: Any
 
 
 class Method(Pytree, abc.ABC):
@@ -37,21 +59,32 @@ class Method(Pytree, abc.ABC):
     forward_scale: Any = 1.0
     gradient_scale: Any = 1.0
 
-    @abc.abstractmethod
     def sketch_for(self, problem: Quadratic) -> Sketch:
-        """The sketch this method uses on the problem.
+        """The sketch this method uses on the problem: the identity, where it has none of its own.
 
         Raises:
-            ValueError: if the method's sketch is for another n or d.
+            ValueError: if the method does not fit the problem, such as by a sketch for another n or d.
         """
+        return Identity(problem.num_workers, problem.dim)
+
+    def draw(self, key: Any, num_workers: int) -> Draws:
+        """What is random in the round of that key: here nothing."""
+        return Draws(jnp.zeros((num_workers, 0), jnp.int32), None, jnp.arange(num_workers), key)
+
+    def worker_sums(
+        self, problem: Quadratic, draws: Draws, step_size: Any, x: Float[Array, " d"]
+    ) -> dict[str, Float[Array, " d"]]:
+        """What the merge needs to know of the workers, summed over those at hand.
+
+        They may be a part of all: the sums of the parts are added up before `combine`.
+        """
+        return {}
 
     @abc.abstractmethod
-    def draw(self, key: Any) -> Held:
-        """The sets that one round's workers hold."""
-
-    @abc.abstractmethod
-    def update_sum(self, problem: Quadratic, held: Held, x: Float[Array, " d"]) -> Float[Array, " d"]:
-        """`sum_i u_i` at x of shape (d,) for the sets drawn, shape (d,)."""
+    def combine(
+        self, problem: Quadratic, sums: dict[str, Float[Array, " d"]], step_size: Any, x: Float[Array, " d"]
+    ) -> Float[Array, " d"]:
+        """The next iterate, from the sums over all workers."""
 
     def floats_per_round(self, problem: Quadratic) -> tuple[float, float]:
         """Expected floats sent in a round, (down to the workers, up from them), summed over workers.
@@ -70,16 +103,38 @@ class SketchedMethod(Method):
     sketch: Sketch
     _: dataclasses.KW_ONLY
     merge: str = "mean"
+    local_steps: int = 1
+    participants: int | None = None
+    noise: Noise | None = None
+
+    weights: ClassVar[Any] = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.sketch, Sketch):
             raise ValueError(f"sketch must be an istsim.Sketch, such as istsim.RandK(n, d, k), got {self.sketch!r}")
         one_of("merge", self.merge, MERGES)
+        if self.merge == "owners" and not self.masks_gradient:
+            raise ValueError(
+                f"merge must be 'mean' or 'literal' for {type(self).__name__}, got 'owners': where gradients are "
+                "whole, no coordinate has owners"
+            )
+        object.__setattr__(self, "local_steps", positive_int("local_steps", self.local_steps))
+        if self.participants is not None:
+            object.__setattr__(self, "participants", positive_int("participants", self.participants))
+            if self.participants > self.sketch.n:
+                raise ValueError(f"participants must be at most n = {self.sketch.n}, got {self.participants}")
+        if self.noise is not None and not isinstance(self.noise, Noise):
+            raise ValueError(
+                f"noise must be None, istsim.GaussianNoise(covariance) or istsim.RowSampling(batch_size), "
+                f"got {self.noise!r}"
+            )
 
     def _set_scale(self, name: str) -> None:
-        """Replace a scale left open by the unbiased one, 1/p1."""
+        """Replace a scale left open: by 1 for the merge "owners", else by the unbiased one, 1/p1."""
         scale = getattr(self, name)
-        if scale is None or (isinstance(scale, str) and scale == "unbiased"):
+        if scale is None and self.merge == "owners":
+            scale = 1.0
+        elif scale is None or (isinstance(scale, str) and scale == "unbiased"):
             scale = 1 / self.sketch.inclusion_probability(1)
         elif isinstance(scale, str):
             raise ValueError(f'{name} must be a positive number, None or "unbiased", got {scale!r}')
@@ -88,28 +143,127 @@ class SketchedMethod(Method):
             raise ValueError(f'{name} must be a positive number, None or "unbiased", got {scale!r}')
         object.__setattr__(self, name, scale)
 
+    def _set_weights(self, weights: Numbers | None) -> None:
+        """Check diagonal weights, which are for one local step and the merges that do not count holders."""
+        if weights is None:
+            return
+        array = finite_array("weights", weights, "(n, d)", 2)
+        if array.shape != (self.sketch.n, self.sketch.d):
+            raise ValueError(
+                f"weights must have shape (n, d) = {(self.sketch.n, self.sketch.d)}, got shape {array.shape}"
+            )
+        if self.merge == "owners" or self.local_steps > 1:
+            raise ValueError(
+                "weights need merge='mean' or 'literal' and local_steps=1, "
+                f"got merge={self.merge!r} and local_steps={self.local_steps}"
+            )
+        object.__setattr__(self, "weights", jnp.asarray(array))
+
+    @property
+    def num_reports(self) -> int:
+        """m, the number of workers that take part in a round."""
+        return self.sketch.n if self.participants is None else self.participants
+
     def sketch_for(self, problem):
         ours, theirs = (self.sketch.n, self.sketch.d), (problem.num_workers, problem.dim)
         if ours != theirs:
             raise ValueError(f"the sketch is for (n, d) = {ours}, but the problem has (n, d) = {theirs}")
+        if self.noise is not None:
+            self.noise.check_fits(problem)
         return self.sketch
 
-    def draw(self, key):
-        if self.sketch.size is not None:
-            return self.sketch.sample_indices(key)
-        return self.sketch.sample(key)
+    def draw(self, key, num_workers):
+        held = self.sketch.sample(key) if self.sketch.size is None else self.sketch.sample_indices(key)
+        reporting = None
+        if self.participants is not None:
+            order = random_order(stream(key, "participants"), (num_workers,))
+            reporting = jnp.zeros(num_workers, bool).at[order[: self.participants]].set(True)
+        return Draws(held, reporting, jnp.arange(num_workers), stream(key, "noise"))
 
-    def update_sum(self, problem, held, x):
-        alpha, beta = jnp.asarray(self.forward_scale, x.dtype), jnp.asarray(self.gradient_scale, x.dtype)
-        if held.dtype == bool:
-            points = jnp.where(held, alpha * x, 0) if self.masks_model else jnp.broadcast_to(x, held.shape)
-            gradients = problem.hessians.apply(points) - problem.b
-            return jnp.where(held, beta * gradients, 0).sum(axis=0) if self.masks_gradient else gradients.sum(axis=0)
-        if not self.masks_gradient:
-            return (problem.hessians.apply_columns(held, alpha * x[held]) - problem.b).sum(axis=0)
-        if self.masks_model:
-            gradients = problem.hessians.apply_block(held, alpha * x[held])
+    def worker_sums(self, problem, draws, step_size, x):
+        held_alone = self.local_steps == 1 or (self.masks_model and self.masks_gradient)
+        if draws.held.dtype != bool and self.noise is None and held_alone:
+            starts, updates = self._on_coordinates(problem, draws, step_size, x)
         else:
-            gradients = problem.hessians.apply_rows(held, x)
-        updates = beta * (gradients - rows_of(problem.b, held))
-        return jnp.zeros_like(x).at[held].add(updates, mode="promise_in_bounds")
+            starts, updates = self._on_masks(problem, draws, step_size, x)
+        sums = {"updates": _total(updates, draws, x)}
+        if self.merge == "literal" and self.masks_model:
+            sums["starts"] = _total(starts, draws, x)
+        if self.merge == "owners":
+            ones = jnp.ones(draws.held.shape, x.dtype)
+            sums["holders"] = _total(jnp.where(draws.held, ones, 0) if draws.held.dtype == bool else ones, draws, x)
+        return sums
+
+    def combine(self, problem, sums, step_size, x):
+        if self.merge == "owners":
+            return x - step_size * sums["updates"] / jnp.maximum(sums["holders"], 1)
+        starts = sums["starts"] / self.num_reports if "starts" in sums else x
+        return starts - step_size / self.num_reports * sums["updates"]
+
+    def _on_coordinates(
+        self, problem: Quadratic, draws: Draws, step_size: Any, x: Float[Array, " d"]
+    ) -> tuple[Float[Array, "n k"], Float[Array, "n k"] | Float[Array, "n d"]]:
+        """Starts and updates, gathering only what is held: the workers hold equally many coordinates."""
+        held, hessians = draws.held, problem.hessians
+        alpha, beta = self._scales(draws, x, on=held)
+        starts = alpha * x[held]
+        if not self.masks_gradient:
+            return starts, beta * (hessians.apply_columns(held, starts) - problem.b)
+        b = rows_of(problem.b, held)
+        if not self.masks_model:
+            return starts, beta * (hessians.apply_rows(held, x) - b)
+        return starts, beta * self._local_sum(
+            lambda points, _: hessians.apply_block(held, points) - b, starts, step_size
+        )
+
+    def _on_masks(
+        self, problem: Quadratic, draws: Draws, step_size: Any, x: Float[Array, " d"]
+    ) -> tuple[Float[Array, "n d"], Float[Array, "n d"]]:
+        """Starts and updates with all coordinates, those not held being zero."""
+        mask = draws.held
+        if mask.dtype != bool:
+            mask = jnp.zeros((len(mask), len(x)), bool).at[jnp.arange(len(mask))[:, None], mask].set(True)
+        alpha, beta = self._scales(draws, x, on=None)
+        starts = jnp.where(mask, alpha * x, 0) if self.masks_model else jnp.broadcast_to(x, mask.shape)
+
+        def gradients(points: Float[Array, "n d"], local_step: Any) -> Float[Array, "n d"]:
+            if self.noise is None:
+                found = problem.hessians.apply(points) - problem.b
+            else:
+                key = random.fold_in(draws.noise_key, local_step)
+                keys = jax.vmap(lambda worker: random.fold_in(key, worker))(draws.workers)
+                found = self.noise.gradients(problem, points, keys)
+            return jnp.where(mask, found, 0) if self.masks_model and self.masks_gradient else found
+
+        updates = beta * self._local_sum(gradients, starts, step_size)
+        return starts, jnp.where(mask, updates, 0) if self.masks_gradient else updates
+
+    def _local_sum(self, gradients: Any, starts: Float[Array, "n k"], step_size: Any) -> Float[Array, "n k"]:
+        """The sum of the gradients at the local steps' points: `(w_0 - w_H) / step_size`, without dividing."""
+
+        def local_step(index: Any, total: Float[Array, "n k"]) -> Float[Array, "n k"]:
+            return total + gradients(starts - step_size * total, index)
+
+        if self.local_steps == 1:
+            return gradients(starts, 0)
+        return jax.lax.fori_loop(0, self.local_steps, local_step, jnp.zeros_like(starts))
+
+    def _scales(self, draws: Draws, x: Float[Array, " d"], on: Int[Array, "n k"] | None) -> tuple[Any, Any]:
+        """alpha and beta in the arithmetic of x, times the weights of the workers and coordinates at hand."""
+        alpha, beta = jnp.asarray(self.forward_scale, x.dtype), jnp.asarray(self.gradient_scale, x.dtype)
+        if self.weights is None:
+            return alpha, beta
+        weights = self.weights[draws.workers].astype(x.dtype)
+        weights = weights if on is None else rows_of(weights, on)
+        return alpha * weights, beta * weights
+
+
+def _total(
+    values: Float[Array, "n d"] | Float[Array, "n k"], draws: Draws, x: Float[Array, " d"]
+) -> Float[Array, " d"]:
+    """The sum over the reporting workers, of whole vectors or of the coordinates held."""
+    if draws.reporting is not None:
+        values = jnp.where(draws.reporting[:, None], values, 0)
+    if draws.held.dtype == bool or values.shape != draws.held.shape:
+        return values.sum(axis=0)
+    return jnp.zeros_like(x).at[draws.held].add(values, mode="promise_in_bounds")

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from istsim._pytree import Pytree
 from istsim._types import Numbers
@@ -14,6 +15,24 @@ from istsim._validation import finite_array, finite_number, is_concrete
 from istsim.problems._dense import DenseHessians
 from istsim.problems._factored import FactoredHessians
 from istsim.problems._hessians import Hessians
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Samples(Pytree):
+    """The data behind a least-squares problem, padded with zeros to equally many samples a worker.
+
+    Attributes:
+        features: shape (n, m, d).
+        targets: shape (n, m).
+        counts: shape (n,), the samples of each worker.
+        ridge: added to the diagonal of every L_i.
+    """
+
+    data_fields = ("features", "targets", "counts", "ridge")
+    features: Float[Array, "n m d"]
+    targets: Float[Array, "n m"]
+    counts: Int[Array, " n"]
+    ridge: Float[Array, ""]
 
 
 class Quadratic(Pytree):
@@ -29,6 +48,7 @@ class Quadratic(Pytree):
     Attributes:
         hessians: the L_i in the structure they are stored in.
         b: shape (n, d), the vectors b_i.
+        samples: the data of a least-squares problem, else None.
         mean_hessian: shape (d, d), Lbar.
         minimizer: shape (d,), `x* = Lbar^-1 bbar`.
 
@@ -43,8 +63,9 @@ class Quadratic(Pytree):
         [1.0, 1.0]
     """
 
-    data_fields = ("hessians", "b", "mean_hessian", "minimizer")
+    data_fields = ("hessians", "b", "samples", "mean_hessian", "minimizer")
     hessians: Hessians
+    samples: Samples | None
     b: Float[Array, "n d"]
     mean_hessian: Float[Array, "d d"]
     minimizer: Float[Array, " d"]
@@ -91,16 +112,16 @@ class Quadratic(Pytree):
         features, targets = _checked_samples(A, y)
         most_samples, d = max(len(samples) for samples in features), features[0].shape[1]
         dtype = np.result_type(*features, *targets)
+        samples = _padded(features, targets, ridge, dtype)
         b = np.stack([a.T @ t / len(a) for a, t in zip(features, targets, strict=True)])
         if most_samples < d / 2:
-            factors = np.zeros((len(features), d, most_samples), dtype)
-            for factor, a in zip(factors, features, strict=True):
-                factor[:, : len(a)] = a.T / np.sqrt(len(a))
-            hessians = FactoredHessians(jnp.asarray(factors), jnp.asarray(ridge, dtype))
+            scale = 1 / jnp.sqrt(samples.counts.astype(dtype))
+            factors = samples.features.transpose(0, 2, 1) * scale[:, None, None]
+            hessians = FactoredHessians(factors, samples.ridge)
         else:
             grams = [a.T @ a / len(a) + ridge * np.eye(d, dtype=dtype) for a in features]
             hessians = DenseHessians(jnp.asarray(np.stack(grams), dtype))
-        problem = _assemble(object.__new__(cls), hessians, jnp.asarray(b, dtype))
+        problem = _assemble(object.__new__(cls), hessians, jnp.asarray(b, dtype), samples)
         _check_positive_definite(problem.mean_hessian)
         return problem
 
@@ -145,20 +166,37 @@ class Quadratic(Pytree):
 
     def astype(self, dtype: Any) -> Quadratic:
         """The same problem with all arrays converted to `dtype`."""
-        hessians, b = jax.tree.map(lambda array: jnp.asarray(array, dtype), (self.hessians, self.b))
-        return _assemble(object.__new__(type(self)), hessians, b)
+
+        def convert(array: Array) -> Array:
+            return array.astype(dtype) if jnp.issubdtype(array.dtype, jnp.floating) else array
+
+        hessians, b, samples = jax.tree.map(convert, (self.hessians, self.b, self.samples))
+        return _assemble(object.__new__(type(self)), hessians, b, samples)
 
     def __repr__(self) -> str:
         kind = type(self.hessians).__name__.removesuffix("Hessians").lower()
         return f"Quadratic(num_workers={self.num_workers}, dim={self.dim}, {kind}, {self.dtype})"
 
 
-def _assemble(problem: Quadratic, hessians: Hessians, b: Float[Array, "n d"]) -> Quadratic:
+def _padded(features: list[np.ndarray], targets: list[np.ndarray], ridge: float, dtype: Any) -> Samples:
+    counts = [len(a) for a in features]
+    padded_features = np.zeros((len(features), max(counts), features[0].shape[1]), dtype)
+    padded_targets = np.zeros((len(features), max(counts)), dtype)
+    for i, (a, t) in enumerate(zip(features, targets, strict=True)):
+        padded_features[i, : len(a)], padded_targets[i, : len(a)] = a, t
+    return Samples(
+        jnp.asarray(padded_features), jnp.asarray(padded_targets), jnp.asarray(counts), jnp.asarray(ridge, dtype)
+    )
+
+
+def _assemble(
+    problem: Quadratic, hessians: Hessians, b: Float[Array, "n d"], samples: Samples | None = None
+) -> Quadratic:
     """Fill in what is derived from the L_i and b_i, once, in float64, then rounded to the problem's dtype."""
     mean_hessian, mean_vector = hessians.mean(), b.mean(axis=0)
     wide = mean_hessian.astype(jnp.float64)
     minimizer = jnp.linalg.solve(wide, mean_vector.astype(jnp.float64)).astype(b.dtype)
-    vars(problem).update(hessians=hessians, b=b, mean_hessian=mean_hessian, minimizer=minimizer)
+    vars(problem).update(hessians=hessians, b=b, samples=samples, mean_hessian=mean_hessian, minimizer=minimizer)
     return problem
 
 

@@ -11,15 +11,15 @@ from jaxtyping import Array, Float
 
 from istsim._types import Numbers
 from istsim._validation import finite_array, finite_number, is_concrete
-from istsim.methods._method import Held, Method
+from istsim.methods._method import Draws, Method
 from istsim.problems._quadratic import Quadratic
 
 
 def advance(
-    problem: Quadratic, method: Method, held: Held, step_size: Any, x: Float[Array, " d"]
+    problem: Quadratic, method: Method, draws: Draws, step_size: Any, x: Float[Array, " d"]
 ) -> Float[Array, " d"]:
-    """`x+ = x - (step_size/n) sum_i u_i` for the sets drawn."""
-    return x - step_size / problem.num_workers * method.update_sum(problem, held, x)
+    """The next iterate, for what was drawn."""
+    return method.combine(problem, method.worker_sums(problem, draws, step_size, x), step_size, x)
 
 
 def check_problem_and_method(problem: Any, method: Any) -> None:
@@ -57,7 +57,9 @@ def checked_step_sizes(step_size: Any, dtype: Any) -> Float[Array, " step_size"]
     if callable(step_size):
         raise ValueError("step_size must be a number or a 1-D array of numbers; a callable is not supported yet")
     is_scalar = not isinstance(step_size, Sequence) and np.ndim(step_size) == 0
-    values = finite_array("step_size", [step_size] if is_scalar else step_size, "() or (m,), a number or a 1-D array", 1)
+    values = finite_array(
+        "step_size", [step_size] if is_scalar else step_size, "() or (m,), a number or a 1-D array", 1
+    )
     if values.size == 0:
         raise ValueError("step_size must be a number or a 1-D array of at least one, got shape (0,)")
     if (values <= 0).any():

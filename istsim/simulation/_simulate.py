@@ -137,8 +137,8 @@ def _run_chunk(
     def one_round(round_index, x):
         def of_repetition(repetition, x):
             # Drawn outside the inner vmap: once for all step sizes, and the L_i are gathered once.
-            held = method.draw(round_key(sketch_key, repetition, round_index))
-            return jax.vmap(lambda step_size, x: advance(problem, method, held, step_size, x))(step_sizes, x)
+            draws = method.draw(round_key(sketch_key, repetition, round_index), problem.num_workers)
+            return jax.vmap(lambda step_size, x: advance(problem, method, draws, step_size, x))(step_sizes, x)
 
         return jax.vmap(of_repetition)(repetitions, x)
 

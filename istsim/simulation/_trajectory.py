@@ -66,8 +66,8 @@ def _trajectory(
     problem: Quadratic, method: Method, step_size: Array, sketch_key: Array, x0: Float[Array, " d"], *, rounds: int
 ) -> Float[Array, "iterates d"]:
     def one_round(x, round_index):
-        held = method.draw(round_key(sketch_key, 0, round_index))
-        x = advance(problem, method, held, step_size, x)
+        draws = method.draw(round_key(sketch_key, 0, round_index), problem.num_workers)
+        x = advance(problem, method, draws, step_size, x)
         return x, x
 
     _, iterates = jax.lax.scan(one_round, x0, jnp.arange(rounds))
