@@ -12,6 +12,9 @@ import jax  # noqa: E402
 
 import istsim  # noqa: E402, F401
 
+# The tests compile much and compute little.
+jax.config.update("jax_disable_most_optimizations", True)
+
 # JAX compiles inside examples, which a deadline would time. Derandomised, the suite draws the same examples everywhere.
 # Examples are numbers, not structures: shrinking them takes minutes and says nothing.
 hypothesis.settings.register_profile(
