@@ -15,8 +15,8 @@ from istsim import theory as theory  # noqa: E402
 from istsim.methods import IST as IST  # noqa: E402
 from istsim.methods import CompressedGradient as CompressedGradient  # noqa: E402
 from istsim.methods import CompressedIterates as CompressedIterates  # noqa: E402
-from istsim.methods import GradientDescent as GradientDescent  # noqa: E402
 from istsim.methods import GaussianNoise as GaussianNoise  # noqa: E402
+from istsim.methods import GradientDescent as GradientDescent  # noqa: E402
 from istsim.methods import LocalUpdates as LocalUpdates  # noqa: E402
 from istsim.methods import Method as Method  # noqa: E402
 from istsim.methods import RowSampling as RowSampling  # noqa: E402

@@ -63,7 +63,7 @@ def test_the_update_of_a_round_is_its_definition(make, model, gradient, sketch, 
     for k in jax.random.split(key, 3):
         x, mask = rng.standard_normal(D), np.asarray(sketch.sample(k))
         expected = updates(problem, mask, x, model=model, gradient=gradient, alpha=0.7, beta=1.9)
-        result = method.update_sum(problem, method.draw(k), jnp.asarray(x))
+        result = method.worker_sums(problem, method.draw(k, problem.num_workers), 0.1, jnp.asarray(x))["updates"]
         np.testing.assert_allclose(result, expected.sum(axis=0), rtol=1e-12, atol=1e-13)
 
 
@@ -95,8 +95,8 @@ def test_a_sketch_of_fixed_size_gives_the_same_update_when_only_its_masks_are_kn
     for make, _, _ in METHODS.values():
         gathered, masked = make(SKETCHES["rand-k"], 0.7, 1.9), make(MasksOnly(N, D), 0.7, 1.9)
         np.testing.assert_allclose(
-            gathered.update_sum(problem, gathered.draw(key), x),
-            masked.update_sum(problem, masked.draw(key), x),
+            gathered.worker_sums(problem, gathered.draw(key, problem.num_workers), 0.1, x)["updates"],
+            masked.worker_sums(problem, masked.draw(key, problem.num_workers), 0.1, x)["updates"],
             rtol=1e-12,
             atol=1e-13,
         )

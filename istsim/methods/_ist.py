@@ -26,7 +26,8 @@ class IST(SketchedMethod):
         noise: `GaussianNoise` or `RowSampling`, fresh at every local step; None for exact gradients.
 
     Raises:
-        ValueError: for something that is not a sketch, a scale that is not positive, an unknown merge, more participants than workers.
+        ValueError: for something that is not a sketch, a scale that is not positive, an unknown merge or
+            more participants than workers.
 
     Example:
         >>> import istsim

@@ -181,17 +181,19 @@ class SketchedMethod(Method):
         return Draws(held, reporting, jnp.arange(num_workers), stream(key, "noise"))
 
     def worker_sums(self, problem, draws, step_size, x):
-        held_alone = self.local_steps == 1 or (self.masks_model and self.masks_gradient)
-        if draws.held.dtype != bool and self.noise is None and held_alone:
-            starts, updates = self._on_coordinates(problem, draws, step_size, x)
+        needs_held_only = self.local_steps == 1 or (self.masks_model and self.masks_gradient)
+        if draws.held.dtype != bool and self.noise is None and needs_held_only:
+            starts, updates, on = *self._on_coordinates(problem, draws, step_size, x), draws.held
+            holders = jnp.ones(on.shape, x.dtype)
         else:
-            starts, updates = self._on_masks(problem, draws, step_size, x)
-        sums = {"updates": _total(updates, draws, x)}
+            mask = _as_mask(draws.held, len(x))
+            starts, updates, on = *self._on_masks(problem, draws, mask, step_size, x), None
+            holders = mask.astype(x.dtype)
+        sums = {"updates": _total(updates, draws.reporting, on if self.masks_gradient else None, x)}
         if self.merge == "literal" and self.masks_model:
-            sums["starts"] = _total(starts, draws, x)
+            sums["starts"] = _total(starts, draws.reporting, on, x)
         if self.merge == "owners":
-            ones = jnp.ones(draws.held.shape, x.dtype)
-            sums["holders"] = _total(jnp.where(draws.held, ones, 0) if draws.held.dtype == bool else ones, draws, x)
+            sums["holders"] = _total(holders, draws.reporting, on, x)
         return sums
 
     def combine(self, problem, sums, step_size, x):
@@ -202,7 +204,7 @@ class SketchedMethod(Method):
 
     def _on_coordinates(
         self, problem: Quadratic, draws: Draws, step_size: Any, x: Float[Array, " d"]
-    ) -> tuple[Float[Array, "n k"], Float[Array, "n k"] | Float[Array, "n d"]]:
+    ) -> tuple[Float[Array, "n k"], Float[Array, "n _"]]:
         """Starts and updates, gathering only what is held: the workers hold equally many coordinates."""
         held, hessians = draws.held, problem.hessians
         alpha, beta = self._scales(draws, x, on=held)
@@ -217,12 +219,9 @@ class SketchedMethod(Method):
         )
 
     def _on_masks(
-        self, problem: Quadratic, draws: Draws, step_size: Any, x: Float[Array, " d"]
+        self, problem: Quadratic, draws: Draws, mask: Bool[Array, "n d"], step_size: Any, x: Float[Array, " d"]
     ) -> tuple[Float[Array, "n d"], Float[Array, "n d"]]:
         """Starts and updates with all coordinates, those not held being zero."""
-        mask = draws.held
-        if mask.dtype != bool:
-            mask = jnp.zeros((len(mask), len(x)), bool).at[jnp.arange(len(mask))[:, None], mask].set(True)
         alpha, beta = self._scales(draws, x, on=None)
         starts = jnp.where(mask, alpha * x, 0) if self.masks_model else jnp.broadcast_to(x, mask.shape)
 
@@ -258,12 +257,21 @@ class SketchedMethod(Method):
         return alpha * weights, beta * weights
 
 
+def _as_mask(held: Bool[Array, "n d"] | Int[Array, "n k"], dim: int) -> Bool[Array, "n d"]:
+    if held.dtype == bool:
+        return held
+    return jnp.zeros((len(held), dim), bool).at[jnp.arange(len(held))[:, None], held].set(True)
+
+
 def _total(
-    values: Float[Array, "n d"] | Float[Array, "n k"], draws: Draws, x: Float[Array, " d"]
+    values: Float[Array, "n _"],
+    reporting: Bool[Array, " n"] | None,
+    on: Int[Array, "n k"] | None,
+    x: Float[Array, " d"],
 ) -> Float[Array, " d"]:
-    """The sum over the reporting workers, of whole vectors or of the coordinates held."""
-    if draws.reporting is not None:
-        values = jnp.where(draws.reporting[:, None], values, 0)
-    if draws.held.dtype == bool or values.shape != draws.held.shape:
+    """The sum over the reporting workers of whole vectors, or of values `on` lists of coordinates."""
+    if reporting is not None:
+        values = jnp.where(reporting[:, None], values, 0)
+    if on is None:
         return values.sum(axis=0)
-    return jnp.zeros_like(x).at[draws.held].add(values, mode="promise_in_bounds")
+    return jnp.zeros_like(x).at[on].add(values, mode="promise_in_bounds")

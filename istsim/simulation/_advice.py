@@ -21,20 +21,33 @@ def advice(solution: Solution) -> str:
             f"step size {solution.step_sizes[index]:.6g}: {diverged.sum()} of {diverged.size} runs diverged, "
             f"the first by round {first}."
         )
-    if lines:
-        contraction = theory.contraction(solution.problem, solution.method)
+    try:
+        lines += _exact_advice(solution, diverged=bool(lines), running=int((status == "running").sum()))
+    except theory.NotCoveredError as reason:
+        lines.append(f"No exact limit is known here: {reason}.")
+    if (status == "converged").any():
+        lines.append(f"{(status == 'converged').sum()} runs converged to the minimizer.")
+    return "\n".join(lines)
+
+
+def _exact_advice(solution: Solution, *, diverged: bool, running: int) -> list[str]:
+    """What the exact engine says of divergence and of the floor."""
+    from istsim import theory
+
+    problem, method, lines = solution.problem, solution.method, []
+    smallest = float(solution.step_sizes.min())
+    if running:
+        floor = problem.objective_gap(theory.fixed_point(problem, method, step_size=smallest))
+        lines.append(
+            f"{running} runs are still above the minimum: more rounds may help, but the expected iterate itself "
+            f"tends to a point with objective gap {float(floor):.3g}."
+        )
+    if diverged:
+        limit = theory.mean_step_size_limit(problem, method)
+        lines.append(f"Above {limit:.6g} even the expected iterate diverges.")
+        contraction = theory.contraction(problem, method)
         if math.isfinite(contraction.theta) and contraction.rate > 0:
             lines.append(
                 f"Step sizes up to 1/theta = {1 / contraction.theta:.6g} contract the mean-square error (Theorem 1)."
             )
-        limit = theory.mean_step_size_limit(solution.problem, solution.method)
-        lines.append(f"Above {limit:.6g} even the expected iterate diverges.")
-    if (status == "running").any():
-        floor = solution.problem.objective_gap(theory.fixed_point(solution.problem, solution.method))
-        lines.append(
-            f"{(status == 'running').sum()} runs are still above the minimum: more rounds may help, but the "
-            f"expected iterate itself tends to a point with objective gap {float(floor):.3g}."
-        )
-    if (status == "converged").any():
-        lines.append(f"{(status == 'converged').sum()} runs converged to the minimizer.")
-    return "\n".join(lines)
+    return lines

@@ -7,7 +7,6 @@ import math
 
 import jax.numpy as jnp
 import numpy as np
-
 from jax import random
 
 from istsim._random import random_order

@@ -48,6 +48,7 @@ def contraction(problem: Quadratic, method: Method) -> Contraction:
         Contraction(smallest=1.0, is_semidefinite=True, theta=4.0)
     """
     law = AffineLaw.of(problem, method)
+    law.check_second_moments()
     Lbar, B = np.asarray(law.problem.mean_hessian), np.asarray(law.mean_operator())
     W = (Lbar @ B + B.T @ Lbar) / 2
     values, vectors = np.linalg.eigh(Lbar)

@@ -59,6 +59,7 @@ def second_moment(
         [[4.0, 0.0], [0.0, 4.0]]
     """
     law = AffineLaw.of(problem, method)
+    law.check_second_moments()
     matrix = finite_array("X", X, "(d, d)", 2)
     if matrix.shape != (problem.dim, problem.dim):
         raise ValueError(f"X must have shape (d, d) = {(problem.dim, problem.dim)}, got shape {matrix.shape}")
@@ -94,6 +95,8 @@ def exact_moments(
 
     Raises:
         ValueError: for arguments outside these ranges, or a sketch for another n or d.
+        NotCoveredError: for a merge, participation, noise, weights, grouping or local steps that exact second
+            moments do not cover.
 
     Example:
         >>> import istsim
@@ -105,6 +108,7 @@ def exact_moments(
         ((51, 8), (51,))
     """
     law = AffineLaw.of(problem, method)
+    law.check_second_moments()
     step_size = checked_step_size(step_size, jnp.float64)
     return _exact_moments(law, step_size, starting_point(law.problem, x0), rounds=positive_int("rounds", rounds))
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from istsim._validation import is_concrete
+from istsim._types import Numbers
+from istsim._validation import is_concrete, positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
+from istsim.simulation._rounds import checked_step_size, starting_point
 from istsim.theory._affine import AffineLaw
 
 
@@ -22,13 +25,15 @@ def mean_operator(
     Args:
         problem: the quadratic.
         method: the method.
-        step_size: not needed for the methods there are: their B and c do not depend on it.
+        step_size: needed for the merge "literal" where masking changes the mean model, since B
+            depends on it there; otherwise not used.
 
     Returns:
         `(E[B], E[c])`, of shapes (d, d) and (d,), in float64.
 
     Raises:
-        ValueError: if the method's sketch is for another n or d.
+        ValueError: if the method does not fit the problem, or needs a step size.
+        NotCoveredError: for several local steps.
 
     Example:
         >>> import numpy as np, istsim
@@ -38,14 +43,15 @@ def mean_operator(
         ([[4.0, 0.0], [0.0, 4.0]], [1.0, 1.0])
     """
     law = AffineLaw.of(problem, method)
-    return law.mean_operator(), law.mean_vector()
+    return law.mean_operator(step_size), law.mean_vector()
 
 
-def fixed_point(problem: Quadratic, method: Method) -> Float[Array, " d"]:
+def fixed_point(problem: Quadratic, method: Method, *, step_size: float | None = None) -> Float[Array, " d"]:
     """Where the expected iterate tends: the solution of `E[B] x = E[c]`, shape (d,), in float64.
 
     It is the minimizer where only the gradient is masked; where the model is masked it is not, in
-    general, and the difference is the method's bias.
+    general, and the difference is the method's bias. The step size matters, and is needed, only
+    for the merge "literal" where masking changes the mean model.
 
     Raises:
         ValueError: if `E[B]` is singular, so that there is no single fixed point.
@@ -57,11 +63,47 @@ def fixed_point(problem: Quadratic, method: Method) -> Float[Array, " d"]:
         [0.25, 0.25]
     """
     law = AffineLaw.of(problem, method)
-    operator = law.mean_operator()
+    operator = law.mean_operator(step_size)
     if is_concrete(operator) and np.linalg.cond(operator) > 1 / np.finfo(np.float64).eps:
         raise ValueError("E[B] is singular: the expected iterate has no single fixed point")
     # From the minimizer, so that an unbiased method's fixed point is the minimizer to the last digit.
-    return law.problem.minimizer + jnp.linalg.solve(operator, law.mean_residual())
+    return law.problem.minimizer + jnp.linalg.solve(operator, law.mean_residual(step_size))
+
+
+def exact_mean(
+    problem: Quadratic, method: Method, *, step_size: float, rounds: int, x0: Numbers | None = None
+) -> Float[Array, "iterates d"]:
+    """`E x_k` for k = 0..K, in float64, for every method with one local step.
+
+    Args:
+        problem: the quadratic.
+        method: the method; unlike `exact_moments`, any merge, participation, noise and weights.
+        step_size: a positive number.
+        rounds: K, at least 1.
+        x0: shape (d,), where the run starts; the vector of ones if None.
+
+    Raises:
+        ValueError: for arguments outside these ranges, or a method that does not fit the problem.
+        NotCoveredError: for several local steps.
+
+    Example:
+        >>> import istsim
+        >>> problem = istsim.real_quadratic("diabetes", 4, ridge=0.1)
+        >>> method = istsim.IST(istsim.Coverage(4, 10, 2), merge="owners", participants=3)
+        >>> istsim.theory.exact_mean(problem, method, step_size=0.1, rounds=5).shape
+        (6, 10)
+    """
+    law = AffineLaw.of(problem, method)
+    step_size, rounds = checked_step_size(step_size, jnp.float64), positive_int("rounds", rounds)
+    operator, residual = law.mean_operator(step_size), law.mean_residual(step_size)
+
+    def one_round(error, _):
+        error = error - step_size * (operator @ error - residual)
+        return error, error
+
+    error = starting_point(law.problem, x0) - law.problem.minimizer
+    _, errors = jax.lax.scan(one_round, error, length=rounds)
+    return law.problem.minimizer + jnp.concatenate([error[None], errors])
 
 
 def mean_step_size_limit(problem: Quadratic, method: Method) -> float:
