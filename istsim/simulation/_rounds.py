@@ -57,7 +57,9 @@ def checked_step_sizes(step_size: Any, dtype: Any) -> Float[Array, " step_size"]
     if callable(step_size):
         raise ValueError("step_size must be a number or a 1-D array of numbers; a callable is not supported yet")
     is_scalar = not isinstance(step_size, Sequence) and np.ndim(step_size) == 0
-    values = finite_array("step_size", [step_size] if is_scalar else step_size, "() or (m,), a number or a 1-D array", 1)
+    values = finite_array(
+        "step_size", [step_size] if is_scalar else step_size, "() or (m,), a number or a 1-D array", 1
+    )
     if values.size == 0:
         raise ValueError("step_size must be a number or a 1-D array of at least one, got shape (0,)")
     if (values <= 0).any():
