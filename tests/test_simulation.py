@@ -498,3 +498,9 @@ def test_simulate_refuses_bad_arguments(changes, words, unchecked):
 def test_a_trajectory_takes_one_step_size(unchecked):
     with pytest.raises(ValueError, match="one positive number"):
         trajectory(step_size=[0.1, 0.2])
+
+
+def test_a_run_from_the_minimizer_that_stays_there_has_converged():
+    problem = istsim.random_quadratic(4, 2, 3, condition_number=3.0, matrix_heterogeneity=0.5, vector_heterogeneity=0.0)
+    solution = istsim.simulate(problem, istsim.GradientDescent(), step_size=0.7, rounds=5, key=0, x0=problem.minimizer)
+    assert solution.status[0, 0] == "converged"

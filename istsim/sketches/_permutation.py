@@ -41,7 +41,7 @@ class Permutation(FixedSizeSketch):
 
     @property
     def size(self):
-        """Q = d/n."""
+        """The block size q = d/n."""
         return self.d // self.n
 
     def sample_indices(self, key):
