@@ -245,6 +245,13 @@ def test_vector_heterogeneity_is_the_standard_deviation_of_the_vectors_over_work
     assert deviation == pytest.approx(0.7, rel=5 * 0.0091)
 
 
+@pytest.mark.parametrize("vector_heterogeneity", [0.0, 1e6])
+def test_the_minimizer_is_standard_normal_whatever_the_heterogeneity(vector_heterogeneity):
+    problem = random(vector_heterogeneity=vector_heterogeneity)
+    # One of 6 normal numbers exceeds 6 with probability 1e-8.
+    assert 0 < np.abs(problem.minimizer).max() < 6
+
+
 @pytest.mark.parametrize("changes", [{}, {"matrix_heterogeneity": 1.0}, {"n": 1}, {"d": 1, "condition_number": 1.0}])
 def test_random_matrices_are_symmetric_positive_semidefinite(changes):
     problem = random(**changes)

@@ -48,6 +48,12 @@ def test_the_label_split_separates_the_labels():
         assert targets[lower].max() <= targets[upper].min()
 
 
+def test_the_label_split_keeps_the_order_of_samples_with_the_same_label():
+    targets = np.arange(60) % 2
+    parts = istsim.split_over_workers(targets, 2, "label")
+    assert [part.tolist() for part in parts] == [list(range(0, 60, 2)), list(range(1, 60, 2))]
+
+
 def test_the_random_split_depends_on_its_key_alone():
     targets = np.zeros(30)
     one, same, other = (

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,7 +7,7 @@ import pytest
 import scipy.stats
 
 import istsim
-from istsim._random import round_key, stream
+from istsim._random import stream
 
 FALSE_ALARM = 1e-6
 
@@ -67,7 +69,8 @@ def holders(x, rounds):
 
 
 def drawn(key, repetition, round_index):
-    return np.asarray(SPELL.sketch.sample(round_key(stream(jax.random.key(key), "sketch"), repetition, round_index)))
+    round_key = jax.random.fold_in(jax.random.fold_in(stream(jax.random.key(key), "sketch"), repetition), round_index)
+    return np.asarray(SPELL.sketch.sample(round_key))
 
 
 # trajectory
@@ -202,7 +205,8 @@ def test_other_keys_draw_other_masks():
     assert (spell(key=5).x != spell(key=6).x).any()
     # The key itself is not the key of the sketches: another stream of the same key must not repeat them.
     first = np.asarray(SPELL.sketch.sample(jax.random.fold_in(jax.random.fold_in(jax.random.key(5), 0), 0)))
-    other = np.asarray(SPELL.sketch.sample(round_key(stream(jax.random.key(5), "data"), 0, 0)))
+    data_key = stream(jax.random.key(5), "data")
+    other = np.asarray(SPELL.sketch.sample(jax.random.fold_in(jax.random.fold_in(data_key, 0), 0)))
     assert len({mask.tobytes() for mask in (first, other, drawn(5, 0, 0))}) > 1
 
 
@@ -318,6 +322,12 @@ def test_status_is_converged_running_or_diverged():
     assert (solution.status[0] == istsim.Status.DIVERGED).all()
 
 
+def test_convergence_is_relative_to_the_start():
+    # The gap starts at 6 * 4/2 * 1e-16 = 1.2e-15, below any absolute threshold, and a factor 0.996 a round leaves 0.79.
+    solution = simulate(STEEP, DESCENT, step_size=0.001, rounds=30, x0=np.full(6, 1e-8))
+    assert solution.status.tolist() == [["running"]]
+
+
 def test_a_run_that_overflows_is_a_result():
     # A factor of -399 a round: the gap exceeds 1e308 after 60 rounds and ends as inf or nan.
     for dtype in (np.float32, np.float64):
@@ -333,6 +343,15 @@ def test_the_round_of_divergence_is_the_first_recorded_one_beyond_a_million(reco
     solution = simulate(STEEP, DESCENT, step_size=[0.75, 0.125], rounds=30, record_every=record_every)
     np.testing.assert_array_equal(solution.first_diverged_round(), [[first], [np.nan]])
     assert f"round {first}" in solution.advice
+
+
+def test_a_run_has_diverged_from_where_on_it_stays_beyond_a_million():
+    solution = simulate(STEEP, DESCENT, step_size=[0.1, 0.1, 0.1], rounds=4)
+    gaps = [[1, 1e7, 1, 1e7, 1e9], [1, 1e7, 1e7, np.inf, np.nan], [1, 1e7, 1e9, 10, 1]]
+    metrics = solution.metrics | {"objective_gap": 12 * np.array(gaps)[:, None, :]}  # 12 = 6 4/2 at x0
+    solution = dataclasses.replace(solution, metrics=metrics)
+    assert solution.status.tolist() == [["diverged"], ["diverged"], ["running"]]
+    np.testing.assert_array_equal(solution.first_diverged_round(), [[3], [1], [np.nan]])
 
 
 def test_a_run_that_comes_back_from_a_growth_below_a_million_has_not_diverged():
@@ -479,3 +498,9 @@ def test_simulate_refuses_bad_arguments(changes, words, unchecked):
 def test_a_trajectory_takes_one_step_size(unchecked):
     with pytest.raises(ValueError, match="one positive number"):
         trajectory(step_size=[0.1, 0.2])
+
+
+def test_a_run_from_the_minimizer_that_stays_there_has_converged():
+    problem = istsim.random_quadratic(4, 2, 3, condition_number=3.0, matrix_heterogeneity=0.5, vector_heterogeneity=0.0)
+    solution = istsim.simulate(problem, istsim.GradientDescent(), step_size=0.7, rounds=5, key=0, x0=problem.minimizer)
+    assert solution.status[0, 0] == "converged"

@@ -23,7 +23,7 @@ class Status(enum.StrEnum):
     """How a trajectory ended. The string is what `Solution.status` holds."""
 
     CONVERGED = "converged"
-    """The objective gap fell to the square root of the machine precision, relative to the start."""
+    """The objective gap fell to the square root of the machine precision, relative to the start, or to rounding."""
     RUNNING = "running"
     """Neither of these, so still on its way or at a floor above the minimum."""
     DIVERGED = "diverged"
@@ -66,10 +66,15 @@ class Solution:
         )
 
     @functools.cached_property
+    def _scale(self) -> np.ndarray:
+        """Shape (step_size, repetition, 1): the larger of the gaps at x0 and at 0."""
+        at_zero = float(self.problem.objective_gap(np.zeros(self.problem.dim)))
+        return np.maximum(self.metrics["objective_gap"][..., :1], at_zero)
+
+    @functools.cached_property
     def _has_diverged(self) -> np.ndarray:
         """Shape (step_size, repetition, round): whether the gap is beyond the problem's scale."""
-        gap = self.metrics["objective_gap"]
-        scale = np.maximum(gap[..., :1], float(self.problem.objective_gap(np.zeros(self.problem.dim))))
+        gap, scale = self.metrics["objective_gap"], self._scale
         with np.errstate(invalid="ignore"):
             return ~(gap <= _DIVERGENCE_FACTOR * scale)
 
@@ -77,8 +82,10 @@ class Solution:
     def status(self) -> Shaped[np.ndarray, "step_size repetition"]:
         """For each trajectory "converged", "running" or "diverged", see `Status`."""
         gap = self.metrics["objective_gap"]
-        tolerance = np.sqrt(np.finfo(gap.dtype).eps)
-        status = np.where(gap[..., -1] <= tolerance * gap[..., 0], Status.CONVERGED, Status.RUNNING)
+        eps = np.finfo(gap.dtype).eps
+        # Rounding of the iterates alone makes gaps of about eps^2 times the problem's scale.
+        tolerance = np.sqrt(eps) * gap[..., 0] + (100 * eps) ** 2 * self._scale[..., 0]
+        status = np.where(gap[..., -1] <= tolerance, Status.CONVERGED, Status.RUNNING)
         return np.where(self._has_diverged[..., -1], Status.DIVERGED, status)
 
     @functools.cached_property

@@ -39,7 +39,7 @@ class Permutation(Sketch):
 
     @property
     def size(self):
-        """q where n divides d, 1 where there are more workers than coordinates, else None."""
+        """The number q = d/n where n divides d, 1 where there are more workers than coordinates, else None."""
         if self.n > self.d:
             return 1
         return None if self.d % self.n else self.d // self.n

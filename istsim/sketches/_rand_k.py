@@ -41,7 +41,7 @@ class RandK(Sketch):
 
     @property
     def size(self):
-        """K."""
+        """The number of coordinates a worker draws, k."""
         return self.k
 
     def sample_indices(self, key):
