@@ -15,6 +15,9 @@ class Pytree:
     Rebuilding an object inside JAX skips `__init__`, so that a constructor may check its
     arguments: they are only ever real values.
 
+    Of the traced attributes, `worker_fields` names the arrays whose leading axis is the worker: by
+    them an object is split over devices.
+
     Example:
         >>> import jax, istsim
         >>> jax.tree.leaves(istsim.Bernoulli(2, 3, 0.25))
@@ -22,6 +25,7 @@ class Pytree:
     """
 
     data_fields: ClassVar[tuple[str, ...]] = ()
+    worker_fields: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -106,7 +106,7 @@ class LocalUpdates(Method):
     def combine(self, problem, sums, step_size, x):
         """A step along what every block sees of the gradient."""
         mask, losses = jnp.asarray(self.mask, x.dtype), jnp.asarray(self.losses, x.dtype)
-        return x - step_size * ((mask * problem.mean_hessian) @ x - losses * problem.b.mean(axis=0))
+        return x - step_size * ((mask * problem.mean_hessian) @ x - losses * problem.mean_vector)
 
     def floats_per_round(self, problem):
         """Every block reads what its losses see, and sends its own coordinates on."""

@@ -13,6 +13,7 @@ class DenseHessians(Hessians):
     """L_i without structure: one (n, d, d) array."""
 
     data_fields = ("matrices",)
+    worker_fields = ("matrices",)
     matrices: Float[Array, "n d d"]
 
     @property

@@ -17,6 +17,7 @@ class FactoredHessians(Hessians):
     """
 
     data_fields = ("factors", "ridge")
+    worker_fields = ("factors",)
     factors: Float[Array, "n d m"]
     ridge: Float[Array, ""]
 

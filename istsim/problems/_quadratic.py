@@ -29,6 +29,7 @@ class Samples(Pytree):
     """
 
     data_fields = ("features", "targets", "counts", "ridge")
+    worker_fields = ("features", "targets", "counts")
     features: Float[Array, "n m d"]
     targets: Float[Array, "n m"]
     counts: Int[Array, " n"]
@@ -50,6 +51,7 @@ class Quadratic(Pytree):
         b: shape (n, d), the vectors b_i.
         samples: the data of a least-squares problem, else None.
         mean_hessian: shape (d, d), Lbar.
+        mean_vector: shape (d,), bbar.
         minimizer: shape (d,), `x* = Lbar^-1 bbar`.
 
     Raises:
@@ -63,11 +65,13 @@ class Quadratic(Pytree):
         [1.0, 1.0]
     """
 
-    data_fields = ("hessians", "b", "samples", "mean_hessian", "minimizer")
+    data_fields = ("hessians", "b", "samples", "mean_hessian", "mean_vector", "minimizer")
+    worker_fields = ("b",)
     hessians: Hessians
     samples: Samples | None
     b: Float[Array, "n d"]
     mean_hessian: Float[Array, "d d"]
+    mean_vector: Float[Array, " d"]
     minimizer: Float[Array, " d"]
 
     def __init__(self, L: Numbers, b: Numbers):
@@ -153,11 +157,11 @@ class Quadratic(Pytree):
     def value(self, x: Numbers) -> Float[Array, ""]:
         """`f(x) = 1/2 x'Lbar x - bbar'x` at x of shape (d,), a scalar."""
         x = jnp.asarray(x, self.dtype)
-        return 0.5 * x @ (self.mean_hessian @ x) - self.b.mean(axis=0) @ x
+        return 0.5 * x @ (self.mean_hessian @ x) - self.mean_vector @ x
 
     def gradient(self, x: Numbers) -> Float[Array, " d"]:
         """`grad f(x) = Lbar x - bbar` at x of shape (d,), shape (d,)."""
-        return self.mean_hessian @ jnp.asarray(x, self.dtype) - self.b.mean(axis=0)
+        return self.mean_hessian @ jnp.asarray(x, self.dtype) - self.mean_vector
 
     def objective_gap(self, x: Numbers) -> Float[Array, ""]:
         """`f(x) - f(x*)` as `1/2 (x - x*)'Lbar(x - x*)`, accurate near the optimum; a scalar."""
@@ -196,7 +200,14 @@ def _assemble(
     mean_hessian, mean_vector = hessians.mean(), b.mean(axis=0)
     wide = mean_hessian.astype(jnp.float64)
     minimizer = jnp.linalg.solve(wide, mean_vector.astype(jnp.float64)).astype(b.dtype)
-    vars(problem).update(hessians=hessians, b=b, samples=samples, mean_hessian=mean_hessian, minimizer=minimizer)
+    vars(problem).update(
+        hessians=hessians,
+        b=b,
+        samples=samples,
+        mean_hessian=mean_hessian,
+        mean_vector=mean_vector,
+        minimizer=minimizer,
+    )
     return problem
 
 

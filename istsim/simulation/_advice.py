@@ -17,8 +17,10 @@ def advice(solution: Solution) -> str:
     for index in np.flatnonzero((status == "diverged").any(axis=1)):
         diverged = status[index] == "diverged"
         first = int(np.nanmin(solution.first_diverged_round()[index]))
+        size = solution.step_sizes[index]
+        name = "the schedule" if np.isnan(size) else f"step size {size:.6g}"
         lines.append(
-            f"step size {solution.step_sizes[index]:.6g}: {diverged.sum()} of {diverged.size} runs diverged, "
+            f"{name}: {diverged.sum()} of {diverged.size} runs diverged, "
             f"the first by round {first}."
         )
     try:
@@ -35,7 +37,7 @@ def _exact_advice(solution: Solution, *, diverged: bool, running: int) -> list[s
     from istsim import theory
 
     problem, method, lines = solution.problem, solution.method, []
-    smallest = float(solution.step_sizes.min())
+    smallest = None if np.isnan(solution.step_sizes).any() else float(solution.step_sizes.min())
     if running:
         floor = problem.objective_gap(theory.fixed_point(problem, method, step_size=smallest))
         lines.append(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -50,18 +49,3 @@ def checked_step_size(step_size: Any, dtype: Any) -> Float[Array, ""]:
         if step_size <= 0:
             raise ValueError(f"step_size must be positive, got {step_size}")
     return jnp.asarray(step_size, dtype)
-
-
-def checked_step_sizes(step_size: Any, dtype: Any) -> Float[Array, " step_size"]:
-    """One or several positive, finite step sizes, as an array with one dimension."""
-    if callable(step_size):
-        raise ValueError("step_size must be a number or a 1-D array of numbers; a callable is not supported yet")
-    is_scalar = not isinstance(step_size, Sequence) and np.ndim(step_size) == 0
-    values = finite_array(
-        "step_size", [step_size] if is_scalar else step_size, "() or (m,), a number or a 1-D array", 1
-    )
-    if values.size == 0:
-        raise ValueError("step_size must be a number or a 1-D array of at least one, got shape (0,)")
-    if (values <= 0).any():
-        raise ValueError(f"step_size must be positive, got {values[values <= 0][0]}")
-    return jnp.asarray(values, dtype)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from istsim._random import as_key, round_key, stream
@@ -13,11 +15,13 @@ from istsim._types import Numbers
 from istsim._validation import one_of, positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
+from istsim.simulation._devices import AXIS, draws_of_device, split_workers
 from istsim.simulation._metrics import METRICS, metrics
-from istsim.simulation._rounds import advance, check_problem_and_method, checked_step_sizes, starting_point
+from istsim.simulation._rounds import check_problem_and_method, starting_point
 from istsim.simulation._solution import Solution
+from istsim.simulation._step_sizes import StepSizes
 
-BACKENDS = ("vmap",)
+BACKENDS = ("vmap", "pmap", "shard_map")
 
 # A chunk of records runs without returning to Python. Its iterates are kept until its metrics are
 # computed in one matrix product; this bounds them.
@@ -29,7 +33,7 @@ def simulate(
     problem: Quadratic,
     method: Method,
     *,
-    step_size: Numbers,
+    step_size: Numbers | Callable[[int], Any],
     rounds: int,
     key: Any,
     repetitions: int = 1,
@@ -46,13 +50,15 @@ def simulate(
     Args:
         problem: what is minimised.
         method: how.
-        step_size: a positive number, or a 1-D array of them.
+        step_size: a positive number, a 1-D array of them, or a schedule: a callable that gives the
+            step size of a round, counted from 0 (its coordinate in the dataset is NaN).
         rounds: number of rounds K, at least 1.
         key: a JAX key or an int.
         repetitions: independent runs for each step size, at least 1.
         x0: shape (d,); the vector of ones if None.
         record_every: record the metrics at rounds 0, r, 2r, ... and the last.
-        backend: "vmap".
+        backend: "vmap" for one device; "pmap" or its successor "shard_map" to split the workers over
+            all devices, whatever their numbers.
         progress: show a progress bar.
 
     Returns:
@@ -77,23 +83,24 @@ def simulate(
     one_of("backend", backend, BACKENDS)
     rounds, repetitions = positive_int("rounds", rounds), positive_int("repetitions", repetitions)
     record_every = positive_int("record_every", record_every)
-    step_sizes = checked_step_sizes(step_size, problem.dtype)
+    steps = StepSizes.of(step_size, rounds, problem.dtype)
     x0 = starting_point(problem, x0)
     sketch_key = stream(as_key(key), "sketch")
 
     recorded_rounds = np.append(np.arange(0, rounds, record_every), rounds)
-    x = jnp.broadcast_to(x0, (repetitions, len(step_sizes), problem.dim))
+    x = jnp.broadcast_to(x0, (repetitions, len(steps.sizes), problem.dim))
     parts = [{name: np.asarray(value[None]) for name, value in metrics(problem, x).items()}]
     records_left = len(recorded_rounds) - 1
     chunk_records = max(1, min(records_left, _CHUNK_RECORDS, _CHUNK_BYTES // x.nbytes))
 
+    placed, run_chunk = _placed(backend, problem)
     with _progress_bar(rounds, progress) as bar:
         for first_record in range(0, records_left, chunk_records):
             first_round = first_record * record_every
-            x, part = _run_chunk(
-                problem,
+            x, part = run_chunk(
+                placed,
                 method,
-                step_sizes,
+                steps,
                 sketch_key,
                 jnp.arange(repetitions),
                 x,
@@ -101,6 +108,7 @@ def simulate(
                 rounds,
                 record_every,
                 num_records=chunk_records,
+                num_workers=problem.num_workers,
             )
             # The last chunk may be longer than what is left: it then repeats the last record.
             kept = min(chunk_records, records_left - first_record)
@@ -111,18 +119,17 @@ def simulate(
     return Solution(
         problem=problem,
         method=method,
-        step_sizes=np.asarray(step_sizes),
+        step_sizes=np.asarray(steps.sizes) if steps.schedule is None else np.array([np.nan]),
         recorded_rounds=recorded_rounds,
         metrics=recorded,
         x=np.asarray(x).transpose(1, 0, 2),
     )
 
 
-@functools.partial(jax.jit, static_argnames="num_records")
-def _run_chunk(
+def _chunk(
     problem: Quadratic,
     method: Method,
-    step_sizes: Float[Array, " step_size"],
+    steps: StepSizes,
     sketch_key: Array,
     repetitions: Int[Array, " repetition"],
     x: Float[Array, "repetition step_size d"],
@@ -131,14 +138,29 @@ def _run_chunk(
     record_every: Int[Array, ""],
     *,
     num_records: int,
+    num_workers: int,
+    num_devices: int | None = None,
 ):
-    """Run `num_records` times `record_every` rounds, but none after the last; the metrics after each."""
+    """Run `num_records` times `record_every` rounds, but none after the last; the metrics after each.
+
+    With `num_devices` this is one device's part: the problem holds its workers only, and the sums
+    over workers are added up over the mapped axis.
+    """
 
     def one_round(round_index, x):
         def of_repetition(repetition, x):
             # Drawn outside the inner vmap: once for all step sizes, and the L_i are gathered once.
-            draws = method.draw(round_key(sketch_key, repetition, round_index), problem.num_workers)
-            return jax.vmap(lambda step_size, x: advance(problem, method, draws, step_size, x))(step_sizes, x)
+            draws = method.draw(round_key(sketch_key, repetition, round_index), num_workers)
+            if num_devices is not None:
+                draws = draws_of_device(draws, num_devices, jax.lax.axis_index(AXIS))
+
+            def of_step_size(step_size, x):
+                sums = method.worker_sums(problem, draws, step_size, x)
+                if num_devices is not None:
+                    sums = jax.lax.psum(sums, AXIS)
+                return method.combine(problem, sums, step_size, x)
+
+            return jax.vmap(of_step_size)(steps.at(round_index), x)
 
         return jax.vmap(of_repetition)(repetitions, x)
 
@@ -149,6 +171,43 @@ def _run_chunk(
     starts = first_round + record_every * jnp.arange(num_records)
     x, iterates = jax.lax.scan(one_record, x, starts)
     return x, metrics(problem, iterates)
+
+
+def _placed(backend: str, problem: Quadratic) -> tuple[Quadratic, Callable[..., Any]]:
+    """The problem where the backend wants it, once and for all, and the function that runs a chunk there."""
+    if backend == "vmap":
+        return problem, _chunk_function(backend, 1)
+    num_devices = len(jax.devices())
+    sharding = NamedSharding(_mesh(), PartitionSpec(AXIS))
+    return jax.device_put(split_workers(problem, num_devices), sharding), _chunk_function(backend, num_devices)
+
+
+@functools.cache
+def _chunk_function(backend: str, num_devices: int) -> Callable[..., Any]:
+    """The compiled chunk: the same function for the same backend and devices, so that it compiles once."""
+    statics = ("num_records", "num_workers")
+    if backend == "vmap":
+        return jax.jit(_chunk, static_argnames=statics)
+
+    @functools.cache
+    def mapped(num_records: int, num_workers: int) -> Callable[..., Any]:
+        part = functools.partial(_chunk, num_records=num_records, num_workers=num_workers, num_devices=num_devices)
+        if backend == "pmap":
+            return jax.pmap(part, axis_name=AXIS, in_axes=(0, *[None] * 8), out_axes=None)
+
+        def of_shard(problem: Quadratic, *arguments: Any) -> Any:
+            return part(jax.tree.map(lambda array: array[0], problem), *arguments)
+
+        in_specs = (PartitionSpec(AXIS), *[PartitionSpec()] * 8)
+        return jax.jit(
+            jax.shard_map(of_shard, mesh=_mesh(), in_specs=in_specs, out_specs=PartitionSpec(), check_vma=False)
+        )
+
+    return lambda *arguments, num_records, num_workers: mapped(num_records, num_workers)(*arguments)
+
+
+def _mesh() -> jax.sharding.Mesh:
+    return jax.make_mesh((len(jax.devices()),), (AXIS,), axis_types=(AxisType.Auto,))
 
 
 def _progress_bar(rounds: int, shown: bool) -> Any:

@@ -13,6 +13,7 @@ from istsim._validation import positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._rounds import advance, check_problem_and_method, checked_step_size, starting_point
+from istsim.simulation._step_sizes import StepSizes
 
 
 def trajectory(
@@ -31,7 +32,8 @@ def trajectory(
     Args:
         problem: what is minimised.
         method: how.
-        step_size: a positive number, or a tracer.
+        step_size: a positive number, a tracer, or a schedule: a callable that gives the step size of a
+            round, counted from 0.
         rounds: K, at least 1; a Python int.
         key: a JAX key or an int.
         x0: shape (d,); the vector of ones if None.
@@ -56,18 +58,21 @@ def trajectory(
     """
     check_problem_and_method(problem, method)
     rounds = positive_int("rounds", rounds)
-    step_size = checked_step_size(step_size, problem.dtype)
+    if callable(step_size):
+        steps = StepSizes.of(step_size, rounds, problem.dtype)
+    else:
+        steps = StepSizes(checked_step_size(step_size, problem.dtype)[None], None)
     x0 = starting_point(problem, x0)
-    return _trajectory(problem, method, step_size, stream(as_key(key), "sketch"), x0, rounds=rounds)
+    return _trajectory(problem, method, steps, stream(as_key(key), "sketch"), x0, rounds=rounds)
 
 
 @functools.partial(jax.jit, static_argnames="rounds")
 def _trajectory(
-    problem: Quadratic, method: Method, step_size: Array, sketch_key: Array, x0: Float[Array, " d"], *, rounds: int
+    problem: Quadratic, method: Method, steps: StepSizes, sketch_key: Array, x0: Float[Array, " d"], *, rounds: int
 ) -> Float[Array, "iterates d"]:
     def one_round(x, round_index):
         draws = method.draw(round_key(sketch_key, 0, round_index), problem.num_workers)
-        x = advance(problem, method, draws, step_size, x)
+        x = advance(problem, method, draws, steps.at(round_index)[0], x)
         return x, x
 
     _, iterates = jax.lax.scan(one_round, x0, jnp.arange(rounds))

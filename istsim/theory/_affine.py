@@ -93,7 +93,7 @@ class FixedLaw(AffineLaw):
 
     def mean_vector(self):
         """c itself."""
-        return jnp.asarray(self.method.losses) * self.problem.b.mean(axis=0)
+        return jnp.asarray(self.method.losses) * self.problem.mean_vector
 
     def mean_residual(self, step_size=None):
         """`c - B x*`, which vanishes exactly where every loss sees everything."""
@@ -210,7 +210,7 @@ class SketchedLaw(AffineLaw):
         """The averages of `diag(weights_i) L_i diag(weights_i)` and of `diag(weights_i) b_i`."""
         weights = getattr(self.method, "weights", None)
         if weights is None:
-            return self.problem.mean_hessian, self.problem.b.mean(axis=0)
+            return self.problem.mean_hessian, self.problem.mean_vector
         weighted = jnp.einsum("na,nab,nb->ab", weights, self.problem.L, weights) / self.problem.num_workers
         return weighted, (weights * self.problem.b).mean(axis=0)
 

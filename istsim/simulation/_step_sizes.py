@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from istsim._pytree import Pytree
+from istsim._types import Numbers
+from istsim._validation import finite_array
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class StepSizes(Pytree):
+    """Constant step sizes, or one schedule.
+
+    Attributes:
+        sizes: shape (step_size,), constant ones; `[1]` under a schedule.
+        schedule: shape (rounds,), the step size of every round; None without one.
+    """
+
+    data_fields = ("sizes", "schedule")
+    sizes: Float[Array, " step_size"]
+    schedule: Float[Array, " rounds"] | None
+
+    @classmethod
+    def of(cls, step_size: Numbers | Callable[[int], Any], rounds: int, dtype: Any) -> StepSizes:
+        """Check what the user passed.
+
+        Raises:
+            ValueError: unless constant step sizes are positive and a schedule's are at least 0.
+        """
+        if callable(step_size):
+            schedule = finite_array("step_size", [float(step_size(k)) for k in range(rounds)], "(rounds,)", 1)
+            if (schedule < 0).any():
+                first = int(np.argmax(schedule < 0))
+                raise ValueError(f"step_size must be at least 0 in every round, got {schedule[first]} in round {first}")
+            return cls(jnp.ones(1, dtype), jnp.asarray(schedule, dtype))
+        is_scalar = not isinstance(step_size, Sequence) and np.ndim(step_size) == 0
+        sizes = finite_array(
+            "step_size", [step_size] if is_scalar else step_size, "() or (m,), a number or a 1-D array", 1
+        )
+        if sizes.size == 0:
+            raise ValueError("step_size must be a number or a 1-D array of at least one, got shape (0,)")
+        if (sizes <= 0).any():
+            raise ValueError(f"step_size must be positive, got {sizes[sizes <= 0][0]}")
+        return cls(jnp.asarray(sizes, dtype), None)
+
+    def at(self, round_index: Int[Array, ""]) -> Float[Array, " step_size"]:
+        """The step sizes of a round."""
+        return self.sizes if self.schedule is None else self.sizes * self.schedule[round_index]
