@@ -112,7 +112,7 @@ def test_at_large_d_every_entry_and_every_pair_is_held_as_often_as_stated(sketch
 
 @pytest.mark.parametrize("sketch", [LARGE["permutation"], LARGE["rand-k"]], ids=["permutation", "rand-k"])
 def test_fixed_size_sketches_draw_lists_of_distinct_coordinates_that_are_their_masks(sketch, key):
-    assert isinstance(sketch, istsim.FixedSizeSketch)
+    assert sketch.size is not None
     for k in jax.random.split(key, 5):
         indices = np.asarray(sketch.sample_indices(k))
         assert indices.shape == (10, sketch.size)
@@ -210,7 +210,6 @@ def test_a_sketch_whose_outcomes_are_too_many_refuses_to_list_them():
         (lambda: istsim.Identity(2.0, 3), ["n ", "integer", "2.0"]),
         (lambda: istsim.Identity(True, 3), ["n ", "integer", "True"]),
         (lambda: istsim.Permutation(0, 4), ["n ", "at least 1", "0"]),
-        (lambda: istsim.Permutation(3, 4), ["n = 3 divides", "d = 4"]),
         (lambda: istsim.RandK(2, 4, 0), ["k ", "at least 1", "0"]),
         (lambda: istsim.RandK(2, 4, 5), ["k ", "at most", "4", "5"]),
         (lambda: istsim.RandK(2, 4, 1.5), ["k ", "integer", "1.5"]),

@@ -58,6 +58,7 @@ class Method(Pytree, abc.ABC):
     masks_gradient: ClassVar[bool] = False
     forward_scale: Any = 1.0
     gradient_scale: Any = 1.0
+    weights: Any = None
 
     def sketch_for(self, problem: Quadratic) -> Sketch:
         """The sketch this method uses on the problem: the identity, where it has none of its own.
@@ -106,8 +107,6 @@ class SketchedMethod(Method):
     local_steps: int = 1
     participants: int | None = None
     noise: Noise | None = None
-
-    weights: ClassVar[Any] = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.sketch, Sketch):

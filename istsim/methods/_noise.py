@@ -108,13 +108,9 @@ class RowSampling(Noise):
 
     def gradients(self, problem, points, keys):
         """`A_S'(A_S w - y_S) / |S| + ridge w` for each worker's batch S, shape (n, d)."""
+        samples: Any = problem.samples  # never None: check_fits has looked
         return jax.vmap(self._gradient, in_axes=(None, 0, 0, 0, 0, 0))(
-            problem.samples.ridge,
-            problem.samples.features,
-            problem.samples.targets,
-            problem.samples.counts,
-            points,
-            keys,
+            samples.ridge, samples.features, samples.targets, samples.counts, points, keys
         )
 
     def _gradient(self, ridge, features, targets, count, point, key):

@@ -19,10 +19,7 @@ def advice(solution: Solution) -> str:
         first = int(np.nanmin(solution.first_diverged_round()[index]))
         size = solution.step_sizes[index]
         name = "the schedule" if np.isnan(size) else f"step size {size:.6g}"
-        lines.append(
-            f"{name}: {diverged.sum()} of {diverged.size} runs diverged, "
-            f"the first by round {first}."
-        )
+        lines.append(f"{name}: {diverged.sum()} of {diverged.size} runs diverged, the first by round {first}.")
     try:
         lines += _exact_advice(solution, diverged=bool(lines), running=int((status == "running").sum()))
     except theory.NotCoveredError as reason:

@@ -208,7 +208,7 @@ class SketchedLaw(AffineLaw):
 
     def _weighted_means(self) -> tuple[Float[Array, "d d"], Float[Array, " d"]]:
         """The averages of `diag(weights_i) L_i diag(weights_i)` and of `diag(weights_i) b_i`."""
-        weights = getattr(self.method, "weights", None)
+        weights = self.method.weights
         if weights is None:
             return self.problem.mean_hessian, self.problem.mean_vector
         weighted = jnp.einsum("na,nab,nb->ab", weights, self.problem.L, weights) / self.problem.num_workers
@@ -232,13 +232,9 @@ class SketchedLaw(AffineLaw):
                     f"exact second moments do not cover {option}; theory.exact_mean gives the mean, simulate the rest"
                 )
 
-    @functools.partial(jax.jit, static_argnames="transposed")
-    def second(self, X: Float[Array, "d d"], transposed: bool = False) -> Float[Array, "d d"]:
+    def second(self, X, transposed=False):
         """`E[B X B']`, or `E[B' X B]` if transposed."""
-        outer, inner = self.output_weight, self.model_weight
-        if transposed:
-            outer, inner = inner, outer
-        return matrix_matrix(self._matrices(), X, self._coefficients([outer, inner], [inner, outer]))
+        return _second(self, X, transposed=transposed)
 
     def cross(self, v):
         """`E[B v (c - B x*)']`."""
@@ -283,3 +279,11 @@ class SketchedLaw(AffineLaw):
         each = jnp.broadcast_to((same - different)[:, None], (len(same), n))
         table = jnp.concatenate([each, jnp.asarray(different)[:, None]], axis=1) / n**2
         return dict(zip(patterns(len(left) + len(right)), table, strict=True))
+
+
+@functools.partial(jax.jit, static_argnames="transposed")
+def _second(law: SketchedLaw, X: Float[Array, "d d"], *, transposed: bool) -> Float[Array, "d d"]:
+    outer, inner = law.output_weight, law.model_weight
+    if transposed:
+        outer, inner = inner, outer
+    return matrix_matrix(law._matrices(), X, law._coefficients([outer, inner], [inner, outer]))

@@ -94,11 +94,11 @@ def exact_mean(
         (6, 10)
     """
     law = AffineLaw.of(problem, method)
-    step_size, rounds = checked_step_size(step_size, jnp.float64), positive_int("rounds", rounds)
-    operator, residual = law.mean_operator(step_size), law.mean_residual(step_size)
+    size, rounds = checked_step_size(step_size, jnp.float64), positive_int("rounds", rounds)
+    operator, residual = law.mean_operator(size), law.mean_residual(size)
 
     def one_round(error, _):
-        error = error - step_size * (operator @ error - residual)
+        error = error - size * (operator @ error - residual)
         return error, error
 
     error = starting_point(law.problem, x0) - law.problem.minimizer
