@@ -65,14 +65,14 @@ class LocalUpdates(Method):
 
     @property
     def mask(self):
-        """Shape (d, d): how often each entry of Lbar counts."""
+        """How often each entry of Lbar counts, shape (d, d)."""
         counts = self._block_counts()
         of_coordinate = np.repeat(np.arange(len(self.blocks)), self.blocks)
         return counts[np.ix_(of_coordinate, of_coordinate)]
 
     @property
     def losses(self):
-        """Shape (d,): how many losses each coordinate follows."""
+        """How many losses each coordinate follows, shape (d,)."""
         return self.mask[:, 0]  # every loss sees the first block
 
     def _block_counts(self) -> np.ndarray:

@@ -59,7 +59,7 @@ class Sketch(Pytree, abc.ABC):
 
     @property
     def labels(self) -> np.ndarray:
-        """Shape (d,): coordinates with equal labels are always held together. All differ but for `Grouped`."""
+        """Labels of the coordinates, shape (d,); equal ones are always held together. All differ but for `Grouped`."""
         return np.arange(self.d)
 
     def sample_indices(self, key: Any) -> Int[Array, "n size"]:
