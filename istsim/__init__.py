@@ -22,6 +22,7 @@ from istsim.methods import Method as Method  # noqa: E402
 from istsim.methods import RowSampling as RowSampling  # noqa: E402
 from istsim.problems import Quadratic as Quadratic  # noqa: E402
 from istsim.problems import load_dataset as load_dataset  # noqa: E402
+from istsim.problems import load_libsvm as load_libsvm  # noqa: E402
 from istsim.problems import random_quadratic as random_quadratic  # noqa: E402
 from istsim.problems import real_quadratic as real_quadratic  # noqa: E402
 from istsim.problems import split_over_workers as split_over_workers  # noqa: E402

@@ -398,3 +398,12 @@ def test_advice_says_where_no_exact_limit_is_known():
     )
     assert solution.status[0, 0] == "diverged"
     assert "No exact limit is known here" in solution.advice
+
+
+def test_owners_of_a_sketch_that_does_not_say_how_often_it_reports_are_refused():
+    class Silent(istsim.RandK):
+        reported_probability = istsim.Sketch.reported_probability
+
+    method = istsim.IST(Silent(N, D, 2), merge="owners")
+    with pytest.raises(istsim.theory.NotCoveredError, match="Silent does not define reported_probability"):
+        istsim.theory.mean_operator(problem_of(N, D), method)

@@ -65,3 +65,40 @@ def test_evaluate_says_which_symbols_lack_a_value():
     method = istsim.GradientDescent()
     with pytest.raises(ValueError, match="needs values for gamma, k, x_0"):
         istsim.symbolic.evaluate(istsim.symbolic.expected_iterate(method), problem, method)
+
+
+@pytest.mark.parametrize(
+    "sketch",
+    [
+        istsim.Permutation(2, 5),
+        istsim.Permutation(5, 3),
+        istsim.Coverage(3, 4, 2),
+        istsim.Grouped(istsim.Permutation(2, 3), [0, 1, 2, 1]),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("kind", [istsim.IST, istsim.CompressedGradient])
+def test_formulas_of_other_sketches_are_in_their_probabilities(kind, sketch):
+    problem = istsim.random_quadratic(
+        3, sketch.n, sketch.d, condition_number=6.0, matrix_heterogeneity=0.8, vector_heterogeneity=1.0
+    )
+    B, c = istsim.symbolic.mean_operator(kind(sketch))
+    numeric_B, numeric_c = istsim.theory.mean_operator(problem, kind(sketch))
+    np.testing.assert_allclose(istsim.symbolic.evaluate(B, problem, kind(sketch)), numeric_B, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(istsim.symbolic.evaluate(c, problem, kind(sketch))[:, 0], numeric_c, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        istsim.IST(istsim.RandK(2, 4, 2), merge="owners"),
+        istsim.IST(istsim.RandK(2, 4, 2), merge="literal"),
+        istsim.IST(istsim.RandK(2, 4, 2), local_steps=2),
+        istsim.IST(istsim.RandK(2, 4, 2), weights=np.ones((2, 4))),
+        istsim.LocalUpdates([2, 2]),
+    ],
+    ids=["owners", "literal", "local steps", "weights", "local updates"],
+)
+def test_formulas_are_refused_where_there_are_none(method):
+    with pytest.raises(istsim.theory.NotCoveredError, match="formulas are for"):
+        istsim.symbolic.mean_operator(method)

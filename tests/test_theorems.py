@@ -208,3 +208,22 @@ def test_a_check_in_float32_is_made_in_float64():
     found = check("expected-iterate", problem, ist, 0.1)
     assert found.holds
     assert found.lhs.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        istsim.IST(istsim.RandK(2, 4, 2), merge="owners", participants=1),
+        istsim.IST(istsim.RandK(2, 4, 2), merge="literal", forward_scale=1.0),
+        istsim.LocalUpdates([1, 3]),
+    ],
+    ids=["owners", "literal", "local updates"],
+)
+def test_the_expected_iterate_has_its_closed_form_under_every_merge(method):
+    assert check("expected-iterate", heterogeneous, method, 0.1).holds
+
+
+def test_a_theorem_that_cannot_be_evaluated_says_so():
+    found = check("theorem-1-iterates", interpolation, istsim.IST(istsim.RandK(2, 4, 2), merge="owners"), 0.1)
+    assert not found.applicable
+    assert "cannot be decided: exact second moments do not cover merge='owners'" in found.reason

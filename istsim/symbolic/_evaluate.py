@@ -28,6 +28,7 @@ def values(problem: Quadratic, method: Method) -> dict[str, Any]:
         2.0
     """
     n, d = problem.num_workers, problem.dim
+    labels = method.sketch_for(problem).labels
     Lbar = np.asarray(problem.mean_hessian, float)
     found = {
         "n": n,
@@ -36,7 +37,7 @@ def values(problem: Quadratic, method: Method) -> dict[str, Any]:
         "alpha": method.forward_scale,
         "beta": method.gradient_scale,
         "Lbar": Lbar,
-        "Dbar": np.diag(np.diag(Lbar)),
+        "Dbar": np.where(labels[:, None] == labels, Lbar, 0.0),
         "bbar": np.asarray(problem.b, float).mean(axis=0)[:, None],
     }
     sketch = method.sketch if isinstance(method, SketchedMethod) else None

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import sympy as sp
 
+from istsim.methods._gradient_descent import GradientDescent
 from istsim.methods._method import Method, SketchedMethod
 from istsim.sketches._rand_k import RandK
 from istsim.symbolic import _symbols as s
 from istsim.symbolic._probabilities import inclusion_probability
+from istsim.theory._affine import NotCoveredError
 
 
 def mean_operator(method: Method) -> tuple[sp.MatrixExpr, sp.MatrixExpr]:
@@ -18,8 +20,11 @@ def mean_operator(method: Method) -> tuple[sp.MatrixExpr, sp.MatrixExpr]:
         method: its kind and its sketch's kind matter, not their numbers.
 
     Returns:
-        Matrix expressions in Lbar, Dbar (the diagonal of Lbar) and bbar, and in n and q, d and k, or p;
-        alpha and beta are the forward and the gradient scale.
+        Matrix expressions in Lbar, Dbar (its diagonal, or blocks of it under a `Grouped` sketch) and bbar, and
+        in n and q, d and k, or p; alpha and beta are the forward and the gradient scale.
+
+    Raises:
+        NotCoveredError: for another merge than the mean, local steps, weights or local updates.
 
     Example:
         >>> import istsim
@@ -73,6 +78,7 @@ def round_symbol(method: Method) -> sp.Symbol:
 
 def _mean_entries(method: Method) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
     """The factors of L_i's diagonal, of its other entries, and of b_i's entries, on average."""
+    _check_covered(method)
     scale = (s.alpha if method.masks_model else 1) * (s.beta if method.masks_gradient else 1)
     masks = int(method.masks_model) + int(method.masks_gradient)
     if not isinstance(method, SketchedMethod):
@@ -80,3 +86,18 @@ def _mean_entries(method: Method) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
     one, several = (inclusion_probability(method.sketch, size) for size in (1, masks))
     vector = s.beta * one if method.masks_gradient else sp.Integer(1)
     return scale * one, scale * several, vector
+
+
+def _check_covered(method: Method) -> None:
+    """The formulas are for one local step and the plain mean of the reports, in which noise has no part."""
+    plain = isinstance(method, GradientDescent) or (
+        isinstance(method, SketchedMethod)
+        and method.merge == "mean"
+        and method.local_steps == 1
+        and method.weights is None
+    )
+    if not plain:
+        raise NotCoveredError(
+            f"formulas are for the merge 'mean', one local step and no weights, got {method}; "
+            "istsim.theory.mean_operator has its numbers for one local step"
+        )

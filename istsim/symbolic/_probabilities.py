@@ -16,8 +16,8 @@ from istsim.symbolic import _symbols as s
 def inclusion_probability(sketch: Sketch, size: int) -> sp.Expr:
     """Probability that a worker holds `size` given coordinates, 0, 1 or 2, as a formula.
 
-    In n and q = d/n for `Permutation`, d and k for `RandK`, p for `Bernoulli`; for a sketch of the
-    user's own, the symbols p_1 and p_2 themselves.
+    In n and q = d/n for a `Permutation` where n divides d, d and k for `RandK`, p for `Bernoulli`; for other
+    sketches, the user's own among them, the symbols p_1 and p_2 themselves.
 
     Example:
         >>> import istsim
@@ -34,6 +34,8 @@ def _(sketch: Identity, size: int) -> sp.Expr:
 
 @inclusion_probability.register
 def _(sketch: Permutation, size: int) -> sp.Expr:
+    if sketch.d % sketch.n:
+        return inclusion_probability.dispatch(Sketch)(sketch, size)
     # One block of a uniform permutation is a uniform q-subset of the d = n q coordinates.
     return sp.factor(_uniform_subset(s.q, s.d, size).subs(s.d, s.n * s.q))
 

@@ -41,8 +41,9 @@ class ExpectedIterate(Theorem):
 
     def constants(self, instance):
         """Step size, mean operator, start and fixed point."""
-        operator, _ = theory.mean_operator(instance.problem, instance.method)
-        fixed_point = theory.fixed_point(instance.problem, instance.method)
+        run = {"step_size": instance.step_size}
+        operator, _ = theory.mean_operator(instance.problem, instance.method, **run)
+        fixed_point = theory.fixed_point(instance.problem, instance.method, **run)
         return {
             gamma: instance.step_size,
             B: np.asarray(operator),
@@ -52,9 +53,17 @@ class ExpectedIterate(Theorem):
 
     def sequences(self, instance):
         """The mean from the exact engine, which steps through the recurrence."""
-        return {k: rounds_of(instance), expected: np.asarray(instance.exact.mean)[:, :, None]}
+        mean = theory.exact_mean(
+            instance.problem,
+            instance.method,
+            step_size=instance.step_size,
+            rounds=instance.rounds,
+            x0=instance.x0,
+        )
+        return {k: rounds_of(instance), expected: np.asarray(mean)[:, :, None]}
 
 
 def _singular(instance: Instance) -> str:
-    condition = np.linalg.cond(theory.mean_operator(instance.problem, instance.method)[0])
+    operator, _ = theory.mean_operator(instance.problem, instance.method, step_size=instance.step_size)
+    condition = np.linalg.cond(operator)
     return "" if condition < 1 / np.finfo(float).eps else f"its condition number is {condition:.3g}"

@@ -158,10 +158,13 @@ class Theorem(abc.ABC):
             rounds=positive_int("rounds", rounds),
             x0=np.asarray(starting_point(problem, x0)),
         )
-        for premise in self.premises:
-            if failure := premise.failure(instance):
-                return TheoremCheck(applicable=False, reason=f"premise fails: {premise.text} ({failure})")
-        lhs, rhs = self._sides(instance)
+        try:
+            for premise in self.premises:
+                if failure := premise.failure(instance):
+                    return TheoremCheck(applicable=False, reason=f"premise fails: {premise.text} ({failure})")
+            lhs, rhs = self._sides(instance)
+        except theory.NotCoveredError as error:
+            return TheoremCheck(applicable=False, reason=f"cannot be decided: {error}")
         return TheoremCheck(applicable=True, reason="all premises hold", lhs=lhs, rhs=rhs, holds=self._holds(lhs, rhs))
 
     def _sides(self, instance: Instance) -> tuple[np.ndarray, np.ndarray]:

@@ -184,7 +184,10 @@ class SketchedLaw(AffineLaw):
         vector = output.offset + output.slope * one
         if isinstance(method, SketchedMethod) and method.merge == "owners":
             # A coordinate's average over its holders is over one of them, wherever it has any.
-            share = sketch.reported_probability(method.num_reports) / one
+            try:
+                share = sketch.reported_probability(method.num_reports) / one
+            except NotImplementedError as error:
+                raise NotCoveredError(str(error)) from None
             return all_entries * share, within_groups * share, vector * share
         return all_entries, within_groups, vector
 

@@ -6,6 +6,7 @@
 import importlib as _importlib
 from typing import Any as _Any
 
+from istsim.verify._conformance import check_sketch as check_sketch
 from istsim.verify._statistics import Agreement as Agreement
 from istsim.verify._statistics import compare_means as compare_means
 

@@ -1,0 +1,115 @@
+"""What a user's own sketch must satisfy, tried out."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import jax
+import numpy as np
+from scipy import stats
+
+from istsim._random import as_key
+from istsim.sketches._sketch import Sketch
+
+# The probability that a correct sketch fails, over all comparisons of one call.
+FALSE_ALARM_RATE = 1e-6
+
+
+def check_sketch(sketch: Sketch, *, key: Any = 0, draws: int = 4000) -> None:
+    """Try out whether a sketch is what the exact theory takes it to be.
+
+    Its draws must be masks of the right shape and, where `size` is stated, of that size; they must be
+    the same under `jit` and `vmap` as without; and the frequencies with which one worker holds one or
+    two coordinates, and two workers hold one each, must be those stated, for every choice of workers and
+    coordinates tried: a sketch that is not exchangeable fails here. The outcomes, where listed, must have
+    exactly the stated probabilities.
+
+    Args:
+        sketch: to be tried, best with few workers and coordinates.
+        key: a JAX key or an int.
+        draws: how many masks to draw, at least 1000.
+
+    Raises:
+        AssertionError: with everything that was found wrong. Frequencies of a correct sketch are called wrong with
+            probability at most 1e-6.
+
+    Example:
+        >>> import istsim
+        >>> istsim.verify.check_sketch(istsim.Coverage(3, 4, 2))
+    """
+    keys = jax.random.split(as_key(key), max(draws, 1000))
+    masks = np.asarray(jax.vmap(sketch.sample)(keys))
+    faults = _faults_of_masks(sketch, masks, keys)
+    if not faults:
+        faults = [*_faults_of_frequencies(sketch, masks), *_faults_of_outcomes(sketch)]
+    if faults:
+        raise AssertionError(f"{sketch} does not conform:\n- " + "\n- ".join(faults))
+
+
+def _faults_of_masks(sketch: Sketch, masks: np.ndarray, keys: jax.Array) -> list[str]:
+    shape = (sketch.n, sketch.d)
+    if masks.shape[1:] != shape or masks.dtype != bool:
+        return [f"sample must give boolean masks of shape (n, d) = {shape}, got {masks.dtype} of {masks.shape[1:]}"]
+    faults = []
+    if not np.array_equal(jax.jit(sketch.sample)(keys[0]), masks[0]):
+        faults.append("sample gives other masks under jit than under vmap")
+    if not np.array_equal(sketch.sample(keys[0]), masks[0]):
+        faults.append("sample gives other masks under vmap than without")
+    if sketch.size is not None and (masks.sum(axis=2) != sketch.size).any():
+        faults.append(f"size says that every worker holds {sketch.size} coordinates, but some hold others")
+    return faults
+
+
+def _faults_of_frequencies(sketch: Sketch, masks: np.ndarray) -> list[str]:
+    """Compare counts with the binomial law of the probability stated."""
+    columns = [int(np.flatnonzero(sketch.labels == label)[0]) for label in np.unique(sketch.labels)]
+    workers, pairs = range(sketch.n), list(itertools.combinations(range(sketch.n), 2))
+    two = list(itertools.combinations(columns, 2))
+    events: list[tuple[str, float, np.ndarray]] = []
+    for i, a in itertools.product(workers, columns):
+        events.append((f"worker {i} holds {a}", sketch.inclusion_probability(1), masks[:, i, a]))
+    for i, (a, b) in itertools.product(workers, two):
+        both = masks[:, i, a] & masks[:, i, b]
+        events.append((f"worker {i} holds {a} and {b}", sketch.inclusion_probability(2), both))
+    for (i, j), a in itertools.product(pairs, columns):
+        both = masks[:, i, a] & masks[:, j, a]
+        events.append((f"workers {i} and {j} hold {a}", sketch.joint_probability(1, 1, 1), both))
+    for (i, j), (a, b) in itertools.product(pairs, two):
+        both = masks[:, i, a] & masks[:, j, b]
+        events.append((f"worker {i} holds {a} and {j} holds {b}", sketch.joint_probability(1, 1, 0), both))
+    faults = []
+    for text, probability, held in events:
+        if not 0 <= probability <= 1 + 1e-12:
+            faults.append(f"the probability that {text} is stated as {probability:.6g}")
+        elif stats.binomtest(int(held.sum()), len(held), min(float(probability), 1.0)).pvalue < FALSE_ALARM_RATE / len(
+            events
+        ):
+            faults.append(f"{text} in {held.mean():.4f} of the draws, but with stated probability {probability:.4f}")
+    return faults
+
+
+def _faults_of_outcomes(sketch: Sketch) -> list[str]:
+    try:
+        outcomes = list(sketch.outcomes())
+    except (NotImplementedError, ValueError):
+        return []
+    masks, p = np.array([mask for mask, _ in outcomes]), np.array([probability for _, probability in outcomes])
+    faults = [] if abs(p.sum() - 1) < 1e-9 else [f"the outcomes' probabilities add up to {p.sum():.9g}"]
+    columns = [int(np.flatnonzero(sketch.labels == label)[0]) for label in np.unique(sketch.labels)]
+    for size in range(1, min(4, len(columns)) + 1):
+        listed, stated = float(p @ masks[:, 0, columns[:size]].all(axis=1)), float(sketch.inclusion_probability(size))
+        if abs(listed - stated) > 1e-9:
+            faults.append(f"inclusion_probability({size}) is {stated:.9g}, but {listed:.9g} by the outcomes")
+    if sketch.n == 1:
+        return faults
+    for left, right in itertools.product((1, 2), repeat=2):
+        for shared in range(max(0, left + right - len(columns)), min(left, right) + 1):
+            ours, theirs = columns[:left], columns[left - shared : left - shared + right]
+            listed = float(p @ (masks[:, 0, ours].all(axis=1) & masks[:, 1, theirs].all(axis=1)))
+            stated = float(sketch.joint_probability(left, right, shared))
+            if abs(listed - stated) > 1e-9:
+                faults.append(
+                    f"joint_probability({left}, {right}, {shared}) is {stated:.9g}, but {listed:.9g} by the outcomes"
+                )
+    return faults

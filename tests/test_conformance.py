@@ -1,0 +1,112 @@
+import dataclasses
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import istsim
+from istsim.verify import check_sketch
+
+
+@pytest.mark.parametrize(
+    "sketch",
+    [
+        istsim.Identity(2, 3),
+        istsim.Permutation(2, 4),
+        istsim.Permutation(3, 4),
+        istsim.Permutation(4, 3),
+        istsim.RandK(2, 4, 2),
+        istsim.Bernoulli(2, 3, 0.3),
+        istsim.Coverage(4, 4, 3),
+        istsim.Grouped(istsim.RandK(2, 3, 2), [0, 0, 1, 2]),
+        istsim.RandK(3, 40, 11),  # its outcomes are too many to list
+    ],
+    ids=repr,
+)
+def test_every_sketch_conforms(sketch):
+    check_sketch(sketch)
+
+
+@dataclasses.dataclass(frozen=True)
+class SharedBlock(istsim.Sketch):
+    """All workers hold the same k coordinates, drawn uniformly."""
+
+    k: int
+
+    def sample(self, key):
+        held = jax.random.permutation(key, self.d) < self.k
+        return jnp.broadcast_to(held, (self.n, self.d))
+
+    def inclusion_probability(self, size):
+        return math.perm(self.k, size) / math.perm(self.d, size)
+
+    def joint_probability(self, left, right, shared):
+        return self.inclusion_probability(left + right - shared)
+
+    def outcomes(self):
+        for block in itertools.combinations(range(self.d), self.k):
+            mask = np.zeros((self.n, self.d), bool)
+            mask[:, list(block)] = True
+            yield mask, 1 / math.comb(self.d, self.k)
+
+
+class WrongInclusion(SharedBlock):
+    def inclusion_probability(self, size):
+        return (self.k / self.d) ** size
+
+
+class WrongJoint(SharedBlock):
+    def joint_probability(self, left, right, shared):
+        return self.inclusion_probability(left) * self.inclusion_probability(right)
+
+
+class FirstCoordinatesFirst(SharedBlock):
+    def sample(self, key):
+        held = jnp.arange(self.d) < self.k
+        return jnp.broadcast_to(held, (self.n, self.d))
+
+
+class FirstWorkerIdle(SharedBlock):
+    def sample(self, key):
+        return super().sample(key).at[0].set(False)
+
+
+class WrongShape(SharedBlock):
+    def sample(self, key):
+        return super().sample(key)[:, 1:]
+
+
+class WrongSize(SharedBlock):
+    @property
+    def size(self):
+        return self.k + 1
+
+
+class WrongOutcomes(SharedBlock):
+    def outcomes(self):
+        for mask, probability in super().outcomes():
+            yield mask, probability / 2
+
+
+def test_a_users_own_sketch_conforms():
+    check_sketch(SharedBlock(3, 5, 2))
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (WrongInclusion, "worker 0 holds 0 and 1 in"),
+        (WrongJoint, "workers 0 and 1 hold 0 in"),
+        (FirstCoordinatesFirst, "worker 0 holds 0 in 1.0000 of the draws, but with stated probability 0.4000"),
+        (FirstWorkerIdle, "worker 0 holds 0 in 0.0000 of the draws"),
+        (WrongShape, r"masks of shape \(n, d\) = \(3, 5\), got bool of \(3, 4\)"),
+        (WrongSize, "size says that every worker holds 3 coordinates"),
+        (WrongOutcomes, "the outcomes' probabilities add up to 0.5"),
+    ],
+)
+def test_a_sketch_that_does_not_conform_is_told_why(kind, message):
+    with pytest.raises(AssertionError, match=message):
+        check_sketch(kind(3, 5, 2))
