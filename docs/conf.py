@@ -99,6 +99,7 @@ DOCS = Path(__file__).parent
 for notebook in sorted((DOCS.parent / "notebooks").glob("*.md")):
     text = notebook.read_text(encoding="utf-8").replace("](../docs/", "](../")
     copy = DOCS / "notebooks" / notebook.name
+    copy.parent.mkdir(exist_ok=True)
     if not copy.exists() or copy.read_text(encoding="utf-8") != text:
         copy.write_text(text, encoding="utf-8")
 
