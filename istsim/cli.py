@@ -18,9 +18,15 @@ def reproduce(out: Path = Path("results"), only: tuple[str, ...] = (), quick: bo
         only: Names of experiments: interpolation, neighbourhood, comparison, diabetes, breast-cancer.
         quick: Fewer repetitions.
     """
+    from istsim.experiments import DisagreementError
     from istsim.experiments import reproduce as run
 
-    for path in run(out, only, quick):
+    try:
+        paths = run(out, only, quick)
+    except DisagreementError as error:
+        print(f"istsim: {error}", file=sys.stderr)
+        sys.exit(1)
+    for path in paths:
         print(path)
 
 
@@ -36,8 +42,3 @@ def main() -> None:
     except (ValueError, ImportError, OSError) as error:
         print(f"istsim: {error}", file=sys.stderr)
         sys.exit(2)
-    except Exception as error:
-        if type(error).__name__ != "DisagreementError":
-            raise
-        print(f"istsim: {error}", file=sys.stderr)
-        sys.exit(1)

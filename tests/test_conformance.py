@@ -110,3 +110,8 @@ def test_a_users_own_sketch_conforms():
 def test_a_sketch_that_does_not_conform_is_told_why(kind, message):
     with pytest.raises(AssertionError, match=message):
         check_sketch(kind(3, 5, 2))
+
+
+def test_too_few_draws_are_refused():
+    with pytest.raises(ValueError, match="draws must be at least 1000"):
+        check_sketch(istsim.Identity(1, 2), draws=100)

@@ -183,6 +183,20 @@ def test_reproduce_reports_a_disagreement_after_writing_everything(tmp_path, mon
     assert "DISAGREEMENT" in (tmp_path / "report.html").read_text()
 
 
+def test_a_disagreement_is_a_line_and_exit_code_1(monkeypatch, capsys):
+    from istsim import cli
+
+    def disagree(out, only, quick):
+        raise DisagreementError("simulated means disagree in tiny")
+
+    monkeypatch.setattr("istsim.experiments.reproduce", disagree)
+    monkeypatch.setattr(sys, "argv", ["istsim", "reproduce"])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 1
+    assert capsys.readouterr().err == "istsim: simulated means disagree in tiny\n"
+
+
 def test_an_existing_file_survives_a_failed_write(tmp_path):
     path = tmp_path / "figure.svg"
     path.write_text("old")

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from istsim._random import as_key
+from istsim._validation import positive_int
 from istsim.sketches._sketch import Sketch
 
 # The probability that a correct sketch fails, over all comparisons of one call.
@@ -31,6 +32,7 @@ def check_sketch(sketch: Sketch, *, key: Any = 0, draws: int = 4000) -> None:
         draws: how many masks to draw, at least 1000.
 
     Raises:
+        ValueError: for fewer draws.
         AssertionError: with everything that was found wrong. Frequencies of a correct sketch are called wrong with
             probability at most 1e-6.
 
@@ -38,7 +40,9 @@ def check_sketch(sketch: Sketch, *, key: Any = 0, draws: int = 4000) -> None:
         >>> import istsim
         >>> istsim.verify.check_sketch(istsim.Coverage(3, 4, 2))
     """
-    keys = jax.random.split(as_key(key), max(draws, 1000))
+    if positive_int("draws", draws) < 1000:
+        raise ValueError(f"draws must be at least 1000 to tell probabilities apart, got {draws}")
+    keys = jax.random.split(as_key(key), draws)
     masks = np.asarray(jax.vmap(sketch.sample)(keys))
     faults = _faults_of_masks(sketch, masks, keys)
     if not faults:
