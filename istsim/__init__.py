@@ -23,9 +23,12 @@ from istsim.methods import RowSampling as RowSampling  # noqa: E402
 from istsim.problems import Quadratic as Quadratic  # noqa: E402
 from istsim.problems import load_dataset as load_dataset  # noqa: E402
 from istsim.problems import load_libsvm as load_libsvm  # noqa: E402
+from istsim.problems import quadratic_with_spectra as quadratic_with_spectra  # noqa: E402
 from istsim.problems import random_quadratic as random_quadratic  # noqa: E402
 from istsim.problems import real_quadratic as real_quadratic  # noqa: E402
+from istsim.problems import remark_1_quadratic as remark_1_quadratic  # noqa: E402
 from istsim.problems import split_over_workers as split_over_workers  # noqa: E402
+from istsim.problems import tridiagonal_quadratic as tridiagonal_quadratic  # noqa: E402
 from istsim.simulation import Solution as Solution  # noqa: E402
 from istsim.simulation import Status as Status  # noqa: E402
 from istsim.simulation import simulate as simulate  # noqa: E402

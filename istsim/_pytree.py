@@ -15,8 +15,8 @@ class Pytree:
     Rebuilding an object inside JAX skips `__init__`, so that a constructor may check its
     arguments: they are only ever real values.
 
-    Of the traced attributes, `worker_fields` names the arrays whose leading axis is the worker: by
-    them an object is split over devices.
+    Of the traced attributes, `worker_fields` names the arrays whose leading axis is the worker, and the pytrees
+    that have such arrays: by them an object is split over devices.
 
     Example:
         >>> import jax, istsim

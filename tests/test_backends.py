@@ -32,7 +32,7 @@ def test_devices_hold_all_workers_once_and_in_order(num_devices):
     np.testing.assert_array_equal(np.concatenate(split.b)[:5], problem.b)
     np.testing.assert_array_equal(np.concatenate(split.hessians.matrices)[:5], problem.L)
     assert not np.concatenate(split.b)[5:].any()
-    np.testing.assert_array_equal(split.mean_hessian[-1], problem.mean_hessian)
+    np.testing.assert_array_equal(split.average.matrices[-1], problem.average.matrices)
     draws = method.draw(jax.random.key(0), 5)
     parts = [draws_of_device(draws, num_devices, device) for device in range(num_devices)]
     held = np.concatenate([part.held for part in parts])

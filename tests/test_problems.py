@@ -168,42 +168,215 @@ def test_few_samples_are_kept_as_factors_and_many_are_not(data, rng):
     assert "dense" in repr(istsim.Quadratic.from_least_squares(*many))
 
 
-@pytest.mark.parametrize("ragged", [False, True], ids=["even", "ragged"])
-@pytest.mark.parametrize("ridge", [0.0, 0.4])
-def test_a_factored_problem_agrees_with_the_dense_one(ragged, ridge, rng):
-    sizes = (1, 2, 2, 2) if ragged else (2, 2, 2, 2)
-    A = [rng.standard_normal((m, 6)) for m in sizes]
-    y = [rng.standard_normal(m) for m in sizes]
-    factored = istsim.Quadratic.from_least_squares(A, y, ridge)
-    assert "factored" in repr(factored)
-    dense = istsim.Quadratic(
-        np.stack([a.T @ a / len(a) + ridge * np.eye(6) for a in A]),
-        np.stack([a.T @ t / len(a) for a, t in zip(A, y, strict=True)]),
+# Structures: each is compared with the dense matrices it stands for.
+
+STRUCTURED = {
+    "dense": lambda rng: random(key=3),
+    "diagonal": lambda rng: istsim.Quadratic.from_diagonals(rng.uniform(0, 3, (4, 6)), rng.standard_normal((4, 6))),
+    "tridiagonal": lambda rng: istsim.Quadratic.from_tridiagonals(
+        rng.uniform(2, 3, (4, 6)), rng.uniform(-1, 1, (4, 5)), rng.standard_normal((4, 6))
+    ),
+    "factored": lambda rng: istsim.Quadratic.from_least_squares(
+        rng.standard_normal((4, 2, 6)), rng.standard_normal((4, 2)), ridge=0.4
+    ),
+    "factored without ridge": lambda rng: istsim.Quadratic.from_least_squares(
+        [rng.standard_normal((m, 6)) for m in (1, 2, 2, 2)], [rng.standard_normal(m) for m in (1, 2, 2, 2)]
+    ),
+    "factored, as is its mean": lambda rng: istsim.Quadratic.from_least_squares(
+        rng.standard_normal((2, 1, 6)), rng.standard_normal((2, 1)), ridge=0.01
+    ),
+}
+
+
+@pytest.fixture(params=STRUCTURED)
+def structured(request, rng):
+    problem = STRUCTURED[request.param](rng)
+    assert request.param.split()[0].strip(",") in repr(problem)
+    return problem
+
+
+def same(result, expected, tolerance=1e-12):
+    np.testing.assert_allclose(result, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_every_structure_multiplies_like_its_dense_matrices(structured, rng):
+    L, hessians = np.asarray(structured.L), structured.hessians
+    n, d = L.shape[:2]
+    assert (hessians.num_workers, hessians.dim) == (n, d)
+    x, points = rng.standard_normal(d), jnp.asarray(rng.standard_normal((2, n, d)))
+    same(hessians.dense(), L)
+    same(hessians.diagonal(), np.einsum("naa->na", L))
+    same(hessians.apply(points), np.einsum("nab,...nb->...na", L, points))
+    same(hessians.scaled(jnp.asarray(x)).dense(), x[:, None] * L * x)
+    for size in (1, 3, d):  # in any order, the neighbours of a tridiagonal matrix included
+        indices = jnp.stack([rng.permutation(d)[:size] for _ in range(n)])
+        values, sparse = jnp.asarray(rng.standard_normal((n, size))), np.zeros((n, d))
+        np.put_along_axis(sparse, indices, values, axis=1)
+        product = np.einsum("nab,nb->na", L, sparse)
+        same(hessians.apply_rows(indices, jnp.asarray(x)), np.take_along_axis(L @ x, indices, axis=1))
+        same(hessians.apply_columns(indices, values), product)
+        same(hessians.apply_block(indices, values), np.take_along_axis(product, indices, axis=1))
+
+
+def test_every_structure_has_its_mean_and_solves_with_it(structured, rng):
+    average, Lbar = structured.average, np.asarray(structured.L).mean(axis=0)
+    same(average.dense()[0], Lbar)
+    same(structured.mean_hessian, Lbar)
+    vectors = rng.standard_normal((3, structured.dim))
+    same(structured.mean_hessian_times(jnp.asarray(vectors)), vectors @ Lbar)
+    same(average.solve(jnp.asarray(vectors[:1]))[0], np.linalg.solve(Lbar, vectors[0]), 1e-9)
+    same(structured.minimizer, np.linalg.solve(Lbar, np.asarray(structured.b).mean(axis=0)), 1e-9)
+    smallest = np.linalg.eigvalsh(Lbar)[0]
+    assert average.smallest_eigenvalue(0) == pytest.approx(smallest, rel=1e-9)
+    assert average.is_definite(0, shift=-0.99 * smallest)
+    assert not average.is_definite(0, shift=-1.01 * smallest)
+
+
+@pytest.mark.parametrize("sketch", [istsim.Permutation, lambda n, d: istsim.Bernoulli(n, d, 0.5)])
+@pytest.mark.parametrize("method", [istsim.IST, istsim.CompressedGradient, istsim.CompressedIterates])
+def test_a_structure_changes_no_trajectory(structured, sketch, method):
+    dense = istsim.Quadratic(structured.L, structured.b)
+    method = method(sketch(structured.num_workers, structured.dim))
+    ours, theirs = (istsim.trajectory(p, method, step_size=0.1, rounds=3, key=1) for p in (structured, dense))
+    same(ours, theirs)
+
+
+def test_a_tridiagonal_problem_of_one_coordinate_has_no_off_diagonal():
+    problem = istsim.Quadratic.from_tridiagonals([[2.0], [4.0]], np.zeros((2, 0)), [[3.0], [3.0]])
+    assert problem.minimizer.tolist() == [1.0]
+
+
+def test_a_structured_problem_far_too_large_for_matrices_is_simulated():
+    d = 20_000  # its dense L_i would take 6 GB
+    problem = istsim.tridiagonal_quadratic(0, 2, d, noise_scale=0.1, smallest_eigenvalue=0.1)
+    solution = istsim.simulate(problem, istsim.IST(istsim.Permutation(2, d)), step_size=0.1, rounds=2, key=0)
+    assert np.isfinite(solution.dataset.objective_gap).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: istsim.Quadratic.from_diagonals([1.0], [1.0]), ["diagonals must have shape (n, d)"]),
+        (lambda: istsim.Quadratic.from_diagonals([[1.0]], [[1.0, 2.0]]), ["b must have shape (n, d) = (1, 1)"]),
+        (lambda: istsim.Quadratic.from_diagonals([[3.0, -1.0], [3.0, 3.0]], np.ones((2, 2))), ["L[0]", "-1"]),
+        (lambda: istsim.Quadratic.from_diagonals([[3.0, 0.0]], [[1.0, 1.0]]), ["positive definite"]),
+        (lambda: istsim.Quadratic.from_tridiagonals([[1.0, 1.0]], [[0.0, 0.0]], [[1.0, 1.0]]), ["(n, d - 1) = (1, 1)"]),
+        (
+            lambda: istsim.Quadratic.from_tridiagonals([[1.0, 1.0]], [[2.0]], [[1.0, 1.0]]),
+            ["semidefinite", "L[0]", "-1"],
+        ),
+        (lambda: istsim.Quadratic.from_tridiagonals([[1.0, 1.0]], [[1.0]], [[1.0, 1.0]]), ["positive definite"]),
+    ],
+)
+def test_bad_bands_are_refused(make, words):
+    with pytest.raises(ValueError) as refusal:
+        make()
+    for word in words:
+        assert word in str(refusal.value)
+
+
+def test_preconditioning_gives_ones_on_the_diagonal_and_leads_back(structured, rng):
+    better = structured.preconditioned()
+    assert type(better.hessians) is type(structured.hessians)
+    same(np.diag(better.mean_hessian), np.ones(structured.dim))
+    same(better.original(better.minimizer), structured.minimizer, 1e-9)
+    same(better.minimum, structured.minimum, 1e-9)
+    z = rng.standard_normal((2, structured.dim))
+    same(better.value(z[0]), structured.value(better.original(z[0])))
+    twice = better.preconditioned()
+    same(twice.original(z), better.original(z))
+    np.testing.assert_array_equal(structured.original(z), z)
+
+
+def test_preconditioned_samples_give_preconditioned_stochastic_gradients(data):
+    # Whole batches: the stochastic gradient is the exact one, by another formula.
+    problem = istsim.Quadratic.from_least_squares(*data, ridge=0.3).preconditioned()
+    sketch = istsim.Permutation(problem.num_workers, problem.dim)
+    whole = istsim.IST(sketch, noise=istsim.RowSampling(int(problem.samples.counts.min())))
+    paths = [istsim.trajectory(problem, m, step_size=0.05, rounds=3, key=1) for m in (whole, istsim.IST(sketch))]
+    same(paths[0], paths[1])
+
+
+def test_the_homogeneous_preconditioned_problem_is_solved_deterministically_by_one_coordinate_a_worker():
+    # (22): L_i with ones on the diagonal and Perm-1 give B = n I, whatever is drawn.
+    homogeneous = random(n=6, d=6, matrix_heterogeneity=0.0, vector_heterogeneity=0.0)
+    problem, method = homogeneous.preconditioned(), istsim.IST(istsim.Permutation(6, 6))
+    paths = [istsim.trajectory(problem, method, step_size=0.05, rounds=4, key=key) for key in (1, 2)]
+    same(paths[0], paths[1])
+
+
+# Families
+
+
+def test_the_tridiagonal_family_has_its_shift_and_its_noise():
+    problem = istsim.tridiagonal_quadratic(1, 5, 30, noise_scale=0.2, smallest_eigenvalue=1e-2)
+    L, b = np.asarray(problem.L), np.asarray(problem.b)
+    assert np.linalg.eigvalsh(L.mean(axis=0))[0] == pytest.approx(1e-2, rel=1e-9)
+    u = -4 * L[:, 0, 1]
+    T = 2 * np.eye(30) - np.eye(30, k=1) - np.eye(30, k=-1)
+    shift = L - u[:, None, None] * T / 4
+    same(shift, np.broadcast_to(shift[0, 0, 0] * np.eye(30), L.shape))
+    assert not b[:, 1:].any()
+    assert (u > 0).all()
+    assert u.std() > 0
+    calm = istsim.tridiagonal_quadratic(1, 5, 30, noise_scale=0.0, smallest_eigenvalue=1e-2)
+    same(calm.L, np.broadcast_to(calm.L[0], (5, 30, 30)))
+    same(calm.b[:, 0], -0.25 * np.ones(5))
+    assert istsim.tridiagonal_quadratic(1, 2, 3, noise_scale=0.0, smallest_eigenvalue=1.0, dtype=jnp.float32).dtype == (
+        np.float32
     )
-    x, points = jnp.asarray(rng.standard_normal(6)), jnp.asarray(rng.standard_normal((4, 6)))
-    indices = jnp.stack([rng.permutation(6)[:3] for _ in range(4)])
-    values = jnp.asarray(rng.standard_normal((4, 3)))
-    np.testing.assert_allclose(factored.L, dense.L, rtol=1e-13, atol=1e-13)
-    np.testing.assert_allclose(factored.b, dense.b, rtol=1e-13, atol=1e-13)
-    np.testing.assert_allclose(factored.mean_hessian, dense.mean_hessian, rtol=1e-13, atol=1e-13)
-    np.testing.assert_allclose(factored.minimizer, dense.minimizer, rtol=1e-9)
-    # Every product that a structure offers, against the dense matrices.
-    np.testing.assert_array_equal((factored.hessians.num_workers, factored.hessians.dim), (4, 6))
-    sparse = np.zeros((4, 6))
-    np.put_along_axis(sparse, indices, values, axis=1)
-    for hessians in (factored.hessians, dense.hessians):
-        L = np.asarray(dense.L)
 
-        def same(result, expected):
-            np.testing.assert_allclose(result, expected, rtol=1e-12, atol=1e-12)
 
-        same(hessians.dense(), L)
-        same(hessians.mean(), L.mean(axis=0))
-        same(hessians.apply(points), np.einsum("nab,nb->na", L, points))
-        same(hessians.apply_rows(indices, x), np.take_along_axis(L @ x, indices, axis=1))
-        same(hessians.apply_columns(indices, values), np.einsum("nab,nb->na", L, sparse))
-        block = np.take_along_axis(np.einsum("nab,nb->na", L, sparse), indices, axis=1)
-        same(hessians.apply_block(indices, values), block)
+def test_the_tridiagonal_noise_has_the_stated_spread():
+    problem = istsim.tridiagonal_quadratic(2, 4000, 2, noise_scale=0.1, smallest_eigenvalue=1.0)
+    u = -4 * np.asarray(problem.hessians.above)[:, 0]
+    v = np.asarray(problem.b)[:, 0] * 4 / u + 1
+    for values, mean in ((u, 1.0), (v, 0.0)):
+        # Six standard errors of the mean, and of the standard deviation.
+        assert abs(values.mean() - mean) < 6 * 0.1 / np.sqrt(4000)
+        assert abs(values.std() - 0.1) < 6 * 0.1 / np.sqrt(8000)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_given_spectra_are_the_workers_spectra(shared):
+    spectra = np.array([[0.0, 1.0, 2.0], [0.5, 0.6, 7.0]])
+    problem = istsim.quadratic_with_spectra(3, spectra, shared_directions=shared, vector_heterogeneity=0.5)
+    L = np.asarray(problem.L)
+    same([np.linalg.eigvalsh(matrix) for matrix in L], spectra)
+    commutator = L[0] @ L[1] - L[1] @ L[0]
+    assert (np.abs(commutator).max() < 1e-12) == shared
+    assert np.asarray(problem.b).std(axis=0).min() > 0
+    assert not np.asarray(istsim.quadratic_with_spectra(3, spectra, interpolation=True).b).any()
+
+
+@pytest.mark.parametrize(("c", "semidefinite"), [(1.7, True), (-1.7, True), (1.8, False), (-1.8, False), (2.7, False)])
+def test_remark_1_has_an_indefinite_matrix_beyond_its_threshold(c, semidefinite):
+    # a = 8, b = 1: the threshold is 16/9.
+    problem = istsim.remark_1_quadratic(8.0, 1.0, c)
+    contraction = istsim.theory.contraction(problem, istsim.IST(istsim.Permutation(2, 2)))
+    assert contraction.is_semidefinite == semidefinite
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: istsim.remark_1_quadratic(1.0, 1.0, 1.0), "c^2 below a b"),
+        (lambda: istsim.remark_1_quadratic(-1.0, 1.0, 0.0), "must be positive"),
+        (lambda: istsim.quadratic_with_spectra(0, [[1.0, -1.0]]), "be at least 0"),
+        (lambda: istsim.quadratic_with_spectra(0, [[1.0, 0.0]]), "positive definite"),
+        (
+            lambda: istsim.quadratic_with_spectra(0, [[1.0]], interpolation=True, vector_heterogeneity=1.0),
+            "needs vector",
+        ),
+        (lambda: istsim.tridiagonal_quadratic(0, 2, 3, noise_scale=-1.0, smallest_eigenvalue=1.0), "at least 0"),
+        (lambda: istsim.tridiagonal_quadratic(0, 2, 3, noise_scale=0.0, smallest_eigenvalue=0.0), "must be positive"),
+        (lambda: istsim.tridiagonal_quadratic(0, 50, 9, noise_scale=1.0, smallest_eigenvalue=1e-3), "semidefinite"),
+    ],
+)
+def test_a_family_refuses_what_it_has_no_member_for(make, words):
+    with pytest.raises(ValueError) as refusal:
+        make()
+    assert words in str(refusal.value)
 
 
 # Random problems

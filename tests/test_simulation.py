@@ -504,3 +504,48 @@ def test_a_run_from_the_minimizer_that_stays_there_has_converged():
     problem = istsim.random_quadratic(4, 2, 3, condition_number=3.0, matrix_heterogeneity=0.5, vector_heterogeneity=0.0)
     solution = istsim.simulate(problem, istsim.GradientDescent(), step_size=0.7, rounds=5, key=0, x0=problem.minimizer)
     assert solution.status[0, 0] == "converged"
+
+
+@pytest.mark.parametrize("record_every", [1, 10**8])
+def test_a_run_ends_when_all_its_trajectories_are_beyond_numbers(record_every):
+    # A thousand million rounds and more: it returns because it stops, not because it is fast.
+    rounds = 10 * record_every if record_every > 1 else 10**5
+    solution = simulate(step_size=[50.0, 80.0], rounds=rounds, repetitions=2, record_every=record_every)
+    assert solution.dataset.sizes["round"] == rounds // record_every + 1
+    assert np.isnan(gap(solution)[:, :, -1]).all()
+    assert np.isnan(solution.x).all()
+    assert (solution.status == "diverged").all()
+    assert "diverged" in solution.advice
+
+
+def test_a_record_longer_than_a_chunk_is_the_same_record():
+    # Rounds are run 4096 at a time at most.
+    rare = simulate(rounds=10_000, record_every=9_000)
+    often = simulate(rounds=10_000, record_every=1_000)
+    assert rare.recorded_rounds.tolist() == [0, 9_000, 10_000]
+    np.testing.assert_allclose(gap(rare), gap(often)[..., [0, 9, 10]], rtol=1e-12)
+    np.testing.assert_allclose(rare.x, often.x, rtol=1e-12)
+
+
+def test_an_ended_trajectory_leaves_the_others_running():
+    run = {"rounds": 900, "repetitions": 2, "record_every": 3}
+    both, alone = simulate(step_size=[0.05, 90.0], **run), simulate(step_size=0.05, **run)
+    np.testing.assert_allclose(gap(both)[0], gap(alone)[0], rtol=1e-12)
+    assert np.isfinite(both.x[0]).all()
+    assert np.isnan(both.x[1]).all()
+    assert np.isfinite(gap(both)[1, :, 0]).all()
+    assert_ended_for_good(gap(both)[1])
+
+
+def test_a_trajectory_that_ended_does_not_come_back():
+    # Where nobody holds a coordinate the merge "literal" sets it to 0: infinities would vanish again.
+    method = istsim.IST(istsim.Bernoulli(2, 6, 0.1), merge="literal")
+    solution = simulate(method=method, step_size=1e150, rounds=200, repetitions=4)
+    assert_ended_for_good(gap(solution)[0])
+    assert (solution.status == "diverged").all()
+
+
+def assert_ended_for_good(gaps):
+    finite = np.isfinite(gaps)
+    assert not finite[:, -1].any()
+    assert (np.diff(finite.astype(int), axis=1) <= 0).all()

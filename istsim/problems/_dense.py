@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from istsim.problems._hessians import Hessians, rows_of
@@ -27,11 +28,20 @@ class DenseHessians(Hessians):
     def dense(self):
         return self.matrices
 
+    def diagonal(self):
+        return jnp.einsum("nii->ni", self.matrices)
+
     def mean(self):
-        return self.matrices.mean(axis=0)
+        return DenseHessians(self.matrices.mean(axis=0, keepdims=True))
+
+    def scaled(self, scale):
+        return DenseHessians(scale[:, None] * self.matrices * scale)
+
+    def solve(self, vectors):
+        return jnp.linalg.solve(self.matrices, vectors[..., None])[..., 0]
 
     def apply(self, points):
-        return jnp.einsum("nij,nj->ni", self.matrices, points)
+        return jnp.einsum("nij,...nj->...ni", self.matrices, points)
 
     def apply_rows(self, indices, point):
         return rows_of(self.matrices, indices) @ point
@@ -44,3 +54,18 @@ class DenseHessians(Hessians):
         workers = jnp.arange(self.num_workers)[:, None, None]
         block = self.matrices.at[workers, indices[:, :, None], indices[:, None, :]]
         return jnp.einsum("nij,nj->ni", block.get(mode="promise_in_bounds"), values)
+
+    def rounding(self):
+        matrices = np.asarray(self.matrices)
+        return 10 * self.dim * np.finfo(matrices.dtype).eps * np.linalg.norm(matrices, axis=(1, 2))
+
+    def is_definite(self, worker, shift):
+        # By Cholesky's factorisation, several times cheaper than eigenvalues.
+        try:
+            np.linalg.cholesky(np.asarray(self.matrices[worker], np.float64) + shift * np.eye(self.dim))
+        except np.linalg.LinAlgError:
+            return False
+        return True
+
+    def smallest_eigenvalue(self, worker):
+        return float(np.linalg.eigvalsh(np.asarray(self.matrices[worker], np.float64))[0])

@@ -1,6 +1,6 @@
 """The n matrices L_i, kept in whatever structure they have.
 
-A structure says how to multiply; nothing else in istsim knows how the L_i are stored. Index
+A structure says how to multiply and solve; nothing else in istsim knows how the L_i are stored. Index
 arrays hold, for each worker, the distinct coordinates it was dealt.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from istsim._pytree import Pytree
@@ -30,12 +31,24 @@ class Hessians(Pytree, abc.ABC):
         """All L_i as one array."""
 
     @abc.abstractmethod
-    def mean(self) -> Float[Array, "d d"]:
-        """Lbar, the average of the L_i."""
+    def diagonal(self) -> Float[Array, "n d"]:
+        """The diagonals of the L_i."""
 
     @abc.abstractmethod
-    def apply(self, points: Float[Array, "n d"]) -> Float[Array, "n d"]:
-        """L_i x_i for each worker's own point x_i."""
+    def mean(self) -> Hessians:
+        """Lbar, the average of the L_i, as that of a single worker."""
+
+    @abc.abstractmethod
+    def scaled(self, scale: Float[Array, " d"]) -> Hessians:
+        """`diag(scale) L_i diag(scale)`."""
+
+    @abc.abstractmethod
+    def solve(self, vectors: Float[Array, "n d"]) -> Float[Array, "n d"]:
+        """`L_i^-1 v_i` for each worker's own vector, where the L_i are positive definite."""
+
+    @abc.abstractmethod
+    def apply(self, points: Float[Array, "... n d"]) -> Float[Array, "... n d"]:
+        """L_i x_i for each worker's own points x_i."""
 
     @abc.abstractmethod
     def apply_rows(self, indices: Int[Array, "n k"], point: Float[Array, " d"]) -> Float[Array, "n k"]:
@@ -48,6 +61,20 @@ class Hessians(Pytree, abc.ABC):
     @abc.abstractmethod
     def apply_block(self, indices: Int[Array, "n k"], values: Float[Array, "n k"]) -> Float[Array, "n k"]:
         """The entries of L_i x_i at the indices, where x_i is zero but for `values` there."""
+
+    # Checks, on real values only.
+
+    @abc.abstractmethod
+    def rounding(self) -> Float[np.ndarray, " n"]:
+        """The size of eigenvalues that rounding alone can produce in each L_i."""
+
+    @abc.abstractmethod
+    def is_definite(self, worker: int, shift: float) -> bool:
+        """Whether `L_i + shift I` is positive definite, for one worker."""
+
+    @abc.abstractmethod
+    def smallest_eigenvalue(self, worker: int) -> float:
+        """The smallest eigenvalue of one worker's L_i."""
 
 
 def rows_of(table: Float[Array, "n d ..."], indices: Int[Array, "n k"]) -> Float[Array, "n k ..."]:

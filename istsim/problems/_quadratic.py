@@ -13,8 +13,10 @@ from istsim._pytree import Pytree
 from istsim._types import Numbers
 from istsim._validation import finite_array, finite_number, is_concrete
 from istsim.problems._dense import DenseHessians
-from istsim.problems._factored import FactoredHessians
+from istsim.problems._diagonal import DiagonalHessians
+from istsim.problems._factored import FactoredHessians, is_factor_cheaper
 from istsim.problems._hessians import Hessians
+from istsim.problems._tridiagonal import TridiagonalHessians
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -25,7 +27,7 @@ class Samples(Pytree):
         features: shape (n, m, d).
         targets: shape (n, m).
         counts: shape (n,), the samples of each worker.
-        ridge: added to the diagonal of every L_i.
+        ridge: shape (d,), added to the diagonal of every L_i.
     """
 
     data_fields = ("features", "targets", "counts", "ridge")
@@ -33,7 +35,7 @@ class Samples(Pytree):
     features: Float[Array, "n m d"]
     targets: Float[Array, "n m"]
     counts: Int[Array, " n"]
-    ridge: Float[Array, ""]
+    ridge: Float[Array, " d"]
 
 
 class Quadratic(Pytree):
@@ -50,7 +52,9 @@ class Quadratic(Pytree):
         hessians: the L_i in the structure they are stored in.
         b: shape (n, d), the vectors b_i.
         samples: the data of a least-squares problem, else None.
-        mean_hessian: shape (d, d), Lbar.
+        scale: shape (d,), by which a preconditioned problem's variables are multiplied to give the original ones;
+            None where they are the original ones.
+        average: Lbar in its structure, as the hessians of a single worker.
         mean_vector: shape (d,), bbar.
         minimizer: shape (d,), `x* = Lbar^-1 bbar`.
 
@@ -65,12 +69,13 @@ class Quadratic(Pytree):
         [1.0, 1.0]
     """
 
-    data_fields = ("hessians", "b", "samples", "mean_hessian", "mean_vector", "minimizer")
-    worker_fields = ("b",)
+    data_fields = ("hessians", "b", "samples", "scale", "average", "mean_vector", "minimizer")
+    worker_fields = ("hessians", "b", "samples")
     hessians: Hessians
     samples: Samples | None
     b: Float[Array, "n d"]
-    mean_hessian: Float[Array, "d d"]
+    scale: Float[Array, " d"] | None
+    average: Hessians
     mean_vector: Float[Array, " d"]
     minimizer: Float[Array, " d"]
 
@@ -83,9 +88,56 @@ class Quadratic(Pytree):
             raise ValueError(f"b must have shape (n, d) = {matrices.shape[:2]} to go with L, got {vectors.shape}")
         dtype = np.result_type(matrices.dtype, vectors.dtype)
         if is_concrete(matrices):
-            matrices = _checked_symmetric_semidefinite(matrices)
+            matrices = _checked_symmetric(matrices)
         _assemble(self, DenseHessians(jnp.asarray(matrices, dtype)), jnp.asarray(vectors, dtype))
-        _check_positive_definite(self.mean_hessian)
+        _check_definite(self)
+
+    @classmethod
+    def from_diagonals(cls, diagonals: Numbers, b: Numbers) -> Quadratic:
+        """L_i that are diagonal, and kept so.
+
+        Args:
+            diagonals: shape (n, d), at least 0, positive on average.
+            b: shape (n, d).
+
+        Raises:
+            ValueError: for wrong shapes, non-finite or negative entries, or a coordinate without any curvature.
+
+        Example:
+            >>> import istsim
+            >>> istsim.Quadratic.from_diagonals([[1.0, 2.0], [3.0, 2.0]], [[2.0, 4.0], [2.0, 0.0]]).minimizer.tolist()
+            [1.0, 1.0]
+        """
+        entries, vectors = _checked_bands(diagonals, b)
+        problem = _assemble(object.__new__(cls), DiagonalHessians(jnp.asarray(entries)), jnp.asarray(vectors))
+        return _check_definite(problem)
+
+    @classmethod
+    def from_tridiagonals(cls, diagonals: Numbers, off_diagonals: Numbers, b: Numbers) -> Quadratic:
+        """L_i that are symmetric and tridiagonal, and kept so: memory and time are of order n d.
+
+        Args:
+            diagonals: shape (n, d).
+            off_diagonals: shape (n, d - 1), the entries above the diagonals, and below them.
+            b: shape (n, d).
+
+        Raises:
+            ValueError: for wrong shapes, non-finite entries, an L_i that is not positive semidefinite, or a
+                singular Lbar.
+
+        Example:
+            >>> import istsim
+            >>> problem = istsim.Quadratic.from_tridiagonals([[2.0, 2.0, 2.0]], [[-1.0, -1.0]], [[1.0, 0.0, 1.0]])
+            >>> problem.minimizer.round(12).tolist()
+            [1.0, 1.0, 1.0]
+        """
+        entries, vectors = _checked_bands(diagonals, b)
+        n, d = entries.shape
+        couplings = finite_array("off_diagonals", off_diagonals, "(n, d - 1)", 2)
+        if couplings.shape != (n, d - 1):
+            raise ValueError(f"off_diagonals must have shape (n, d - 1) = {(n, d - 1)}, got {couplings.shape}")
+        hessians = TridiagonalHessians.of(jnp.asarray(entries), jnp.asarray(couplings, entries.dtype))
+        return _check_definite(_assemble(object.__new__(cls), hessians, jnp.asarray(vectors)))
 
     @classmethod
     def from_least_squares(cls, A: Any, y: Any, ridge: float = 0.0) -> Quadratic:
@@ -118,16 +170,14 @@ class Quadratic(Pytree):
         dtype = np.result_type(*features, *targets)
         samples = _padded(features, targets, ridge, dtype)
         b = np.stack([a.T @ t / len(a) for a, t in zip(features, targets, strict=True)])
-        if most_samples < d / 2:
+        if is_factor_cheaper(d, most_samples):
             scale = 1 / jnp.sqrt(samples.counts.astype(dtype))
             factors = samples.features.transpose(0, 2, 1) * scale[:, None, None]
             hessians = FactoredHessians(factors, samples.ridge)
         else:
             grams = [a.T @ a / len(a) + ridge * np.eye(d, dtype=dtype) for a in features]
             hessians = DenseHessians(jnp.asarray(np.stack(grams), dtype))
-        problem = _assemble(object.__new__(cls), hessians, jnp.asarray(b, dtype), samples)
-        _check_positive_definite(problem.mean_hessian)
-        return problem
+        return _check_definite(_assemble(object.__new__(cls), hessians, jnp.asarray(b, dtype), samples))
 
     @property
     def num_workers(self) -> int:
@@ -150,6 +200,11 @@ class Quadratic(Pytree):
         return self.hessians.dense()
 
     @property
+    def mean_hessian(self) -> Float[Array, "d d"]:
+        """Lbar as a dense array, shape (d, d), whatever its structure."""
+        return self.average.dense()[0]
+
+    @property
     def minimum(self) -> Float[Array, ""]:
         """`f(x*)`, a scalar."""
         return self.value(self.minimizer)
@@ -157,25 +212,59 @@ class Quadratic(Pytree):
     def value(self, x: Numbers) -> Float[Array, ""]:
         """`f(x) = 1/2 x'Lbar x - bbar'x` at x of shape (d,), a scalar."""
         x = jnp.asarray(x, self.dtype)
-        return 0.5 * x @ (self.mean_hessian @ x) - self.mean_vector @ x
+        return 0.5 * x @ self.mean_hessian_times(x) - self.mean_vector @ x
 
     def gradient(self, x: Numbers) -> Float[Array, " d"]:
         """`grad f(x) = Lbar x - bbar` at x of shape (d,), shape (d,)."""
-        return self.mean_hessian @ jnp.asarray(x, self.dtype) - self.mean_vector
+        return self.mean_hessian_times(jnp.asarray(x, self.dtype)) - self.mean_vector
 
     def objective_gap(self, x: Numbers) -> Float[Array, ""]:
         """`f(x) - f(x*)` as `1/2 (x - x*)'Lbar(x - x*)`, accurate near the optimum; a scalar."""
         error = jnp.asarray(x, self.dtype) - self.minimizer
-        return 0.5 * error @ (self.mean_hessian @ error)
+        return 0.5 * error @ self.mean_hessian_times(error)
+
+    def mean_hessian_times(self, vectors: Float[Array, "... d"]) -> Float[Array, "... d"]:
+        """Lbar times vectors along the last axis, by whatever structure Lbar has."""
+        return self.average.apply(vectors[..., None, :])[..., 0, :]
+
+    def preconditioned(self) -> Quadratic:
+        """The same problem in the variables `z = Dbar^1/2 x`, Dbar the diagonal of Lbar.
+
+        The L_i become `Dbar^-1/2 L_i Dbar^-1/2`, and Lbar gets a diagonal of ones; where all L_i are equal
+        this is the preconditioning (22) of Shulgin and Richtarik (arXiv 2306.16484, version 1). The value of f is the
+        same; `original` leads back from z to x. The structure of the L_i is kept.
+
+        Example:
+            >>> import numpy as np, istsim
+            >>> problem = istsim.Quadratic(L=np.array([[[4.0, 1.0], [1.0, 9.0]]]), b=np.ones((1, 2)))
+            >>> better = problem.preconditioned()
+            >>> better.L[0].diagonal().round(12).tolist()
+            [1.0, 1.0]
+            >>> bool(np.allclose(better.original(better.minimizer), problem.minimizer))
+            True
+        """
+        step = 1 / jnp.sqrt(self.average.diagonal()[0])
+        samples = self.samples
+        if samples is not None:
+            samples = dataclasses.replace(samples, features=step * samples.features, ridge=step**2 * samples.ridge)
+        scale = step if self.scale is None else step * self.scale
+        return _assemble(object.__new__(type(self)), self.hessians.scaled(step), step * self.b, samples, scale)
+
+    def original(self, z: Numbers) -> Float[Array, "... d"]:
+        """Points of a preconditioned problem, shape (..., d), in the original variables; else the points themselves."""
+        z = jnp.asarray(z, self.dtype)
+        return z if self.scale is None else self.scale * z
 
     def astype(self, dtype: Any) -> Quadratic:
         """The same problem with all arrays converted to `dtype`."""
+        if self.dtype == dtype:
+            return self
 
         def convert(array: Array) -> Array:
             return array.astype(dtype) if jnp.issubdtype(array.dtype, jnp.floating) else array
 
-        hessians, b, samples = jax.tree.map(convert, (self.hessians, self.b, self.samples))
-        return _assemble(object.__new__(type(self)), hessians, b, samples)
+        hessians, b, samples, scale = jax.tree.map(convert, (self.hessians, self.b, self.samples, self.scale))
+        return _assemble(object.__new__(type(self)), hessians, b, samples, scale)
 
     def __repr__(self) -> str:
         kind = type(self.hessians).__name__.removesuffix("Hessians").lower()
@@ -183,35 +272,40 @@ class Quadratic(Pytree):
 
 
 def _padded(features: list[np.ndarray], targets: list[np.ndarray], ridge: float, dtype: Any) -> Samples:
-    counts = [len(a) for a in features]
-    padded_features = np.zeros((len(features), max(counts), features[0].shape[1]), dtype)
+    counts, d = [len(a) for a in features], features[0].shape[1]
+    padded_features = np.zeros((len(features), max(counts), d), dtype)
     padded_targets = np.zeros((len(features), max(counts)), dtype)
     for i, (a, t) in enumerate(zip(features, targets, strict=True)):
         padded_features[i, : len(a)], padded_targets[i, : len(a)] = a, t
     return Samples(
-        jnp.asarray(padded_features), jnp.asarray(padded_targets), jnp.asarray(counts), jnp.asarray(ridge, dtype)
+        jnp.asarray(padded_features), jnp.asarray(padded_targets), jnp.asarray(counts), jnp.full(d, ridge, dtype)
     )
 
 
 def _assemble(
-    problem: Quadratic, hessians: Hessians, b: Float[Array, "n d"], samples: Samples | None = None
+    problem: Quadratic,
+    hessians: Hessians,
+    b: Float[Array, "n d"],
+    samples: Samples | None = None,
+    scale: Float[Array, " d"] | None = None,
 ) -> Quadratic:
     """Fill in what is derived from the L_i and b_i, once, in float64, then rounded to the problem's dtype."""
-    mean_hessian, mean_vector = hessians.mean(), b.mean(axis=0)
-    wide = mean_hessian.astype(jnp.float64)
-    minimizer = jnp.linalg.solve(wide, mean_vector.astype(jnp.float64)).astype(b.dtype)
+    average, mean_vector = hessians.mean(), b.mean(axis=0)
+    wide = jax.tree.map(lambda array: array.astype(jnp.float64), average)
+    minimizer = wide.solve(mean_vector.astype(jnp.float64)[None])[0].astype(b.dtype)
     vars(problem).update(
         hessians=hessians,
         b=b,
         samples=samples,
-        mean_hessian=mean_hessian,
+        scale=scale,
+        average=average,
         mean_vector=mean_vector,
         minimizer=minimizer,
     )
     return problem
 
 
-def _checked_symmetric_semidefinite(L: np.ndarray) -> np.ndarray:
+def _checked_symmetric(L: np.ndarray) -> np.ndarray:
     """L with rounding asymmetry removed."""
     tolerance = np.sqrt(np.finfo(L.dtype).eps)
     for i, matrix in enumerate(L):
@@ -221,42 +315,39 @@ def _checked_symmetric_semidefinite(L: np.ndarray) -> np.ndarray:
                 f"every L_i must be symmetric, but L[{i}] differs from its transpose by {asymmetry:.3g}; "
                 "pass (L + L.transpose(0, 2, 1)) / 2 if that is what you mean"
             )
-    L = (L + L.transpose(0, 2, 1)) / 2
-    for i, matrix in enumerate(L):
+    return (L + L.transpose(0, 2, 1)) / 2
+
+
+def _check_definite(problem: Quadratic) -> Quadratic:
+    """Refuse an L_i that is not positive semidefinite, or an Lbar that is singular; where they have values."""
+    hessians, average = problem.hessians, problem.average
+    if not is_concrete(problem):
+        return problem
+    for i, slack in enumerate(hessians.rounding()):
         # Rounding moves the zero eigenvalues of a rank-deficient matrix by about this much.
-        slack = _rounding(matrix)
-        if slack > 0 and not _has_cholesky(matrix, shift=slack):
-            smallest = np.linalg.eigvalsh(matrix.astype(np.float64))[0]
-            raise ValueError(f"every L_i must be positive semidefinite, but L[{i}] has the eigenvalue {smallest:.6g}")
-    return L
-
-
-def _check_positive_definite(average: Float[Array, "d d"]) -> None:
-    if not is_concrete(average):
-        return
-    mean_hessian = np.asarray(average)
-    slack = _rounding(mean_hessian)
-    if slack == 0 or not _has_cholesky(mean_hessian, shift=-slack):
-        smallest = np.linalg.eigvalsh(mean_hessian.astype(np.float64))[0]
+        if slack > 0 and not hessians.is_definite(i, shift=slack):
+            raise ValueError(
+                "every L_i must be positive semidefinite, but "
+                f"L[{i}] has the eigenvalue {hessians.smallest_eigenvalue(i):.6g}"
+            )
+    (slack,) = average.rounding()
+    if slack == 0 or not average.is_definite(0, shift=-slack):
         raise ValueError(
             "the average Lbar of the L_i must be positive definite for f to have one minimizer, but its "
-            f"smallest eigenvalue is {smallest:.3g}; add a ridge, such as Quadratic.from_least_squares"
-            "(A, y, ridge=1e-3) or Quadratic(L + 1e-3 * numpy.eye(d), b)"
+            f"smallest eigenvalue is {average.smallest_eigenvalue(0):.3g}; add a ridge, such as "
+            "Quadratic.from_least_squares(A, y, ridge=1e-3) or Quadratic(L + 1e-3 * numpy.eye(d), b)"
         )
+    return problem
 
 
-def _rounding(matrix: np.ndarray) -> float:
-    """The size of eigenvalues that rounding alone can produce in `matrix`."""
-    return float(10 * len(matrix) * np.finfo(matrix.dtype).eps * np.linalg.norm(matrix))
-
-
-def _has_cholesky(matrix: np.ndarray, shift: float) -> bool:
-    """Whether `matrix + shift I` is positive definite; several times cheaper than its eigenvalues."""
-    try:
-        np.linalg.cholesky(matrix.astype(np.float64) + shift * np.eye(len(matrix)))
-    except np.linalg.LinAlgError:
-        return False
-    return True
+def _checked_bands(diagonals: Numbers, b: Numbers) -> tuple[Any, Any]:
+    entries, vectors = finite_array("diagonals", diagonals, "(n, d)", 2), finite_array("b", b, "(n, d)", 2)
+    if 0 in entries.shape:
+        raise ValueError(f"diagonals must have shape (n, d) with n, d >= 1, got {entries.shape}")
+    if vectors.shape != entries.shape:
+        raise ValueError(f"b must have shape (n, d) = {entries.shape} to go with diagonals, got {vectors.shape}")
+    dtype = np.result_type(entries.dtype, vectors.dtype)
+    return entries.astype(dtype), vectors.astype(dtype)
 
 
 def _checked_samples(A: Any, y: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:

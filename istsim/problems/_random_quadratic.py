@@ -4,6 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 from jax import random
+from jaxtyping import Array, Float
 
 from istsim._random import as_key, stream
 from istsim._validation import finite_number, positive_int
@@ -52,10 +53,6 @@ def random_quadratic(
         raise ValueError(f"condition_number must be at least 1, and 1 if d is 1, got {condition_number}")
     if not 0 <= matrix_heterogeneity <= 1:
         raise ValueError(f"matrix_heterogeneity must lie between 0 and 1, got {matrix_heterogeneity}")
-    if vector_heterogeneity < 0:
-        raise ValueError(f"vector_heterogeneity must be at least 0, got {vector_heterogeneity}")
-    if interpolation and vector_heterogeneity > 0:
-        raise ValueError("interpolation sets all b_i = 0 and so needs vector_heterogeneity = 0")
 
     directions_key, matrices_key, minimizer_key, vectors_key = random.split(stream(as_key(key), "problem"), 4)
     directions = random.orthogonal(directions_key, d, dtype=jnp.float64)
@@ -71,11 +68,27 @@ def random_quadratic(
     L = root @ mixed @ root
     L = (L + L.transpose(0, 2, 1)) / 2
 
+    vectors = random_vectors(
+        (minimizer_key, vectors_key), L.mean(axis=0), n, heterogeneity=vector_heterogeneity, interpolation=interpolation
+    )
+    return Quadratic(L, vectors)
+
+
+def random_vectors(
+    keys: tuple[Any, Any], mean_hessian: Float[Array, "d d"], n: int, *, heterogeneity: float, interpolation: bool
+) -> Float[Array, "n d"]:
+    """The b_i of a random problem with a standard normal minimizer; all 0 under interpolation."""
+    if heterogeneity < 0:
+        raise ValueError(f"vector_heterogeneity must be at least 0, got {heterogeneity}")
+    if interpolation and heterogeneity > 0:
+        raise ValueError("interpolation sets all b_i = 0 and so needs vector_heterogeneity = 0")
+    d = len(mean_hessian)
     if interpolation:
-        return Quadratic(L, jnp.zeros((n, d)))
+        return jnp.zeros((n, d))
+    minimizer_key, deviations_key = keys
     minimizer = random.normal(minimizer_key, (d,), dtype=jnp.float64)
-    deviations = random.normal(vectors_key, (n, d), dtype=jnp.float64)
+    deviations = random.normal(deviations_key, (n, d), dtype=jnp.float64)
     deviations = deviations - deviations.mean(axis=0)
     # Centring n independent deviations takes 1/n of their variance.
-    scale = vector_heterogeneity * jnp.sqrt(n / max(n - 1, 1))
-    return Quadratic(L, (L.mean(axis=0) @ minimizer)[None] + scale * deviations)
+    scale = heterogeneity * jnp.sqrt(n / max(n - 1, 1))
+    return (mean_hessian @ minimizer)[None] + scale * deviations

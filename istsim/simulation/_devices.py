@@ -30,18 +30,21 @@ def split_workers(tree: Tree, num_devices: int) -> Tree:
     def repeat(array: jax.Array) -> jax.Array:
         return jnp.broadcast_to(array, (num_devices, *array.shape))
 
-    return _map_arrays(tree, split, repeat)
+    return _map_workers(tree, split, repeat)
 
 
-def _map_arrays(tree: Tree, on_workers: Callable[[Any], Any], on_others: Callable[[Any], Any]) -> Tree:
+def _map_workers(tree: Tree, on_workers: Callable[[Any], Any], on_others: Callable[[Any], Any]) -> Tree:
     changed = object.__new__(type(tree))
     vars(changed).update(vars(tree))
     for name in tree.data_fields:
         child = getattr(tree, name)
-        if isinstance(child, Pytree):
-            vars(changed)[name] = _map_arrays(child, on_workers, on_others)
+        if name not in tree.worker_fields:
+            child = jax.tree.map(on_others, child)
+        elif isinstance(child, Pytree):
+            child = _map_workers(child, on_workers, on_others)
         elif child is not None:
-            vars(changed)[name] = on_workers(child) if name in tree.worker_fields else on_others(child)
+            child = on_workers(child)
+        vars(changed)[name] = child
     return changed
 
 

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from istsim._random import as_key, round_key, stream
 from istsim._types import Numbers
@@ -23,10 +24,12 @@ from istsim.simulation._step_sizes import StepSizes
 
 BACKENDS = ("vmap", "pmap", "shard_map")
 
-# A chunk of records runs without returning to Python. Its iterates are kept until its metrics are
-# computed in one matrix product; this bounds them.
+# A chunk of rounds runs without returning to Python. Its recorded iterates are kept until their metrics
+# are computed in one matrix product; this bounds them.
 _CHUNK_BYTES = 64 * 2**20
 _CHUNK_RECORDS = 64
+# Between chunks there is progress, an interrupt is seen, and a run without finite values ends.
+_CHUNK_ROUNDS = 4096
 
 
 def simulate(
@@ -62,7 +65,9 @@ def simulate(
         progress: show a progress bar.
 
     Returns:
-        A `Solution`. A divergent run is a result too: its status says so.
+        A `Solution`. A divergent run is a result too: its status says so. A trajectory whose objective
+        gap is not finite has ended: its metrics from there on and its last iterate are NaN; once all
+        have ended, so has the run.
 
     Raises:
         ValueError: for arguments outside these ranges, or a sketch for another n or d.
@@ -90,13 +95,14 @@ def simulate(
     recorded_rounds = np.append(np.arange(0, rounds, record_every), rounds)
     x = jnp.broadcast_to(x0, (repetitions, len(steps.sizes), problem.dim))
     parts = [{name: np.asarray(value[None]) for name, value in metrics(problem, x).items()}]
-    records_left = len(recorded_rounds) - 1
-    chunk_records = max(1, min(records_left, _CHUNK_RECORDS, _CHUNK_BYTES // x.nbytes))
+    chunk_records = min(
+        _CHUNK_RECORDS, _CHUNK_BYTES // x.nbytes, _CHUNK_ROUNDS // record_every, len(recorded_rounds) - 1
+    )
+    chunk_records = max(1, chunk_records)
 
     placed, run_chunk = _placed(backend, problem)
     with _progress_bar(rounds, progress) as bar:
-        for first_record in range(0, records_left, chunk_records):
-            first_round = first_record * record_every
+        for first_round, end, stride, kept in _chunks(recorded_rounds, record_every, chunk_records):
             x, part = run_chunk(
                 placed,
                 method,
@@ -105,25 +111,59 @@ def simulate(
                 jnp.arange(repetitions),
                 x,
                 first_round,
-                rounds,
-                record_every,
+                end,
+                stride,
                 num_records=chunk_records,
                 num_workers=problem.num_workers,
             )
-            # The last chunk may be longer than what is left: it then repeats the last record.
-            kept = min(chunk_records, records_left - first_record)
+            # A chunk that reaches the end early repeats its last record.
             parts.append({name: np.asarray(value[:kept]) for name, value in part.items()})
-            bar.update(min(first_round + chunk_records * record_every, rounds) - first_round)
+            bar.update(min(first_round + chunk_records * stride, end) - first_round)
+            if not np.isfinite(part["objective_gap"][-1]).any():
+                break  # all trajectories have ended
 
-    recorded = {name: np.concatenate([part[name] for part in parts]).transpose(2, 1, 0) for name in METRICS}
+    recorded, ended = _until_not_finite(parts, len(recorded_rounds))
     return Solution(
         problem=problem,
         method=method,
         step_sizes=np.asarray(steps.sizes) if steps.schedule is None else np.array([np.nan]),
         recorded_rounds=recorded_rounds,
         metrics=recorded,
-        x=np.asarray(x).transpose(1, 0, 2),
+        x=np.where(ended[..., None], np.nan, np.asarray(x).transpose(1, 0, 2)),
     )
+
+
+def _chunks(
+    recorded_rounds: Int[np.ndarray, " round"], record_every: int, chunk_records: int
+) -> Iterator[tuple[int, int, int, int]]:
+    """For each chunk: its first round, the one it must not pass, the rounds between its records, how many to keep."""
+    if record_every <= _CHUNK_ROUNDS:
+        for first in range(0, len(recorded_rounds) - 1, chunk_records):
+            kept = min(chunk_records, len(recorded_rounds) - 1 - first)
+            yield first * record_every, int(recorded_rounds[-1]), record_every, kept
+    else:
+        # One record takes several chunks, of which only the last is kept.
+        for begin, end in itertools.pairwise(recorded_rounds.tolist()):
+            for first_round in range(begin, end, _CHUNK_ROUNDS):
+                yield first_round, end, _CHUNK_ROUNDS, int(first_round + _CHUNK_ROUNDS >= end)
+
+
+def _until_not_finite(
+    parts: list[dict[str, np.ndarray]], num_records: int
+) -> tuple[dict[str, np.ndarray], Bool[np.ndarray, "step_size repetition"]]:
+    """The recorded metrics over (step_size, repetition, round), and which trajectories ended.
+
+    A trajectory ends at the first record whose objective gap is not finite: NaN from there on, so
+    that what is recorded does not depend on when the run noticed.
+    """
+    together = {name: np.concatenate([part[name] for part in parts]).transpose(2, 1, 0) for name in METRICS}
+    ended = np.logical_or.accumulate(~np.isfinite(together["objective_gap"]), axis=-1)
+    missing = [(0, 0), (0, 0), (0, num_records - ended.shape[-1])]
+    recorded = {
+        name: np.pad(np.where(ended, np.nan, values), missing, constant_values=np.nan)
+        for name, values in together.items()
+    }
+    return recorded, ended[..., -1]
 
 
 def _chunk(
