@@ -12,7 +12,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DELETE_ON_ERROR:
-.PHONY: all reproduce test check docs wheel quick check-all clean help
+.PHONY: all reproduce test test-slow check docs wheel quick check-all clean help
 
 all: $(STAMP)
 	@echo "The environment is in .venv. Next: make reproduce, make test or make help."
@@ -21,6 +21,7 @@ help:
 	@echo "make             the environment, in .venv"
 	@echo "make reproduce   figures, data and report; ARGS=\"--quick --out DIR --only NAME\""
 	@echo "make test        all tests and the examples in the docstrings and the README; ARGS goes to pytest"
+	@echo "make test-slow   the tests that take minutes each: whole products of options"
 	@echo "make check       formatting, lint, types"
 	@echo "make docs        the documentation, docs/_build/html/index.html"
 	@echo "make check-all   all of these, and the built package in an environment of its own"
@@ -47,6 +48,9 @@ reproduce: $(STAMP)
 test: $(STAMP)
 	@$(BIN)/python -m pytest $(ARGS)
 
+test-slow: $(STAMP)
+	@$(BIN)/python -m pytest -m slow $(ARGS)
+
 check: $(STAMP)
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -68,7 +72,7 @@ wheel: $(STAMP)
 quick: $(STAMP)
 	@set -eu; tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; $(BIN)/istsim reproduce --quick --out "$$tmp/results"
 
-check-all: test check docs wheel quick
+check-all: test test-slow check docs wheel quick
 
 clean:
 	rm -rf .venv build dist docs/_build docs/notebooks/*.md .pytest_cache .ruff_cache .hypothesis

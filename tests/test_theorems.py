@@ -224,6 +224,6 @@ def test_the_expected_iterate_has_its_closed_form_under_every_merge(method):
 
 
 def test_a_theorem_that_cannot_be_evaluated_says_so():
-    found = check("theorem-1-iterates", interpolation, istsim.IST(istsim.RandK(2, 4, 2), merge="owners"), 0.1)
+    found = check("theorem-1-iterates", interpolation, istsim.IST(istsim.RandK(2, 4, 2), local_steps=2), 0.1)
     assert not found.applicable
-    assert "cannot be decided: exact second moments do not cover merge='owners'" in found.reason
+    assert "cannot be decided: exact second moments are for local_steps=1" in found.reason

@@ -13,7 +13,7 @@ from istsim.problems._quadratic import Quadratic
 from istsim.simulation import simulate
 from istsim.simulation._metrics import METRICS
 from istsim.theorems import TheoremCheck, get
-from istsim.theory._best_step_size import search_step_size
+from istsim.theory._best import search_step_size
 from istsim.verify import compare_means
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ class Curve:
             over the rounds of the logarithm of the exact objective gap.
         rounds, repetitions, key: of the simulation.
         x0: shape (d,), where it starts; the vector of ones if None.
-        group: the panel it belongs to.
+        group: the panel it belongs to, or the line of a scan.
+        x: where on the axis of a scan it stands, if it is a point of one.
     """
 
     label: str
@@ -45,6 +46,7 @@ class Curve:
     key: int
     x0: np.ndarray | None = None
     group: str = ""
+    x: float = np.nan
 
 
 def measure(curve: Curve) -> xarray.Dataset:
@@ -68,7 +70,8 @@ def measure(curve: Curve) -> xarray.Dataset:
     expectations = np.stack([np.asarray(getattr(exact, name)) for name in METRICS])
     agreement = compare_means(samples, expectations, axis=1)
 
-    fixed_point = theory.fixed_point(problem, method)
+    fixed_point = np.asarray(theory.fixed_point(problem, method, step_size=step_size))
+    last, expected = solution.x[0], np.asarray(exact.mean[-1])
     bound = get("theorem-1-iterates").check(problem, method, **run)
     down, up = method.floats_per_round(problem)
     dims = ("metric", "round")
@@ -90,7 +93,7 @@ def measure(curve: Curve) -> xarray.Dataset:
                 {"long_name": "bound on the objective gap from Theorem 1, (16); NaN where it does not apply"},
             ),
             "theorem_1": _verdict(bound),
-            "false_alarm_rate": agreement.false_alarm_rate,
+            "false_alarm_rate": agreement.false_alarm_rate * (1 + problem.dim / agreement.points),
             "step_size": step_size,
             "floats_per_round": (
                 (),
@@ -107,6 +110,18 @@ def measure(curve: Curve) -> xarray.Dataset:
                 float(np.sum((fixed_point - problem.minimizer) ** 2)),
                 {"long_name": "squared distance of E x_infinity from x*"},
             ),
+            "mean_deviation": (
+                (),
+                _largest_deviation(last, expected),
+                {"long_name": "largest |mean - exact| over the coordinates of the last iterate, in standard errors"},
+            ),
+            "mean_gap": ((), float(problem.objective_gap(last.mean(axis=0))), {"long_name": "gap at the mean of x_K"}),
+            "transient": (
+                "round",
+                np.sum((np.asarray(exact.mean) - fixed_point) ** 2, axis=1),
+                {"long_name": "squared distance of E x_k from its limit"},
+            ),
+            "x": curve.x,
             "label": curve.label,
             "group": curve.group,
             "method": type(method).__name__,
@@ -116,6 +131,14 @@ def measure(curve: Curve) -> xarray.Dataset:
         },
         coords={"metric": list(METRICS), "round": solution.recorded_rounds},
     )
+
+
+def _largest_deviation(samples: np.ndarray, exact: np.ndarray) -> float:
+    difference = np.abs(samples.mean(axis=0) - exact)
+    error = samples.std(axis=0, ddof=1) / np.sqrt(len(samples))
+    beyond_rounding = difference > 1e-9 * np.abs(exact).max(initial=0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.where(beyond_rounding, difference / error, 0.0).max())
 
 
 def _mean_log_gap(moments: theory.ExactMoments) -> float:

@@ -2,6 +2,12 @@
 
 from istsim.figures._convergence import comparison as comparison
 from istsim.figures._convergence import interpolation as interpolation
+from istsim.figures._convergence import local_updates as local_updates
 from istsim.figures._convergence import neighbourhood as neighbourhood
+from istsim.figures._scan import bias as bias
+from istsim.figures._scan import forward_scale as forward_scale
+from istsim.figures._scan import phase_diagram as phase_diagram
+from istsim.figures._scan import rate as rate
+from istsim.figures._scan import stationary as stationary
 from istsim.figures._style import METHOD_COLORS as METHOD_COLORS
 from istsim.figures._style import save as save

@@ -8,6 +8,7 @@ import numpy as np
 
 from istsim.figures._labels import EndLabel, write_end_labels
 from istsim.figures._style import (
+    DISTINCT_COLORS,
     METHOD_COLORS,
     METHOD_MARKERS,
     REFERENCE_COLOR,
@@ -67,6 +68,33 @@ def neighbourhood(data: xarray.Dataset) -> Figure:
             ax.axhline(level, color=REFERENCE_COLOR, linestyle=":", linewidth=1.0)
             labels.append(EndLabel(ax, level, "fixed point", REFERENCE_COLOR))
             _finish(ax, "round" if ax is axes[-1, 0] else "", name)
+        write_end_labels(figure, labels)
+    return figure
+
+
+def local_updates(data: xarray.Dataset) -> Figure:
+    """Objective gap with the level of each fixed point, and the squared distance to it, against rounds.
+
+    Args:
+        data: curves over methods, as `istsim reproduce` stores them.
+    """
+    with paper_style():
+        figure, axes = column_figure(2, 1, 0.58)
+        (gap, transient), labels = axes[:, 0], []
+        for i, color in enumerate(DISTINCT_COLORS[: data.sizes["curve"]]):
+            curve = data.isel(curve=i)
+            _draw(gap, curve, "objective_gap", color, x=curve["round"])
+            if float(curve.limit_gap) > 1e-12:
+                gap.axhline(float(curve.limit_gap), color=color, linestyle=":", linewidth=0.8)
+            distance = np.asarray(curve.transient)
+            transient.plot(curve["round"], distance / distance[0], color=color)
+            for ax, y in (
+                (gap, float(curve.exact.sel(metric="objective_gap")[-1])),
+                (transient, distance[-1] / distance[0]),
+            ):
+                labels.append(EndLabel(ax, y, str(curve.label.values), color))
+        _finish(gap, "", r"$f(x_k) - f^\star$")
+        _finish(transient, "round", r"$\|x_k - x_\infty\|^2$, relative")
         write_end_labels(figure, labels)
     return figure
 

@@ -20,6 +20,7 @@ METHOD_COLORS = {
     "CompressedGradient": "#0072B2",
     "CompressedIterates": "#009E73",
 }
+DISTINCT_COLORS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00")
 METHOD_MARKERS = {"GradientDescent": "s", "IST": "o", "CompressedGradient": "^", "CompressedIterates": "D"}
 REFERENCE_COLOR = "#555555"
 

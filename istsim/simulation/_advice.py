@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from istsim.simulation._solution import Solution
 
 
+# Beyond this dimension the exact limit takes minutes, too long for a word of advice.
+_LARGEST_EIGENPROBLEM = 150
+
+
 def advice(solution: Solution) -> str:
     """One line for each kind of status among the trajectories."""
     from istsim import theory
@@ -42,6 +46,9 @@ def _exact_advice(solution: Solution, *, diverged: bool, running: int) -> list[s
             f"tends to a point with objective gap {float(floor):.3g}."
         )
     if diverged:
+        if problem.dim <= _LARGEST_EIGENPROBLEM:
+            stable = theory.max_stable_step_size(problem, method)
+            lines.append(f"The mean-square error stays bounded at step sizes below {stable:.6g}.")
         limit = theory.mean_step_size_limit(problem, method)
         lines.append(f"Above {limit:.6g} even the expected iterate diverges.")
         contraction = theory.contraction(problem, method)

@@ -33,6 +33,11 @@ class Bernoulli(Sketch):
     data_fields = ("p",)
     p: Scalar
 
+    @property
+    def independent_workers(self):
+        """They are."""
+        return True
+
     def __post_init__(self):
         super().__post_init__()
         object.__setattr__(self, "p", finite_number("p", self.p))
@@ -51,10 +56,6 @@ class Bernoulli(Sketch):
     def joint_probability(self, left, right, shared):
         """`p^(left + right)`, as workers draw independently."""
         return self.p ** (left + right)
-
-    def reported_probability(self, participants):
-        """`1 - (1 - p)^participants`, as workers draw independently."""
-        return 1 - (1 - self.p) ** participants
 
     def outcomes(self):
         """Every mask of n d coins."""

@@ -11,7 +11,7 @@ from jax import random
 
 from istsim._random import random_order
 from istsim._validation import positive_int
-from istsim.sketches._sketch import Sketch, check_outcome_count, missed_probability
+from istsim.sketches._sketch import Sketch, check_outcome_count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,9 +62,10 @@ class Coverage(Sketch):
         ways = sum(_placements(*pair, left, right, shared) * count for pair, count in _pairs(self))
         return ways / (self.n * (self.n - 1) * math.perm(self.d, distinct))
 
-    def reported_probability(self, participants):
-        """Every coordinate has `copies` holders."""
-        return 1 - missed_probability(self.copies, self.n, participants)
+    @property
+    def holders(self):
+        """The number of copies."""
+        return self.copies
 
     def outcomes(self):
         """Every relabelling of workers and coordinates; equal masks are listed once."""

@@ -64,6 +64,16 @@ class Grouped(Sketch):
         """That of the sketch, counting groups."""
         return self.sketch.joint_probability(left, right, shared)
 
+    @property
+    def independent_workers(self):
+        """Whether those of the sketch are."""
+        return self.sketch.independent_workers
+
+    @property
+    def holders(self):
+        """That of the sketch."""
+        return self.sketch.holders
+
     def reported_probability(self, participants):
         """That of the sketch."""
         return self.sketch.reported_probability(participants)

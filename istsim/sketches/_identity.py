@@ -22,6 +22,11 @@ class Identity(Sketch):
         1.0
     """
 
+    @property
+    def independent_workers(self):
+        """They are."""
+        return True
+
     def sample(self, key):
         """The mask of ones, shape (n, d); the key is not used."""
         return jnp.ones((self.n, self.d), bool)
@@ -34,9 +39,10 @@ class Identity(Sketch):
         """Always 1."""
         return 1.0
 
-    def reported_probability(self, participants):
-        """Always 1."""
-        return 1.0
+    @property
+    def holders(self):
+        """All n workers."""
+        return self.n
 
     def outcomes(self):
         """The one mask there is."""

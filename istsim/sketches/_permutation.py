@@ -93,12 +93,19 @@ class Permutation(Sketch):
         together = pairs / (self.n * (self.n - 1))
         return together if shared else (1 / self.d - together) / (self.d - 1)
 
+    @property
+    def holders(self):
+        """One where there are no more workers than coordinates, else n/d where d divides n, else None."""
+        if self.n <= self.d:
+            return 1
+        return None if self.n % self.d else self.n // self.d
+
     def reported_probability(self, participants):
         """From the number of holders of a coordinate: 1, or floor(n/d) or ceil(n/d)."""
-        if self.n <= self.d:
-            return participants / self.n
+        if self.holders is not None:
+            return super().reported_probability(participants)
         fewer, more = self.n // self.d, self.n % self.d
-        missed = [missed_probability(min(holders, self.n), self.n, participants) for holders in (fewer, fewer + 1)]
+        missed = [missed_probability(holders, self.n, participants) for holders in (fewer, fewer + 1)]
         return 1 - (missed[0] * (self.d - more) + missed[1] * more) / self.d
 
     def _block_sizes(self) -> list[tuple[int, float]]:

@@ -33,6 +33,11 @@ class RandK(Sketch):
 
     k: int
 
+    @property
+    def independent_workers(self):
+        """They are."""
+        return True
+
     def __post_init__(self):
         super().__post_init__()
         object.__setattr__(self, "k", positive_int("k", self.k))
@@ -55,10 +60,6 @@ class RandK(Sketch):
     def joint_probability(self, left, right, shared):
         """The product, as workers draw independently."""
         return self.inclusion_probability(left) * self.inclusion_probability(right)
-
-    def reported_probability(self, participants):
-        """`1 - (1 - k/d)^participants`, as workers draw independently."""
-        return 1 - (1 - self.k / self.d) ** participants
 
     def outcomes(self):
         """Every choice of n subsets of size k, all equally likely."""

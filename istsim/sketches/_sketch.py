@@ -58,6 +58,16 @@ class Sketch(Pytree, abc.ABC):
         return None
 
     @property
+    def independent_workers(self) -> bool:
+        """Whether the workers' sets are drawn independently of each other."""
+        return False
+
+    @property
+    def holders(self) -> int | None:
+        """The number of workers that hold a coordinate, if it is always the same for all; else None."""
+        return None
+
+    @property
     def labels(self) -> np.ndarray:
         """Labels of the coordinates, shape (d,); equal ones are always held together. All differ but for `Grouped`."""
         return np.arange(self.d)
@@ -90,9 +100,14 @@ class Sketch(Pytree, abc.ABC):
     def reported_probability(self, participants: int) -> Any:
         """Probability that at least one of `participants` workers, drawn uniformly, holds a given coordinate.
 
-        The exact theory of the merge "owners" needs it. It may be defined where, given that a worker
-        holds a coordinate, the number of its other holders does not depend on what else the worker holds.
+        The exact mean of the merge "owners" needs it. It is known where `independent_workers` or `holders`
+        is; elsewhere it may be defined if, given that a worker holds a coordinate, the number of its
+        other holders does not depend on what else the worker holds.
         """
+        if self.independent_workers:
+            return 1 - (1 - self.inclusion_probability(1)) ** participants
+        if self.holders is not None:
+            return 1 - missed_probability(self.holders, self.n, participants)
         raise NotImplementedError(
             f"{type(self).__name__} does not define reported_probability, which exact results for merge='owners' "
             "need; enumerate its outcomes or simulate instead"

@@ -7,7 +7,7 @@ from istsim.methods._method import Method, SketchedMethod
 from istsim.sketches._rand_k import RandK
 from istsim.symbolic import _symbols as s
 from istsim.symbolic._probabilities import inclusion_probability
-from istsim.theory._affine import NotCoveredError
+from istsim.theory import NotCoveredError
 
 
 def mean_operator(method: Method) -> tuple[sp.MatrixExpr, sp.MatrixExpr]:

@@ -41,9 +41,9 @@ class ExpectedIterate(Theorem):
 
     def constants(self, instance):
         """Step size, mean operator, start and fixed point."""
-        run = {"step_size": instance.step_size}
-        operator, _ = theory.mean_operator(instance.problem, instance.method, **run)
-        fixed_point = theory.fixed_point(instance.problem, instance.method, **run)
+        problem, method, step_size = instance.problem, instance.method, instance.step_size
+        operator, _ = theory.mean_operator(problem, method, step_size=step_size)
+        fixed_point = theory.fixed_point(problem, method, step_size=step_size)
         return {
             gamma: instance.step_size,
             B: np.asarray(operator),

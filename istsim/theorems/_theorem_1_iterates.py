@@ -40,7 +40,7 @@ class Theorem1Iterates(Theorem):
     def premises(self):
         """Interpolation, W positive semidefinite, a theta, and a step size up to 1/theta."""
         return (
-            Premise("all b_i = 0", _not_interpolating),
+            Premise("all b_i = 0 and exact gradients", _not_interpolating),
             Premise("W = 1/2 E[Lbar B + B' Lbar] is positive semidefinite", _indefinite),
             Premise("some theta has E[B' Lbar B] <= theta W", _without_theta),
             Premise("step size at most 1/theta", _too_long_a_step),
@@ -61,6 +61,8 @@ class Theorem1Iterates(Theorem):
 
 def _not_interpolating(instance: Instance) -> str:
     largest = float(abs(instance.problem.b).max())
+    if getattr(instance.method, "noise", None) is not None:
+        return "the gradients are noisy"
     return f"the largest entry of the b_i is {largest:.6g}" if largest > 0 else ""
 
 

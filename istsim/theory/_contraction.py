@@ -8,7 +8,8 @@ from jaxtyping import Float
 
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
-from istsim.theory._affine import AffineLaw
+from istsim.theory._errors import NotCoveredError
+from istsim.theory._law_of import law_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -33,13 +34,14 @@ class Contraction:
         return max(self.smallest, 0.0)
 
 
-def contraction(problem: Quadratic, method: Method) -> Contraction:
+def contraction(problem: Quadratic, method: Method, *, route: str = "formula") -> Contraction:
     """W and theta of Theorem 1 (Shulgin and Richtarik, arXiv 2306.16484, version 1), exactly.
 
     For a B that is not symmetric, B' stands where the derivation needs it.
 
     Raises:
         ValueError: if the method's sketch is for another n or d.
+        NotCoveredError: where B depends on the step size, and for what the route does not cover.
 
     Example:
         >>> import numpy as np, istsim
@@ -47,13 +49,15 @@ def contraction(problem: Quadratic, method: Method) -> Contraction:
         >>> istsim.theory.contraction(problem, istsim.GradientDescent())  # theta is lmax(Lbar)
         Contraction(smallest=1.0, is_semidefinite=True, theta=4.0)
     """
-    law = AffineLaw.of(problem, method)
+    law = law_of(problem, method, route)
     law.check_second_moments()
+    if law.depends_on_step_size:
+        raise NotCoveredError("W and theta are of one B, but here B depends on the step size")
     Lbar, B = np.asarray(law.problem.mean_hessian), np.asarray(law.mean_operator())
     W = (Lbar @ B + B.T @ Lbar) / 2
     values, vectors = np.linalg.eigh(Lbar)
     unit = (vectors / np.sqrt(values)) @ vectors.T  # Lbar^-1/2
-    second = unit @ np.asarray(law.second(law.problem.mean_hessian, transposed=True)) @ unit
+    second = unit @ np.asarray(law.transposed_second(law.problem.mean_hessian)) @ unit
     eigenvalues, directions = np.linalg.eigh(unit @ W @ unit)
     rounding = 100 * len(B) * np.finfo(float).eps
     slack = rounding * np.abs(eigenvalues).max()

@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from istsim._pytree import Pytree
 from istsim._types import Numbers
-from istsim._validation import finite_array, positive_int
+from istsim._validation import finite_array, is_concrete
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._rounds import checked_step_size, starting_point
 from istsim.theory._affine import AffineLaw
+from istsim.theory._law_of import law_of
+from istsim.theory._mean import step_sizes_of_rounds
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -23,19 +27,30 @@ class ExactMoments(Pytree):
     Attributes:
         mean: `E x_k`, shape (K+1, d).
         objective_gap: `E f(x_k) - f(x*)`, shape (K+1,). Never f at the mean.
-        gradient_norm_squared: `E ||grad f(x_k)||^2`, shape (K+1,).
+        gradient_norm_squared: `E ||grad f(x_k)||^2`, or in the norm asked for, shape (K+1,).
         distance_squared: `E ||x_k - x*||^2`, shape (K+1,).
+        covariance_rounds: shape (m,), the rounds at which the covariance was asked for.
+        covariance: `Cov x_k` at those rounds, shape (m, d, d).
     """
 
-    data_fields = ("mean", "objective_gap", "gradient_norm_squared", "distance_squared")
+    data_fields = (
+        "mean",
+        "objective_gap",
+        "gradient_norm_squared",
+        "distance_squared",
+        "covariance_rounds",
+        "covariance",
+    )
     mean: Float[Array, "iterates d"] = dataclasses.field(repr=False)
     objective_gap: Float[Array, " iterates"]
     gradient_norm_squared: Float[Array, " iterates"]
     distance_squared: Float[Array, " iterates"]
+    covariance_rounds: Int[Array, " m"] = dataclasses.field(repr=False)
+    covariance: Float[Array, "m d d"] = dataclasses.field(repr=False)
 
 
 def second_moment(
-    problem: Quadratic, method: Method, X: Numbers, *, step_size: float | None = None
+    problem: Quadratic, method: Method, X: Numbers, *, step_size: float | None = None, route: str = "formula"
 ) -> Float[Array, "d d"]:
     """`E[B X B']` for one round's random operator B, in O(n d^3) operations and without sampling.
 
@@ -43,13 +58,16 @@ def second_moment(
         problem: the quadratic.
         method: the method.
         X: shape (d, d), any matrix.
-        step_size: not needed for the methods there are: their B does not depend on it.
+        step_size: needed where B depends on it: for the merge "literal" where masking changes the model, and, by
+            enumeration, for several local steps.
+        route: "formula", or "enumeration" of all outcomes at small d.
 
     Returns:
         Shape (d, d), in float64.
 
     Raises:
         ValueError: if X has another shape or the sketch is for another n or d.
+        NotCoveredError: for what the route does not cover, with the reason.
 
     Example:
         >>> import numpy as np, istsim
@@ -58,12 +76,10 @@ def second_moment(
         >>> istsim.theory.second_moment(problem, method, np.eye(2)).tolist()
         [[4.0, 0.0], [0.0, 4.0]]
     """
-    law = AffineLaw.of(problem, method)
+    law = law_of(problem, method, route)
     law.check_second_moments()
-    matrix = finite_array("X", X, "(d, d)", 2)
-    if matrix.shape != (problem.dim, problem.dim):
-        raise ValueError(f"X must have shape (d, d) = {(problem.dim, problem.dim)}, got shape {matrix.shape}")
-    return law.second(jnp.asarray(matrix, jnp.float64))
+    matrix = checked_matrix("X", X, problem)
+    return law.second(matrix, None if step_size is None else checked_step_size(step_size, jnp.float64))
 
 
 def exact_moments(
@@ -73,6 +89,9 @@ def exact_moments(
     step_size: Any,
     rounds: int,
     x0: Numbers | None = None,
+    gradient_weighting: Numbers | None = None,
+    covariance_at: Sequence[int] = (),
+    route: str = "formula",
 ) -> ExactMoments:
     """The exact mean and mean-square behaviour over all sketches, round by round.
 
@@ -86,62 +105,97 @@ def exact_moments(
     Args:
         problem: the quadratic.
         method: the method.
-        step_size: a positive number, or a tracer: the result can be differentiated in it.
+        step_size: a positive number, a tracer (the result can be differentiated in it), or a schedule: a
+            callable that gives the step size of a round, counted from 0.
         rounds: K, at least 1.
         x0: shape (d,), where the run starts; the vector of ones if None.
+        gradient_weighting: shape (d, d), a symmetric H: `gradient_norm_squared` is then `E[grad f' H grad f]`;
+            the identity if None.
+        covariance_at: the rounds at which the covariance is wanted.
+        route: "formula", or "enumeration" of all outcomes: slow and for small d, but for any number of local
+            steps, and independent of the formulas.
 
     Returns:
         An `ExactMoments`, in float64.
 
     Raises:
         ValueError: for arguments outside these ranges, or a sketch for another n or d.
-        NotCoveredError: for a merge, participation, noise, weights, grouping or local steps that exact second
-            moments do not cover.
+        NotCoveredError: for what the route does not cover, with the reason.
 
     Example:
         >>> import istsim
         >>> problem = istsim.random_quadratic(0, 4, 8, condition_number=5.0,
         ...                                   matrix_heterogeneity=0.2, vector_heterogeneity=0.5)
         >>> method = istsim.IST(istsim.Permutation(4, 8))
-        >>> exact = istsim.theory.exact_moments(problem, method, step_size=0.1, rounds=50)
-        >>> exact.mean.shape, exact.objective_gap.shape
-        ((51, 8), (51,))
+        >>> exact = istsim.theory.exact_moments(problem, method, step_size=0.1, rounds=50, covariance_at=[50])
+        >>> exact.mean.shape, exact.objective_gap.shape, exact.covariance.shape
+        ((51, 8), (51,), (1, 8, 8))
     """
-    law = AffineLaw.of(problem, method)
+    law, sizes = law_of(problem, method, route), step_sizes_of_rounds(step_size, rounds)
     law.check_second_moments()
-    step_size = checked_step_size(step_size, jnp.float64)
-    return _exact_moments(law, step_size, starting_point(law.problem, x0), rounds=positive_int("rounds", rounds))
+    weighting = jnp.eye(problem.dim)
+    if gradient_weighting is not None:
+        weighting = checked_matrix("gradient_weighting", gradient_weighting, problem)
+    chosen = [_checked_round(round_, len(sizes)) for round_ in covariance_at]
+    moments = _exact_moments(law, sizes, starting_point(law.problem, x0), weighting, jnp.array(chosen, jnp.int32))
+    return dataclasses.replace(moments, mean=law.centre + moments.mean)
 
 
-def _moments_of_scan(law: AffineLaw, step_size: Float[Array, ""], x0: Float[Array, " d"], rounds: int) -> ExactMoments:
-    operator, residual = law.mean_operator(), law.mean_residual()
-    residual_second = law.residual_second()
+@jax.jit
+def _exact_moments(
+    law: AffineLaw,
+    sizes: Float[Array, " rounds"],
+    x0: Float[Array, " d"],
+    weighting: Float[Array, "d d"],
+    chosen: Int[Array, " m"],
+) -> ExactMoments:
+    mean_round, second_round = law.mean_recursion(), law.recursion()
+    metrics = metrics_of(law.problem, weighting)
 
-    def one_round(moments, _):
-        m, M = moments
-        drift = operator @ M
-        mixed = jnp.outer(m, residual) - step_size * law.cross(m)
-        M = M - step_size * (drift + drift.T) + step_size**2 * (law.second(M) + residual_second)
-        M = M + step_size * (mixed + mixed.T)
-        m = m - step_size * (operator @ m - residual)
-        # Rounding otherwise feeds an antisymmetric mode, which the iteration may amplify.
-        moments = m, (M + M.T) / 2
-        return moments, (m, *_expected_metrics(law.problem, moments[1]))
+    def one_round(state, step):
+        m, M, covariance = state
+        index, size = step
+        m, M = mean_round(size, m), second_round(size, M, m)
+        covariance = jnp.where((chosen == index)[:, None, None], M - jnp.outer(m, m), covariance)
+        return (m, M, covariance), (m, *metrics(M))
 
-    error = x0 - law.problem.minimizer
-    start = error, jnp.outer(error, error)
-    _, history = jax.lax.scan(one_round, start, length=rounds)
-    first = (error, *_expected_metrics(law.problem, start[1]))
+    e = x0 - law.centre
+    M = jnp.outer(e, e)
+    start = e, M, jnp.zeros((len(chosen), *M.shape))
+    (_, _, covariance), history = jax.lax.scan(one_round, start, (1 + jnp.arange(len(sizes)), sizes))
+    first = (e, *metrics(M))
     means, gap, gradient, distance = (
         jnp.concatenate([value[None], values]) for value, values in zip(first, history, strict=True)
     )
-    return ExactMoments(law.problem.minimizer + means, gap, gradient, distance)
+    return ExactMoments(means, gap, gradient, distance, chosen, covariance)
 
 
-_exact_moments = jax.jit(_moments_of_scan, static_argnames="rounds")
+def metrics_of(
+    problem: Quadratic, weighting: Float[Array, "d d"] | None = None
+) -> Callable[[Float[Array, "d d"]], tuple[Array, Array, Array]]:
+    """Expected objective gap, squared gradient norm and squared distance, where `E (x - x*) (x - x*)' = M` is given."""
+    Lbar = problem.mean_hessian
+    squared = Lbar @ (Lbar if weighting is None else weighting @ Lbar)
+
+    def of(M: Float[Array, "d d"]) -> tuple[Array, Array, Array]:
+        return 0.5 * jnp.sum(Lbar * M), jnp.sum(squared * M), jnp.trace(M)
+
+    return of
 
 
-def _expected_metrics(problem: Quadratic, M: Float[Array, "d d"]) -> tuple[Array, Array, Array]:
-    """Objective gap, squared gradient norm and squared distance when `E e e' = M`."""
-    LM = problem.mean_hessian @ M
-    return 0.5 * jnp.trace(LM), jnp.sum(LM * problem.mean_hessian), jnp.trace(M)
+def checked_matrix(name: str, value: Numbers, problem: Quadratic) -> Float[Array, "d d"]:
+    """A (d, d) matrix in float64."""
+    matrix = finite_array(name, value, "(d, d)", 2)
+    if matrix.shape != (problem.dim, problem.dim):
+        raise ValueError(f"{name} must have shape (d, d) = {(problem.dim, problem.dim)}, got shape {matrix.shape}")
+    return jnp.asarray(matrix, jnp.float64)
+
+
+def _checked_round(value: Any, rounds: int) -> int:
+    try:
+        index = operator.index(value)
+    except TypeError:
+        index = -1
+    if not is_concrete(value) or not 0 <= index <= rounds:
+        raise ValueError(f"covariance_at must hold rounds from 0 to {rounds}, got {value!r}")
+    return index

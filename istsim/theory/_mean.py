@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, cast
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,11 +13,13 @@ from istsim._validation import is_concrete, positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._rounds import checked_step_size, starting_point
+from istsim.simulation._step_sizes import StepSizes
 from istsim.theory._affine import AffineLaw
+from istsim.theory._law_of import law_of
 
 
 def mean_operator(
-    problem: Quadratic, method: Method, *, step_size: float | None = None
+    problem: Quadratic, method: Method, *, step_size: float | None = None, route: str = "formula"
 ) -> tuple[Float[Array, "d d"], Float[Array, " d"]]:
     """The mean of a round's affine map: `E[x+ | x] = x - step_size (E[B] x - E[c])`.
 
@@ -25,15 +30,17 @@ def mean_operator(
     Args:
         problem: the quadratic.
         method: the method.
-        step_size: needed for the merge "literal" where masking changes the mean model, since B
-            depends on it there; otherwise not used.
+        step_size: needed for several local steps, and for the merge "literal" where masking changes the mean
+            model, since B depends on it there; otherwise not used.
+        route: "formula", or "enumeration" of all outcomes at small d, for any number of local steps.
 
     Returns:
         `(E[B], E[c])`, of shapes (d, d) and (d,), in float64.
 
     Raises:
-        ValueError: if the method does not fit the problem, or needs a step size.
-        NotCoveredError: for several local steps.
+        ValueError: if the method does not fit the problem.
+        NotCoveredError: if it needs a step size, or for what the route does not cover: by formula, more than three
+            local steps of IST.
 
     Example:
         >>> import numpy as np, istsim
@@ -42,16 +49,18 @@ def mean_operator(
         >>> B.tolist(), c.tolist()  # no worker ever holds two coordinates
         ([[4.0, 0.0], [0.0, 4.0]], [1.0, 1.0])
     """
-    law = AffineLaw.of(problem, method)
-    return law.mean_operator(step_size), law.mean_vector()
+    law = law_of(problem, method, route)
+    return law.mean_operator(step_size), law.mean_vector(step_size)
 
 
-def fixed_point(problem: Quadratic, method: Method, *, step_size: float | None = None) -> Float[Array, " d"]:
+def fixed_point(
+    problem: Quadratic, method: Method, *, step_size: float | None = None, route: str = "formula"
+) -> Float[Array, " d"]:
     """Where the expected iterate tends: the solution of `E[B] x = E[c]`, shape (d,), in float64.
 
     It is the minimizer where only the gradient is masked; where the model is masked it is not, in
     general, and the difference is the method's bias. The step size matters, and is needed, only
-    for the merge "literal" where masking changes the mean model.
+    for several local steps and for the merge "literal" where masking changes the mean model.
 
     Raises:
         ValueError: if `E[B]` is singular, so that there is no single fixed point.
@@ -62,29 +71,36 @@ def fixed_point(problem: Quadratic, method: Method, *, step_size: float | None =
         >>> istsim.theory.fixed_point(problem, istsim.IST(istsim.Permutation(2, 2))).tolist()
         [0.25, 0.25]
     """
-    law = AffineLaw.of(problem, method)
+    law = law_of(problem, method, route)
     operator = law.mean_operator(step_size)
     if is_concrete(operator) and np.linalg.cond(operator) > 1 / np.finfo(np.float64).eps:
         raise ValueError("E[B] is singular: the expected iterate has no single fixed point")
     # From the minimizer, so that an unbiased method's fixed point is the minimizer to the last digit.
-    return law.problem.minimizer + jnp.linalg.solve(operator, law.mean_residual(step_size))
+    return law.centre + jnp.linalg.solve(operator, law.mean_residual(step_size))
 
 
 def exact_mean(
-    problem: Quadratic, method: Method, *, step_size: float, rounds: int, x0: Numbers | None = None
+    problem: Quadratic,
+    method: Method,
+    *,
+    step_size: float | Callable[[int], Any],
+    rounds: int,
+    x0: Numbers | None = None,
+    route: str = "formula",
 ) -> Float[Array, "iterates d"]:
-    """`E x_k` for k = 0..K, in float64, for every method with one local step.
+    """`E x_k` for k = 0..K, in float64.
 
     Args:
         problem: the quadratic.
-        method: the method; unlike `exact_moments`, any merge, participation, noise and weights.
-        step_size: a positive number.
+        method: the method; unlike `exact_moments`, also with two or three local steps and with sampled rows.
+        step_size: a positive number, or a schedule: a callable that gives the step size of a round, from 0.
         rounds: K, at least 1.
         x0: shape (d,), where the run starts; the vector of ones if None.
+        route: "formula", or "enumeration" of all outcomes at small d, for any number of local steps.
 
     Raises:
         ValueError: for arguments outside these ranges, or a method that does not fit the problem.
-        NotCoveredError: for several local steps.
+        NotCoveredError: for what the route does not cover.
 
     Example:
         >>> import istsim
@@ -93,17 +109,45 @@ def exact_mean(
         >>> istsim.theory.exact_mean(problem, method, step_size=0.1, rounds=5).shape
         (6, 10)
     """
-    law = AffineLaw.of(problem, method)
-    size, rounds = checked_step_size(step_size, jnp.float64), positive_int("rounds", rounds)
-    operator, residual = law.mean_operator(size), law.mean_residual(size)
+    law, sizes = law_of(problem, method, route), step_sizes_of_rounds(step_size, rounds)
+    return _exact_mean(law, sizes, starting_point(law.problem, x0))
 
-    def one_round(error, _):
-        error = error - size * (operator @ error - residual)
-        return error, error
 
-    error = starting_point(law.problem, x0) - law.problem.minimizer
-    _, errors = jax.lax.scan(one_round, error, length=rounds)
-    return law.problem.minimizer + jnp.concatenate([error[None], errors])
+@jax.jit
+def _exact_mean(law: AffineLaw, sizes: Float[Array, " rounds"], x0: Float[Array, " d"]) -> Float[Array, "iterates d"]:
+    one_round = law.mean_recursion()
+
+    def recorded(m, size):
+        m = one_round(size, m)
+        return m, m
+
+    m = x0 - law.centre
+    _, means = jax.lax.scan(recorded, m, sizes)
+    return law.centre + jnp.concatenate([m[None], means])
+
+
+def step_sizes_of_rounds(step_size: Any, rounds: int) -> Float[Array, " rounds"]:
+    """The step size of every round, from a number, a tracer or a schedule."""
+    rounds = positive_int("rounds", rounds)
+    if callable(step_size):
+        return cast(Array, StepSizes.of(step_size, rounds, jnp.float64).schedule)
+    return jnp.broadcast_to(checked_step_size(step_size, jnp.float64), (rounds,))
+
+
+def mean_rate(problem: Quadratic, method: Method, step_size: float, *, route: str = "formula") -> float:
+    """The factor by which the expected iterate's distance to its fixed point shrinks a round, asymptotically.
+
+    The spectral radius of `I - step_size E[B]`.
+
+    Example:
+        >>> import numpy as np, istsim
+        >>> problem = istsim.Quadratic(L=np.diag([4.0, 1.0])[None], b=np.zeros((1, 2)))
+        >>> istsim.theory.mean_rate(problem, istsim.GradientDescent(), 0.25)
+        0.75
+    """
+    law, size = law_of(problem, method, route), float(checked_step_size(step_size, jnp.float64))
+    operator = np.eye(problem.dim) - size * np.asarray(law.mean_operator(size))
+    return float(np.abs(np.linalg.eigvals(operator)).max())
 
 
 def mean_step_size_limit(problem: Quadratic, method: Method) -> float:
@@ -118,6 +162,6 @@ def mean_step_size_limit(problem: Quadratic, method: Method) -> float:
         >>> istsim.theory.mean_step_size_limit(problem, istsim.GradientDescent())
         1.0
     """
-    eigenvalues = np.linalg.eigvals(AffineLaw.of(problem, method).mean_operator())
+    eigenvalues = np.linalg.eigvals(law_of(problem, method).mean_operator())
     # |1 - s z| < 1 for a complex z with positive real part iff s < 2 Re z / |z|^2.
     return float(np.min(np.maximum(2 * eigenvalues.real, 0) / np.abs(eigenvalues) ** 2))

@@ -27,11 +27,12 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from istsim._validation import is_concrete
-from istsim.sketches._sketch import Sketch
 
 # A pattern is a restricted growth string: positions with equal labels hold equal coordinates.
 Pattern = tuple[int, ...]
 Coefficients = Float[Array | np.ndarray, " patterns"]  # in the order of `patterns`
+# Of a pattern and of the coordinates held on the left and on the right.
+Expectation = Callable[[Pattern, set[int], set[int]], Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,28 +73,21 @@ def strictly_finer(pattern: Pattern) -> tuple[Pattern, ...]:
     return tuple(other for other in patterns(len(pattern)) if equalities(other) < equalities(pattern))
 
 
-def same_worker(sketch: Sketch, left: Sequence[Weight], right: Sequence[Weight]) -> Coefficients:
-    """Coefficients where all positions, left ones first, are masked by one worker's set."""
-    return _coefficients(left, right, lambda held, other: sketch.inclusion_probability(len(held | other)))
+def coefficients(left: Sequence[Weight], right: Sequence[Weight], expectation: Expectation) -> Coefficients:
+    """The coefficients of all patterns of the left and right positions.
 
-
-def different_workers(sketch: Sketch, left: Sequence[Weight], right: Sequence[Weight]) -> Coefficients:
-    """Coefficients where left and right positions are masked by two different workers' sets."""
-    return _coefficients(
-        left, right, lambda held, other: sketch.joint_probability(len(held), len(other), len(held & other))
-    )
-
-
-def _coefficients(
-    left: Sequence[Weight], right: Sequence[Weight], probability: Callable[[set[int], set[int]], Any]
-) -> Coefficients:
+    Args:
+        left, right: what multiplies each position.
+        expectation: of the product of "this position is held" over some of the positions, and of whatever
+            else multiplies it: a function of the pattern, and of the chosen positions, a subset of it.
+    """
     # The product of the weights, multiplied out, has a term for every choice of positions at which
     # "slope [held]" is taken. Probabilities are usually plain numbers even where JAX traces the
     # weights: kept apart like this, the inversion is done once, outside the compiled function.
     choices = list(itertools.product((False, True), repeat=len(left) + len(right)))
     rows: dict[Pattern, Any] = {}
     for pattern in patterns(len(left) + len(right)):
-        row = _as_array([_held_probability(pattern, choice, len(left), probability) for choice in choices])
+        row = _as_array([expectation(*_held(pattern, choice, len(left))) for choice in choices])
         # Subtracting one by one keeps exact zeros exact: what masks cannot tell apart cancels.
         for finer in strictly_finer(pattern):
             row = row - rows[finer]
@@ -104,13 +98,11 @@ def _coefficients(
     return _as_array(list(rows.values())) @ products
 
 
-def _held_probability(
-    pattern: Pattern, choice: Sequence[bool], count_left: int, probability: Callable[[set[int], set[int]], Any]
-) -> Any:
-    """Probability that the coordinates at the chosen positions are held, in the given pattern."""
+def _held(pattern: Pattern, choice: Sequence[bool], count_left: int) -> tuple[Pattern, set[int], set[int]]:
+    """The pattern, and the coordinates at the chosen positions on the left and on the right."""
     left = {pattern[i] for i, chosen in enumerate(choice) if chosen and i < count_left}
     right = {pattern[i] for i, chosen in enumerate(choice) if chosen and i >= count_left}
-    return probability(left, right)
+    return pattern, left, right
 
 
 def _as_array(values: Sequence[Any]) -> Any:

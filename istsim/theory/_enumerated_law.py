@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import copy
+import dataclasses
+import itertools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from istsim.methods._method import Draws, Method, SketchedMethod
+from istsim.methods._noise import GaussianNoise
+from istsim.problems._quadratic import Quadratic
+from istsim.simulation._rounds import advance
+from istsim.theory._affine import AffineLaw
+from istsim.theory._errors import NotCoveredError
+
+MAX_OUTCOMES = 200_000
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EnumeratedLaw(AffineLaw):
+    """All that can happen in a round, listed: masks and who reports, each with its affine map and probability.
+
+    The maps are read off the simulation's own round, so that whatever can be simulated can be listed.
+    """
+
+    data_fields = ("problem", "method", "centre", "masks", "reporting", "probability")
+    problem: Quadratic
+    method: Method
+    centre: Float[Array, " d"]
+    masks: Bool[Array, "outcome n d"]
+    reporting: Bool[Array, "outcome n"]
+    probability: Float[Array, " outcome"]
+
+    @classmethod
+    def of_outcomes(cls, problem: Quadratic, method: Method) -> EnumeratedLaw:
+        """List the outcomes.
+
+        Raises:
+            NotCoveredError: for a sketch that does not list its outcomes, for too many of them, or for sampled rows.
+        """
+        sketch, n = method.sketch_for(problem), problem.num_workers
+        noise = method.noise if isinstance(method, SketchedMethod) else None
+        if not isinstance(noise, GaussianNoise | None):
+            raise NotCoveredError(f"outcomes are masks and reports, not the samples of {noise!r}: simulate instead")
+        try:
+            outcomes = list(sketch.outcomes())
+        except (NotImplementedError, ValueError) as error:
+            raise NotCoveredError(str(error)) from None
+        reports = method.num_reports if isinstance(method, SketchedMethod) else n
+        groups = np.array([np.isin(np.arange(n), group) for group in itertools.combinations(range(n), reports)], bool)
+        if len(outcomes) * len(groups) > MAX_OUTCOMES:
+            raise NotCoveredError(
+                f"{len(outcomes)} masks times {len(groups)} ways to report are more than the {MAX_OUTCOMES} outcomes "
+                "that are listed; use a smaller n or d, or simulate"
+            )
+        masks = np.repeat(np.array([mask for mask, _ in outcomes]), len(groups), axis=0)
+        probability = np.repeat(np.array([p for _, p in outcomes]), len(groups)) / len(groups)
+        reporting = np.tile(groups, (len(outcomes), 1))
+        arrays = (jnp.asarray(masks), jnp.asarray(reporting), jnp.asarray(probability, jnp.float64))
+        return cls(problem, method, problem.minimizer, *arrays)
+
+    def mean_operator(self, step_size=None):
+        """From the mean of the maps."""
+        size = self._checked(step_size)
+        A, _, _ = self._maps(size)
+        return (jnp.eye(self.problem.dim) - self._mean(A)) / size
+
+    def mean_vector(self, step_size=None):
+        """From the mean of the maps."""
+        size = self._checked(step_size)
+        return self.mean_residual(size) + self.mean_operator(size) @ self.centre
+
+    def mean_residual(self, step_size=None):
+        """From the mean of the maps."""
+        size = self._checked(step_size)
+        _, h, _ = self._maps(size)
+        return self._mean(h) / size
+
+    def mean_recursion(self):
+        """The mean of the maps."""
+
+        def one_round(step_size, m):
+            A, h, _ = self._maps(step_size)
+            return self._mean(A) @ m + self._mean(h)
+
+        return one_round
+
+    def check_second_moments(self):
+        """Whatever can be listed has them."""
+
+    @property
+    def depends_on_step_size(self):
+        """For the merge "literal" and for several local steps."""
+        method = self.method
+        return isinstance(method, SketchedMethod) and (method.merge == "literal" or method.local_steps > 1)
+
+    def second(self, X, step_size=None):
+        """The mean over the outcomes' B."""
+        size = self._checked(step_size)
+        B = (jnp.eye(self.problem.dim) - self._maps(size)[0]) / size
+        return self._mean(B @ X @ B.transpose(0, 2, 1))
+
+    def transposed_second(self, X):
+        """The mean over the outcomes' B."""
+        B = jnp.eye(self.problem.dim) - self._maps(1.0)[0]
+        return self._mean(B.transpose(0, 2, 1) @ X @ B)
+
+    def recursion(self):
+        """The mean over the outcomes' maps."""
+
+        def one_round(step_size, M, m=None):
+            A, h, noise = self._maps(step_size)
+            new = self._mean(A @ M @ A.transpose(0, 2, 1))
+            if m is not None:
+                new = new + noise + jnp.einsum("o,oa,ob->ab", self.probability, 2 * A @ m + h, h)
+            return (new + new.T) / 2
+
+        return one_round
+
+    def _mean(self, values: Float[Array, "outcome ..."]) -> Float[Array, "..."]:
+        return jnp.tensordot(self.probability, values, axes=1)
+
+    def _checked(self, step_size: Any) -> Any:
+        if step_size is None and self.depends_on_step_size:
+            raise NotCoveredError("B depends on the step size here: pass step_size")
+        return 1.0 if step_size is None else step_size
+
+    def _maps(
+        self, step_size: Any
+    ) -> tuple[Float[Array, "outcome d d"], Float[Array, "outcome d"], Float[Array, "d d"]]:
+        """Each outcome's `e+ = A e + h`, and the covariance that noise adds on average."""
+        return _maps(self, step_size)
+
+
+@jax.jit
+def _maps(law: EnumeratedLaw, step_size: Any):
+    problem, method, centre = law.problem, law.method, law.centre
+    exact: Any = dataclasses.replace(method, noise=None) if isinstance(method, SketchedMethod) else method
+    noise: Any = method.noise if isinstance(method, SketchedMethod) else None
+
+    def one_round(mask, reporting, x, b, method):
+        draws = Draws(mask, reporting, jnp.arange(problem.num_workers), None)
+        changed = copy.copy(problem)
+        vars(changed)["b"] = b
+        return advance(changed, method, draws, step_size, x)
+
+    def of_outcome(mask, reporting):
+        A = jax.jacfwd(lambda x: one_round(mask, reporting, x, problem.b, exact))(centre)
+        return A, one_round(mask, reporting, centre, problem.b, exact) - centre
+
+    def noise_of_outcome(mask, reporting):
+        # Noise at a local step enters like a change of b there. A change at all of h steps less one at all of
+        # the last h - 1 is one at a single step, h from the end.
+        def response(steps):
+            shorter = dataclasses.replace(exact, local_steps=steps)
+            return jax.jacfwd(lambda b: one_round(mask, reporting, centre, b, shorter))(problem.b)
+
+        covariance, shorter = jnp.zeros((problem.dim,) * 2), 0.0
+        for steps in range(1, exact.local_steps + 1):
+            longer = response(steps)
+            covariance += jnp.einsum("anc,cd,bnd->ab", longer - shorter, noise.covariance, longer - shorter)
+            shorter = longer
+        return covariance
+
+    A, h = jax.vmap(of_outcome)(law.masks, law.reporting)
+    if noise is None:
+        return A, h, jnp.zeros_like(A[0])
+    return A, h, law._mean(jax.vmap(noise_of_outcome)(law.masks, law.reporting))

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from istsim._validation import one_of
+from istsim.methods._local_updates import LocalUpdates
+from istsim.methods._method import Method, SketchedMethod
+from istsim.problems._quadratic import Quadratic
+from istsim.simulation._rounds import check_problem_and_method
+from istsim.theory._affine import AffineLaw
+from istsim.theory._enumerated_law import EnumeratedLaw
+from istsim.theory._fixed_law import FixedLaw
+from istsim.theory._local_steps_law import LocalStepsLaw
+from istsim.theory._sketched_law import SketchedLaw
+
+ROUTES = ("formula", "enumeration")
+
+
+def law_of(problem: Quadratic, method: Method, route: str = "formula") -> AffineLaw:
+    """The law of a method's round on a problem, centred at the minimizer.
+
+    Raises:
+        ValueError: if they do not go together, or for an unknown route.
+        NotCoveredError: where the route does not reach.
+    """
+    check_problem_and_method(problem, method)
+    wide = problem.astype(jnp.float64)
+    if one_of("route", route, ROUTES) == "enumeration":
+        return EnumeratedLaw.of_outcomes(wide, method)
+    if isinstance(method, LocalUpdates):
+        return FixedLaw(wide, method, wide.minimizer)
+    if isinstance(method, SketchedMethod) and method.local_steps > 1:
+        law = LocalStepsLaw(wide, method, wide.minimizer)
+        law.check_means()
+        return law
+    return SketchedLaw(wide, method, wide.minimizer)

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.linalg
+import scipy.optimize
+import scipy.sparse.linalg
+from jaxtyping import Array, Float
+
+from istsim.methods._method import Method
+from istsim.problems._quadratic import Quadratic
+from istsim.simulation._rounds import checked_step_size
+from istsim.theory._affine import AffineLaw
+from istsim.theory._law_of import law_of
+
+# Up to this dimension an operator on symmetric matrices is written out as a matrix.
+_DENSE = 120
+
+
+def mean_square_rate(problem: Quadratic, method: Method, step_size: float, *, route: str = "formula") -> float:
+    """The factor of the squared error a round, asymptotically: its expectation converges if and only if it is below 1.
+
+    The spectral radius of `M -> E[(I - step_size B) M (I - step_size B)']` on symmetric matrices. The covariance
+    around the fixed point shrinks by it, down to its stationary value.
+
+    Args:
+        problem: the quadratic.
+        method: the method.
+        step_size: a positive number.
+        route: "formula", or "enumeration" of all outcomes at small d, for any number of local steps.
+
+    Raises:
+        ValueError: for arguments outside these ranges, or a sketch for another n or d.
+        NotCoveredError: for what the route does not cover, with the reason.
+
+    Example:
+        >>> import numpy as np, istsim
+        >>> problem = istsim.Quadratic(L=np.diag([4.0, 1.0])[None], b=np.zeros((1, 2)))
+        >>> istsim.theory.mean_square_rate(problem, istsim.GradientDescent(), 0.25)  # (1 - 0.25)^2
+        0.5625
+    """
+    law, size = law_of(problem, method, route), float(checked_step_size(step_size, jnp.float64))
+    law.check_second_moments()
+    return rate_of(law, size)
+
+
+def max_stable_step_size(problem: Quadratic, method: Method, *, route: str = "formula") -> float:
+    """The largest step size whose mean-square error stays bounded: the supremum of those with a rate below 1.
+
+    Where B does not depend on the step size s, the stable ones are an interval from 0. At its end the map `M -> M - s
+    (E[B] M + M E[B]') + s^2 E[B M B']` has the eigenvalue 1. So 1/s is the spectral radius of `S^-1 T` with `S(M) =
+    E[B] M + M E[B]'` and `T(M) = E[B M B']`: one eigenproblem, no search. Where B depends on s (the merge "literal"
+    where it loses part of the model; several local steps) the end is searched for.
+
+    Args:
+        problem: the quadratic.
+        method: the method.
+        route: "formula", or "enumeration" of all outcomes at small d, for any number of local steps.
+
+    Returns:
+        The step size; 0 if none is stable.
+
+    Raises:
+        ValueError: for a sketch for another n or d.
+        NotCoveredError: for what the route does not cover, with the reason.
+
+    Example:
+        >>> import numpy as np, istsim
+        >>> problem = istsim.Quadratic(L=np.diag([4.0, 1.0])[None], b=np.zeros((1, 2)))
+        >>> round(istsim.theory.max_stable_step_size(problem, istsim.GradientDescent()), 9)  # 2 / lmax
+        0.5
+    """
+    law = law_of(problem, method, route)
+    law.check_second_moments()
+    if law.depends_on_step_size:
+        return _searched_limit(law)
+    operator = np.asarray(law.mean_operator())
+    triangular, basis = scipy.linalg.schur(operator, output="complex")
+    diagonal = np.diagonal(triangular)
+    if np.real(diagonal).min() <= 1e-14 * np.abs(diagonal).max():
+        return 0.0  # not even the mean converges, at any step size
+
+    def solved(Q: np.ndarray) -> np.ndarray:
+        """M with `E[B] M + M E[B]' = Q`, in the basis in which E[B] is triangular."""
+        right = basis.conj().T @ Q @ basis
+        found, scale, _ = scipy.linalg.lapack.ztrsyl(triangular, triangular, right, tranb="C")
+        return (basis @ (found / scale) @ basis.conj().T).real
+
+    return 1 / _spectral_radius(lambda M: solved(np.asarray(law.second(jnp.asarray(M)))), problem.dim)
+
+
+def rate_of(law: AffineLaw, step_size: float) -> float:
+    """The spectral radius of the linear part of the second moment's recursion."""
+    return _spectral_radius(lambda M: np.asarray(linear_part(law, step_size, jnp.asarray(M))), law.problem.dim)
+
+
+@jax.jit
+def linear_part(law: AffineLaw, step_size: Any, M: Float[Array, "d d"]) -> Float[Array, "d d"]:
+    """`E[(I - step_size B) M (I - step_size B)']`."""
+    return law.recursion()(step_size, M, None)
+
+
+def _searched_limit(law: AffineLaw) -> float:
+    largest = 4 / float(np.linalg.eigvalsh(np.asarray(law.problem.mean_hessian))[-1])
+    grid = np.geomspace(1e-3 * largest, 4 * largest, 40)
+    stable = np.array([rate_of(law, size) < 1 for size in grid])
+    if not stable.any():
+        return 0.0
+    last = int(np.flatnonzero(stable)[-1])
+    while last == len(grid) - 1:
+        grid = np.append(grid, 2 * grid[-1])
+        last += rate_of(law, grid[-1]) < 1
+    root = scipy.optimize.brentq(lambda size: rate_of(law, size) - 1, grid[last], grid[last + 1], rtol=1e-10)
+    return float(np.real(root))
+
+
+def _spectral_radius(apply: Callable[[np.ndarray], np.ndarray], d: int) -> float:
+    """Of a linear map on symmetric (d, d) matrices that keeps semidefinite ones semidefinite.
+
+    Then the spectral radius is itself an eigenvalue, with a semidefinite eigenvector (Krein and Rutman).
+    """
+    rows, columns = np.triu_indices(d)
+    weights = np.where(rows == columns, 1.0, np.sqrt(2.0))
+
+    def matrix(vector: np.ndarray) -> np.ndarray:
+        M = np.zeros((d, d))
+        M[rows, columns] = M[columns, rows] = np.real(vector).ravel() / weights
+        return M
+
+    def vector(M: np.ndarray) -> np.ndarray:
+        return (M + M.T)[rows, columns] / 2 * weights
+
+    size = len(rows)
+    if size <= _DENSE:
+        written_out = np.stack([vector(apply(matrix(column))) for column in np.eye(size)], axis=1)
+        return float(np.abs(np.linalg.eigvals(written_out)).max())
+    operator = scipy.sparse.linalg.LinearOperator((size, size), matvec=lambda v: vector(apply(matrix(v))), dtype=float)
+    values = scipy.sparse.linalg.eigs(
+        operator, k=1, which="LM", v0=vector(np.eye(d)), ncv=min(size, 40), tol=1e-12, return_eigenvectors=False
+    )
+    return float(np.abs(values[0]))

@@ -1,0 +1,330 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from istsim._validation import is_concrete
+from istsim.methods._method import Method, SketchedMethod
+from istsim.methods._noise import GaussianNoise
+from istsim.problems._quadratic import Quadratic
+from istsim.sketches._sketch import Sketch
+from istsim.theory._affine import AffineLaw
+from istsim.theory._errors import NotCoveredError
+from istsim.theory._forms import Forms, OuterBetween, WorkerCoefficients
+from istsim.theory._patterns import WHOLE, Weight, coefficients, patterns
+from istsim.theory._reports import Reports
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SketchedLaw(AffineLaw):
+    """Workers' masks are random, and there is one local step.
+
+    `B = sum_i O_i L_i M_i` and `c = sum_i O_i b_i` over the reporting workers, up to the merge's divisors
+    (see `_reports`), where the output mask O_i and the model mask M_i are diagonal with entries
+    `offset + slope [held]`. Diagonal weights go into the L_i and b_i. The merge "literal" subtracts the
+    model's loss `J x` besides, `J = I - (1/m) sum C_i`.
+    """
+
+    data_fields = ("problem", "method", "centre")
+    problem: Quadratic
+    method: Method
+    centre: Float[Array, " d"]
+
+    @property
+    def sketch(self) -> Sketch:
+        """The sketch, or the identity where nothing is masked."""
+        return self.method.sketch_for(self.problem)
+
+    @property
+    def output_weight(self) -> Weight:
+        """The entries of O_i: `beta [held]`, or 1."""
+        return Weight(0.0, self.method.gradient_scale) if self.method.masks_gradient else WHOLE
+
+    @property
+    def model_weight(self) -> Weight:
+        """The entries of M_i: `alpha [held]`, or 1."""
+        return Weight(0.0, self.method.forward_scale) if self.method.masks_model else WHOLE
+
+    @property
+    def lost_weight(self) -> Weight:
+        """The entries of I - M_i: what masking takes from the model."""
+        model = self.model_weight
+        return Weight(1.0 - model.offset, -model.slope)
+
+    # First moments
+
+    def mean_operator(self, step_size=None):
+        """`E[B]`."""
+        operator, _ = self._mean_update()
+        if not self.loses_model:
+            return operator
+        lost = 1 - self._mean_kept()
+        if step_size is None:
+            if is_concrete(lost) and np.all(np.abs(lost) < 1e-12):
+                return operator
+            raise NotCoveredError("the merge 'literal' has an E[B] that depends on the step size here: pass step_size")
+        return operator + jnp.diag(lost / step_size)
+
+    def mean_vector(self, step_size=None):
+        """`E[c]`."""
+        _, bbar = self._weighted_means()
+        return self._mean_factors()[2] * bbar
+
+    def mean_residual(self, step_size=None):
+        """`E[c - B z]`."""
+        _, residual = self._mean_update()
+        if not self.loses_model:
+            return residual
+        lost = 1 - self._mean_kept()
+        if step_size is None:
+            return residual  # mean_operator has made sure that nothing is lost on average
+        return residual - lost / step_size * self.centre
+
+    def mean_recursion(self):
+        """Without dividing by the step size, which a schedule may set to 0."""
+        operator, residual = self._mean_update()
+        lost = 1 - self._mean_kept() if self.loses_model else None
+
+        def one_round(step_size, m):
+            change = step_size * (operator @ m - residual)
+            return m - change if lost is None else m - change - lost * (m + self.centre)
+
+        return one_round
+
+    def _mean_update(self) -> tuple[Float[Array, "d d"], Float[Array, " d"]]:
+        """`E[B]` and `E[c - B z]`, the model's loss apart."""
+        all_entries, within_groups, vector = self._mean_factors()
+        Lbar, bbar = self._weighted_means()
+        labels, centre = self.sketch.labels, self.centre
+        block = within_groups * jnp.where(labels[:, None] == labels, Lbar, 0)
+        # In this form what vanishes, vanishes exactly.
+        residual = vector * (bbar - Lbar @ centre) + (vector - all_entries) * (Lbar @ centre) - block @ centre
+        return all_entries * Lbar + block, residual
+
+    def _mean_factors(self) -> tuple[Any, Any, Any]:
+        """What, on average, all entries of L_i get, what those within a group get in addition, and what b_i gets."""
+        output, sketch, method = self.output_weight, self.sketch, self.method
+        one = sketch.inclusion_probability(1)
+        all_entries, within_groups = coefficients(
+            [output], [self.model_weight], lambda _, left, right: sketch.inclusion_probability(len(left | right))
+        )
+        vector = output.offset + output.slope * one
+        share = owned_share(method, sketch)
+        return all_entries * share, within_groups * share, vector * share
+
+    def _weighted_means(self) -> tuple[Float[Array, "d d"], Float[Array, " d"]]:
+        """The averages of `diag(weights_i) L_i diag(weights_i)` and of `diag(weights_i) b_i`."""
+        weights = self.method.weights
+        if weights is None:
+            return self.problem.mean_hessian, self.problem.mean_vector
+        weighted = jnp.einsum("na,nab,nb->ab", weights, self.problem.L, weights) / self.problem.num_workers
+        return weighted, (weights * self.problem.b).mean(axis=0)
+
+    # The model's loss under the merge "literal"
+
+    @property
+    def loses_model(self) -> bool:
+        """Whether J is anything but 0."""
+        method = self.method
+        if not (isinstance(method, SketchedMethod) and method.merge == "literal" and method.masks_model):
+            return False
+        holders = self.sketch.holders
+        if holders is None or method.num_reports < self.sketch.n or method.weights is not None:
+            return True
+        scale = method.forward_scale
+        return not is_concrete(scale) or abs(scale * holders / self.sketch.n - 1) > 1e-12
+
+    @property
+    def depends_on_step_size(self):
+        """Where the model is lost, B is the update and the loss over the step size."""
+        return self.loses_model
+
+    def _mean_kept(self) -> Float[Array, " d"]:
+        """The diagonal of `E[(1/m) sum C_i]`."""
+        weights = self.method.weights
+        kept = self.method.forward_scale * self.sketch.inclusion_probability(1)
+        return kept * (jnp.ones(self.problem.dim) if weights is None else weights.mean(axis=0))
+
+    # Second moments
+
+    def check_second_moments(self):
+        """They are there for exact gradients or Gaussian noise, and all merges whose divisors have a known law."""
+        method = self.method
+        Reports.of(method, self.sketch)
+        if isinstance(method, SketchedMethod) and not isinstance(method.noise, GaussianNoise | None):
+            raise NotCoveredError(
+                f"exact second moments do not cover noise={method.noise!r}, whose covariance depends on the iterate; "
+                "theory.exact_mean gives the mean, simulate the rest"
+            )
+
+    def second(self, X, step_size=None):
+        """`E[B X B']`."""
+        if self.loses_model and step_size is None:
+            raise NotCoveredError("the merge 'literal' has a B that depends on the step size here: pass step_size")
+        return _second(self, X, step_size)
+
+    def transposed_second(self, X):
+        """`E[B' X B]`."""
+        return _transposed_second(self, X)
+
+    def recursion(self):
+        """The expressions of all patterns, with what does not change from round to round computed once."""
+        operator, residual = self._mean_update()
+        forms, r, centre = self._forms(), self._residuals(), self.centre
+        output, model, lost = self.output_weight, self.model_weight, self.lost_weight
+        of_second = self._coefficients([output, model], [model, output])
+        of_vector = self._coefficients([output, model], [output])
+        residual_second = self._residual_second(forms, r)
+        # -2 E[B m z' (I - M)' ...]: with the transpose, which symmetrising adds.
+        of_model = {p: -2 * value for p, value in self._coefficients([output, model], [lost, output]).items()}
+        model_loss = self._model_loss(forms, r) if self.loses_model else None
+
+        def one_round(step_size, M, m=None):
+            new, outer = M - 2 * step_size * (operator @ M), None
+            if m is not None:
+                outer = OuterBetween(m, centre, of_model) if self.method.masks_model else None
+                vectors = residual_second - 2 * forms.matrix_vector(m, r, of_vector)
+                new = new + 2 * step_size * jnp.outer(m, residual) + step_size**2 * vectors
+            new = new + step_size**2 * forms.symmetric_part(M, of_second, outer)
+            if model_loss is not None:
+                new = new + model_loss(step_size, M, m)
+            # Rounding otherwise feeds an antisymmetric mode, which the iteration may amplify.
+            return (new + new.T) / 2
+
+        return one_round
+
+    def _residual_second(self, forms: Forms, r: Float[Array, "m d"]) -> Float[Array, "d d"]:
+        """`E[g g']`, without the model's loss, with noise."""
+        # c - B z = sum O_i (r_i + L_i (I - M_i) z) with r_i = b_i - L_i z. In this form
+        # what vanishes, vanishes exactly: there is no cancellation near an interpolating optimum.
+        output, lost, centre = self.output_weight, self.lost_weight, self.centre
+        result = forms.vector_vector(r, r, self._coefficients([output], [output]))
+        if self.method.masks_model:
+            mixed = forms.matrix_vector(centre, r, self._coefficients([output, lost], [output]))
+            outer = OuterBetween(centre, centre, self._coefficients([output, lost], [lost, output]))
+            half = forms.half([outer])
+            result = result + mixed + mixed.T + half + half.T
+        noise = self.method.noise if isinstance(self.method, SketchedMethod) else None
+        if isinstance(noise, GaussianNoise):
+            # Workers' noises are independent: only pairs of equal workers, who report with the same mask.
+            k = self._coefficients([output], [output], pairs=False)
+            weights = self._weights()[:-1]
+            same = forms.vector_vector(weights, weights, {pattern: value[:-1] for pattern, value in k.items()})
+            result = result + noise.covariance * same
+        return result
+
+    def _model_loss(self, forms: Forms, r: Float[Array, "m d"]) -> Any:
+        """What `- J x` adds to the second moment of e+, up to symmetrising."""
+        centre, weights, kept = self.centre, self._weights(), self._mean_kept()
+        operator, residual = self._mean_update()
+        output, model, lost = self.output_weight, self.model_weight, self.lost_weight
+        # J = I - C: moments with C, the average of the C_i, on the right.
+        both_kept = forms.vector_vector(weights, weights, self._coefficients([model], [model]))
+        residual_kept = forms.vector_vector(r, weights, self._coefficients([output], [model]))
+        residual_kept = residual_kept + forms.matrix_vector(
+            centre, weights, self._coefficients([output, lost], [model])
+        )
+        operator_kept = self._coefficients([output, model], [model])
+
+        def added(step_size, M, m=None):
+            # E[x x'], E[x e'] and E[e x'], of which linear parts only where m is None.
+            xx = xe = ex = M
+            if m is not None:
+                xe, ex = M + jnp.outer(centre, m), M + jnp.outer(m, centre)
+                xx = M + jnp.outer(centre, m + centre) + jnp.outer(m, centre)
+            mixed = operator @ ex - forms.matrix_diagonal(ex, weights, operator_kept)
+            if m is not None:
+                mixed = mixed - jnp.outer(residual, m + centre) + residual_kept * (m + centre)
+            loss = xx - 2 * kept[:, None] * xx + both_kept * xx
+            return loss - 2 * (1 - kept)[:, None] * xe + 2 * step_size * mixed
+
+        return added
+
+    # Workers are exchangeable, so all pairs of different workers share their coefficients, and the
+    # sum over them is that of one more worker, who holds the sum of all matrices, less what its
+    # expansion has on equal workers. Hence one more entry on the leading axis.
+
+    def _forms(self) -> Forms:
+        """Those of the L_i, weighted, and their sum."""
+        L, weights = self.problem.L, self.method.weights
+        weighted = L if weights is None else weights[:, :, None] * L * weights[:, None, :]
+        return Forms.of(_with_sum(weighted), self.sketch.labels)
+
+    def _residuals(self) -> Float[Array, "m d"]:
+        """`r_i = b_i - L_i z`, weighted, and their sum."""
+        problem, weights, centre = self.problem, self.method.weights, self.centre
+        if weights is None:
+            return _with_sum(problem.b - problem.hessians.apply(jnp.broadcast_to(centre, problem.b.shape)))
+        return _with_sum(weights * (problem.b - problem.hessians.apply(weights * centre)))
+
+    def _weights(self) -> Float[Array, "m d"]:
+        """The diagonal weights, and their sum."""
+        weights = self.method.weights
+        return _with_sum(jnp.ones(self.problem.b.shape) if weights is None else weights)
+
+    def _coefficients(
+        self, left: list[Weight], right: list[Weight], *, outputs: tuple[int, int] = (0, -1), pairs: bool = True
+    ) -> WorkerCoefficients:
+        """For each pattern the coefficients of the n workers, and that of their sum.
+
+        Args:
+            left, right: what multiplies each position.
+            outputs: which positions, counted over both sides, are the output coordinates.
+            pairs: whether different workers count too.
+        """
+        reports, n = Reports.of(self.method, self.sketch), self.problem.num_workers
+
+        def ends(pattern):
+            return pattern[outputs[0]], pattern[outputs[1]]
+
+        same = coefficients(left, right, lambda p, held, other: reports.one_worker(held | other, *ends(p)))
+        different = 0 * same
+        if pairs:
+            different = coefficients(left, right, lambda p, held, other: reports.two_workers(held, other, *ends(p)))
+        each = jnp.broadcast_to((same - different)[:, None], (len(same), n))
+        table = jnp.concatenate([each, jnp.asarray(different)[:, None]], axis=1)
+        return dict(zip(patterns(len(left) + len(right)), table, strict=True))
+
+
+def owned_share(method: Method, sketch: Sketch) -> Any:
+    """By how much the merge "owners" multiplies a mean over workers; 1 for other merges."""
+    if not (isinstance(method, SketchedMethod) and method.merge == "owners"):
+        return 1.0
+    # A coordinate's average over its holders is over one of them, wherever it has any.
+    try:
+        return sketch.reported_probability(method.num_reports) / sketch.inclusion_probability(1)
+    except NotImplementedError as error:
+        raise NotCoveredError(str(error)) from None
+
+
+def _with_sum(values: Float[Array, "n ..."]) -> Float[Array, "m ..."]:
+    return jnp.concatenate([values, values.sum(axis=0, keepdims=True)])
+
+
+@jax.jit
+def _second(law: SketchedLaw, X: Float[Array, "d d"], step_size: Any) -> Float[Array, "d d"]:
+    output, model, forms = law.output_weight, law.model_weight, law._forms()
+    second = forms.matrix_matrix(X, law._coefficients([output, model], [model, output]))
+    if not law.loses_model:
+        return second
+    # B = (update) + J / step_size, J = I - C.
+    weights, kept, (operator, _) = law._weights(), law._mean_kept(), law._mean_update()
+    k = law._coefficients([output, model], [model])
+
+    def with_loss(X):
+        return operator @ X - forms.matrix_diagonal(X, weights, k)
+
+    both_kept = forms.vector_vector(weights, weights, law._coefficients([model], [model]))
+    lost = X - kept[:, None] * X - X * kept + both_kept * X
+    return second + (with_loss(X) + with_loss(X.T).T) / step_size + lost / step_size**2
+
+
+@jax.jit
+def _transposed_second(law: SketchedLaw, X: Float[Array, "d d"]) -> Float[Array, "d d"]:
+    output, model = law.output_weight, law.model_weight
+    return law._forms().matrix_matrix(X, law._coefficients([model, output], [output, model], outputs=(1, 2)))
