@@ -11,7 +11,7 @@ from istsim import theory
 from istsim.methods._method import Method, SketchedMethod
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation import simulate
-from istsim.simulation._metrics import METRICS
+from istsim.simulation._metrics import METRICS, metrics
 from istsim.theorems import TheoremCheck, get
 from istsim.theory._best import search_step_size
 from istsim.verify import compare_means
@@ -71,6 +71,7 @@ def measure(curve: Curve) -> xarray.Dataset:
     agreement = compare_means(samples, expectations, axis=1)
 
     fixed_point = np.asarray(theory.fixed_point(problem, method, step_size=step_size))
+    at_mean = metrics(problem.astype(np.float64), exact.mean)
     last, expected = solution.x[0], np.asarray(exact.mean[-1])
     bound = get("theorem-1-iterates").check(problem, method, **run)
     down, up = method.floats_per_round(problem)
@@ -86,6 +87,11 @@ def measure(curve: Curve) -> xarray.Dataset:
             "low": (dims, np.quantile(samples, BAND[0], axis=1), {"long_name": "10th percentile of the runs"}),
             "high": (dims, np.quantile(samples, BAND[1], axis=1), {"long_name": "90th percentile of the runs"}),
             "exact": (dims, expectations, {"long_name": "exact expectation"}),
+            "at_mean": (
+                dims,
+                np.stack([at_mean[name] for name in METRICS]),
+                {"long_name": "at the exact mean E x_k; the exact expectation less this is the spread's share"},
+            ),
             "deviation": (dims, agreement.deviations, {"long_name": "|mean - exact| in standard errors"}),
             "bound": (
                 "round",

@@ -70,7 +70,8 @@ def caption(data: xarray.Dataset) -> str:
         "coordinates of the mean last iterate"
     )
     drawn = (
-        "Lines: exact E f(x_k) - f*, computed without sampling. Dots: mean of {} simulated runs. "
+        "Lines: exact E f(x_k) - f*, computed without sampling; thin and dotted: f(E x_k) - f*, at the exact mean, "
+        "below it by the exact spread. Dots: mean of {} simulated runs. "
         "Bands: from the 10th to the 90th percentile of the runs."
         if "line" not in data.dims
         else "Lines: exact, computed without sampling. Dots: from {} simulated runs each."

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from istsim._optional import require
 from istsim.figures._labels import EndLabel, write_end_labels
 from istsim.figures._style import (
     DISTINCT_COLORS,
@@ -147,11 +148,14 @@ def _with_shades(data: xarray.Dataset) -> list[tuple[xarray.Dataset, Any]]:
 def _draw(
     ax: Any, curve: Any, metric: str, color: Any, *, x: Any, unit: float = 1.0, marker: str = "o", shown: Any = None
 ) -> None:
-    """One curve: exact line, band of the runs, some of the simulated means."""
+    """One curve: exact line, that of the mean alone, band of the runs, some of the simulated means."""
     values = curve.sel(metric=metric) if shown is None else curve.sel(metric=metric).isel(round=shown)
     x = np.asarray(x if shown is None else x[shown], float)
     ax.fill_between(x, values.low / unit, values.high / unit, color=color, alpha=BAND_ALPHA, linewidth=0)
     ax.plot(x, values.exact / unit, color=color)
+    # An artist that leaves the axes' range alone: where a method is unbiased the mean's error falls to rounding.
+    line = require("matplotlib.lines", extra="plot").Line2D
+    ax.add_artist(line(x, values.at_mean / unit, color=color, linestyle=(0, (1, 1.5)), linewidth=0.7))
     dots = np.unique(np.linspace(0, len(x) - 1, DOTS).round().astype(int))
     ax.plot(
         x[dots],

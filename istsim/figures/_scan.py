@@ -40,14 +40,18 @@ def rate(data: xarray.Dataset) -> Figure:
     Args:
         data: a scan, as `istsim reproduce` stores it.
     """
-    gap = data.simulated.sel(metric="objective_gap")
     rounds = 4
-    factors = (gap.isel(round=-1) / gap.isel(round=-1 - rounds)) ** (1 / rounds)
+
+    def factors(values: Any) -> Any:
+        gap = values.sel(metric="objective_gap")
+        return (gap.isel(round=-1) / gap.isel(round=-1 - rounds)) ** (1 / rounds)
+
     with paper_style():
         figure, axes = column_figure(1, 1, 0.72)
         ax = axes[0, 0]
         ax.axhline(1.0, color=REFERENCE_COLOR, linewidth=0.6)
-        labels = _scan(ax, data, dots=factors)
+        labels = _scan(ax, data, dots=factors(data.simulated))
+        ax.plot(data.x, factors(data.exact), "x", color="black", markeredgewidth=0.8, zorder=4)
         _marks(ax, data)
         ax.set(xlabel=r"step size $\gamma$", ylabel="factor a round", ylim=(0, 1.6), xlim=(0, float(data.line_x.max())))
         write_end_labels(figure, labels)
@@ -83,9 +87,13 @@ def forward_scale(data: xarray.Dataset) -> Figure:
         above, below = axes[:, 0]
         color = shades(METHOD_COLORS["IST"], 3)[0]
         above.plot(data.best_scale_x, data.best_scale, color=color)
-        above.set(ylabel=r"best $\alpha$", xlim=(0, 1), ylim=(0, None))
+        above.set(
+            ylabel=r"best $\alpha$",
+            xlim=(0, float(data.best_scale_x.max())),
+            ylim=(0, 1.05 * float(data.best_scale.max())),
+        )
         labels = _scan(below, data, dots=data.simulated.sel(metric="objective_gap").isel(round=-1))
-        below.set(xlabel="matrix heterogeneity", ylabel=GAP, xlim=(0, 1), yscale="log")
+        below.set(xlabel="vector heterogeneity", ylabel=GAP, yscale="log")
         write_end_labels(figure, labels)
     return figure
 
@@ -148,6 +156,7 @@ def _marks(ax: Any, data: xarray.Dataset) -> None:
     """Dotted vertical lines with their names along them."""
     for x, label in zip(data.mark_x.values, data.mark_label.values, strict=True):
         ax.axvline(float(x), color=REFERENCE_COLOR, linestyle=":", linewidth=1.0)
+        ax.set_xlim(right=max(ax.get_xlim()[1], 1.05 * float(x)))
         ax.annotate(
             str(label),
             (float(x), 0.04),
@@ -159,4 +168,5 @@ def _marks(ax: Any, data: xarray.Dataset) -> None:
             va="bottom",
             color=REFERENCE_COLOR,
             fontsize="x-small",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8},
         )

@@ -51,10 +51,11 @@ def mean_square_rate(problem: Quadratic, method: Method, step_size: float, *, ro
 def max_stable_step_size(problem: Quadratic, method: Method, *, route: str = "formula") -> float:
     """The largest step size whose mean-square error stays bounded: the supremum of those with a rate below 1.
 
-    Where B does not depend on the step size s, the stable ones are an interval from 0. At its end the map `M -> M - s
-    (E[B] M + M E[B]') + s^2 E[B M B']` has the eigenvalue 1. So 1/s is the spectral radius of `S^-1 T` with `S(M) =
-    E[B] M + M E[B]'` and `T(M) = E[B M B']`: one eigenproblem, no search. Where B depends on s (the merge "literal"
-    where it loses part of the model; several local steps) the end is searched for.
+    Where B does not depend on the step size s, the stable ones are an interval from 0. At its end the
+    linear part of the second moment's recursion, `M - s S(M) + s^2 T(M)` with `S(M) = E[B] M + M E[B]'`
+    and `T(M) = E[B M B']`, has the eigenvalue 1. So 1/s is the spectral radius of `S^-1 T`: one
+    eigenproblem, no search. Where B depends on s (the merge "literal" where it loses part of the
+    model; several local steps) the end is searched for.
 
     Args:
         problem: the quadratic.

@@ -5,14 +5,14 @@ Shapes come from a small set, because JAX compiles anew for each.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
 
 from istsim.methods import IST, CompressedGradient, CompressedIterates, GradientDescent, Method
 from istsim.problems import Quadratic, random_quadratic
-from istsim.sketches import Bernoulli, Identity, Permutation, RandK, Sketch
+from istsim.sketches import Bernoulli, Coverage, Grouped, Identity, Permutation, RandK, Sketch
 
 SHAPES = ((1, 3), (2, 2), (2, 4), (3, 3), (3, 6))
 
@@ -53,33 +53,56 @@ def problems(
 
 @st.composite
 def sketches(draw: Callable[..., Any], n: int, d: int) -> Sketch:
-    """Every kind of sketch that exists for n workers and d coordinates."""
-    kinds = ["identity", "rand_k", "bernoulli", *(["permutation"] if d % n == 0 else [])]
-    match draw(st.sampled_from(kinds)):
+    """Every kind of sketch for n workers and d coordinates."""
+    match draw(st.sampled_from(["identity", "rand_k", "bernoulli", "permutation", "coverage", "grouped"])):
         case "identity":
             return Identity(n, d)
         case "rand_k":
             return RandK(n, d, draw(st.integers(1, d)))
         case "bernoulli":
             return Bernoulli(n, d, draw(st.floats(0.05, 1.0)))
-        case _:
+        case "permutation":
             return Permutation(n, d)
+        case "coverage":
+            return Coverage(n, d, draw(st.integers(1, n)))
+        case _:
+            count = max(1, d // 2)
+            inner = draw(st.sampled_from([Permutation(n, count), RandK(n, count, 1)]))
+            return Grouped(inner, [j % count for j in range(d)])
 
 
 @st.composite
-def methods(draw: Callable[..., Any], n: int, d: int) -> Method:
-    """Every kind of method for n workers and d coordinates, with unbiased and other scales."""
+def methods(
+    draw: Callable[..., Any],
+    n: int,
+    d: int,
+    *,
+    merges: Sequence[str] = ("mean",),
+    participation: bool = False,
+) -> Method:
+    """Every kind of method for n workers and d coordinates, with unbiased and other scales.
+
+    Args:
+        n, d: the shape.
+        merges: which merges are drawn; "owners" only where gradients are masked.
+        participation: whether fewer than all workers may report.
+    """
     scales = st.none() | st.floats(0.1, 5.0)
     sketch = draw(sketches(n, d))
-    match draw(st.sampled_from(["gradient descent", "gradient", "iterates", "both"])):
+    estimator = draw(st.sampled_from(["gradient descent", "gradient", "iterates", "both"]))
+    allowed = [merge for merge in merges if merge != "owners" or estimator != "iterates"]
+    options: dict[str, Any] = {"merge": draw(st.sampled_from(allowed))}
+    if participation:
+        options["participants"] = draw(st.none() | st.integers(1, n))
+    match estimator:
         case "gradient descent":
             return GradientDescent()
         case "gradient":
-            return CompressedGradient(sketch, gradient_scale=draw(scales))
+            return CompressedGradient(sketch, gradient_scale=draw(scales), **options)
         case "iterates":
-            return CompressedIterates(sketch, forward_scale=draw(scales))
+            return CompressedIterates(sketch, forward_scale=draw(scales), **options)
         case _:
-            return IST(sketch, forward_scale=draw(scales), gradient_scale=draw(scales))
+            return IST(sketch, forward_scale=draw(scales), gradient_scale=draw(scales), **options)
 
 
 def step_sizes(smallest: float = 1e-3, largest: float = 2.0) -> st.SearchStrategy[float]:
