@@ -72,6 +72,22 @@ def test_the_caption_says_where_simulation_disagrees(tiny_data):
     assert "DISAGREEMENT: of 279 recorded means, 2 lie more than 5 standard errors" in caption(wrong)
 
 
+def test_the_mean_last_iterate_is_compared_as_well(tiny_data):
+    assert float(tiny_data.mean_deviation.max()) < 5
+    wrong = tiny_data.copy(deep=True)
+    wrong.mean_deviation[2] = 5.01
+    assert not agrees(wrong)
+    assert "DISAGREEMENT" in caption(wrong)
+
+
+def test_the_gap_at_the_exact_mean_is_drawn_below_the_expected_gap(tiny_data):
+    gap = tiny_data.sel(metric="objective_gap")
+    assert bool((gap.at_mean <= gap.exact * (1 + 1e-9) + 1e-15).all())
+    lines = [line for line in figures.comparison(tiny_data).axes[0].get_lines() if line.get_linewidth() == 0.7]
+    for line, values in zip(lines, gap.at_mean, strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), values)
+
+
 def test_agreement_is_found_out_and_not_assumed(monkeypatch):
     from istsim.experiments import _curve
 

@@ -58,7 +58,7 @@ def agrees(data: xarray.Dataset) -> bool:
 
 def caption(data: xarray.Dataset) -> str:
     """What a figure shows, what was run, and how far simulation and exact values lie apart."""
-    points, coordinate = data.deviation.size, float(data.mean_deviation.max())
+    points, coordinate = int(data.deviation.count()), float(data.mean_deviation.max())
     largest, wrong = float(data.deviation.max()), int((data.deviation > ALLOWED_STANDARD_ERRORS).sum())
     verdict = (
         f"Every one of the {points} recorded means (three metrics) lies within {ALLOWED_STANDARD_ERRORS:g} standard "

@@ -46,7 +46,7 @@ def report(experiments: Sequence[tuple[xarray.Dataset, Path]], quick: bool) -> s
         quick: whether the runs were the quick ones.
     """
     verdicts = [agrees(data) for data, _ in experiments]
-    points = sum(data.deviation.size for data, _ in experiments)
+    points = sum(int(data.deviation.count()) for data, _ in experiments)
     summary = (
         f"All {points} simulated means lie within 5 standard errors of the exact values."
         if all(verdicts)

@@ -102,7 +102,6 @@ def _rate_curves(quick: bool) -> Sequence[Curve]:
         curves.append(
             Curve(
                 label=f"γ = {fraction:g} γ_max",
-                group="simulated",
                 x=size,
                 problem=problem,
                 method=_IST,
@@ -141,12 +140,11 @@ def _stationary_curves(quick: bool) -> Sequence[Curve]:
     return [
         Curve(
             label=f"γ = {fraction:g} γ_max",
-            group="simulated",
             x=fraction * limit,
             problem=problem,
             method=_IST,
             step_size=fraction * limit,
-            rounds=max(60, round(12 / fraction)),
+            rounds=400,
             repetitions=200 if quick else 1000,
             key=KEY,
             x0=np.asarray(limit_point),  # the mean stays there: only the spread has to settle
@@ -247,7 +245,6 @@ def _phase_curves(quick: bool) -> Sequence[Curve]:
         curves.append(
             Curve(
                 label=f"a/b = {ratio:g}, c = {coupling:g}",
-                group="simulated",
                 x=coupling,
                 problem=problem,
                 method=_REMARK,
@@ -262,7 +259,7 @@ def _phase_curves(quick: bool) -> Sequence[Curve]:
 
 
 def _phase_lines() -> xarray.Dataset:
-    ratios, couplings = np.geomspace(1, 100, 61), np.linspace(0, 0.995, 61)
+    ratios, couplings = np.geomspace(1, 100, 41), np.linspace(0, 0.995, 41)
     share = np.full((len(ratios), len(couplings)), np.nan)
     for i, ratio in enumerate(ratios):
         for j, coupling in enumerate(couplings):

@@ -64,8 +64,7 @@ def stationary(data: xarray.Dataset) -> Figure:
     Args:
         data: a scan, as `istsim reproduce` stores it.
     """
-    gap = data.simulated.sel(metric="objective_gap")
-    last = [float(curve.dropna("round")[-1]) for curve in gap]
+    last = data.simulated.sel(metric="objective_gap").isel(round=-1)
     with paper_style():
         figure, axes = column_figure(1, 1, 0.72)
         ax = axes[0, 0]

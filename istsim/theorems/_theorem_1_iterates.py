@@ -38,9 +38,10 @@ class Theorem1Iterates(Theorem):
 
     @property
     def premises(self):
-        """Interpolation, W positive semidefinite, a theta, and a step size up to 1/theta."""
+        """Interpolation without noise, W positive semidefinite, a theta, and a step size up to 1/theta."""
         return (
-            Premise("all b_i = 0 and exact gradients", _not_interpolating),
+            Premise("all b_i = 0", _not_interpolating),
+            Premise("the gradients are exact", _noisy),
             Premise("W = 1/2 E[Lbar B + B' Lbar] is positive semidefinite", _indefinite),
             Premise("some theta has E[B' Lbar B] <= theta W", _without_theta),
             Premise("step size at most 1/theta", _too_long_a_step),
@@ -61,9 +62,12 @@ class Theorem1Iterates(Theorem):
 
 def _not_interpolating(instance: Instance) -> str:
     largest = float(abs(instance.problem.b).max())
-    if getattr(instance.method, "noise", None) is not None:
-        return "the gradients are noisy"
     return f"the largest entry of the b_i is {largest:.6g}" if largest > 0 else ""
+
+
+def _noisy(instance: Instance) -> str:
+    noise = getattr(instance.method, "noise", None)
+    return "" if noise is None else f"there is {type(noise).__name__}"
 
 
 def _indefinite(instance: Instance) -> str:

@@ -133,11 +133,15 @@ class SketchedLaw(AffineLaw):
         method = self.method
         if not (isinstance(method, SketchedMethod) and method.merge == "literal" and method.masks_model):
             return False
-        holders = self.sketch.holders
-        if holders is None or method.num_reports < self.sketch.n or method.weights is not None:
-            return True
-        scale = method.forward_scale
-        return not is_concrete(scale) or abs(scale * holders / self.sketch.n - 1) > 1e-12
+        lost = 1 - self._mean_kept()
+        return not (self._keeps_constant_share and is_concrete(lost) and bool(np.all(np.abs(lost) < 1e-12)))
+
+    @property
+    def _keeps_constant_share(self) -> bool:
+        """Whether the average of the C_i is not random: each coordinate always has equally many reporting holders."""
+        method = self.method
+        all_report = not isinstance(method, SketchedMethod) or method.num_reports == self.sketch.n
+        return self.sketch.holders is not None and all_report and method.weights is None
 
     @property
     def depends_on_step_size(self):
@@ -220,16 +224,8 @@ class SketchedLaw(AffineLaw):
 
     def _model_loss(self, forms: Forms, r: Float[Array, "m d"]) -> Any:
         """What `- J x` adds to the second moment of e+, up to symmetrising."""
-        centre, weights, kept = self.centre, self._weights(), self._mean_kept()
-        operator, residual = self._mean_update()
-        output, model, lost = self.output_weight, self.model_weight, self.lost_weight
-        # J = I - C: moments with C, the average of the C_i, on the right.
-        both_kept = forms.vector_vector(weights, weights, self._coefficients([model], [model]))
-        residual_kept = forms.vector_vector(r, weights, self._coefficients([output], [model]))
-        residual_kept = residual_kept + forms.matrix_vector(
-            centre, weights, self._coefficients([output, lost], [model])
-        )
-        operator_kept = self._coefficients([output, model], [model])
+        centre, kept, (operator, residual) = self.centre, self._mean_kept(), self._mean_update()
+        with_kept = None if self._keeps_constant_share else self._with_kept(forms, r)
 
         def added(step_size, M, m=None):
             # E[x x'], E[x e'] and E[e x'], of which linear parts only where m is None.
@@ -237,13 +233,33 @@ class SketchedLaw(AffineLaw):
             if m is not None:
                 xe, ex = M + jnp.outer(centre, m), M + jnp.outer(m, centre)
                 xx = M + jnp.outer(centre, m + centre) + jnp.outer(m, centre)
-            mixed = operator @ ex - forms.matrix_diagonal(ex, weights, operator_kept)
-            if m is not None:
-                mixed = mixed - jnp.outer(residual, m + centre) + residual_kept * (m + centre)
-            loss = xx - 2 * kept[:, None] * xx + both_kept * xx
-            return loss - 2 * (1 - kept)[:, None] * xe + 2 * step_size * mixed
+            mixed = operator @ ex if m is None else operator @ ex - jnp.outer(residual, m + centre)
+            if with_kept is None:
+                twice, mixed = (1 - kept)[:, None] * xx * (1 - kept), mixed * (1 - kept)
+            else:
+                both_kept, mixed_kept = with_kept
+                twice = xx - 2 * kept[:, None] * xx + both_kept * xx
+                mixed = mixed - mixed_kept(ex, m)
+            return twice - 2 * (1 - kept)[:, None] * xe + 2 * step_size * mixed
 
         return added
+
+    def _with_kept(self, forms: Forms, r: Float[Array, "m d"]) -> Any:
+        """With C the average of the C_i: what multiplies X in `E[C X C]`, and `E[(B e - g) x' C]`."""
+        centre, weights = self.centre, self._weights()
+        output, model, lost = self.output_weight, self.model_weight, self.lost_weight
+        both_kept = forms.vector_vector(weights, weights, self._coefficients([model], [model]))
+        residual_kept = forms.vector_vector(r, weights, self._coefficients([output], [model]))
+        residual_kept = residual_kept + forms.matrix_vector(
+            centre, weights, self._coefficients([output, lost], [model])
+        )
+        operator_kept = self._coefficients([output, model], [model])
+
+        def mixed_kept(ex, m):
+            of_operator = forms.matrix_diagonal(ex, weights, operator_kept)
+            return of_operator if m is None else of_operator - residual_kept * (m + centre)
+
+        return both_kept, mixed_kept
 
     # Workers are exchangeable, so all pairs of different workers share their coefficients, and the
     # sum over them is that of one more worker, who holds the sum of all matrices, less what its
@@ -314,14 +330,17 @@ def _second(law: SketchedLaw, X: Float[Array, "d d"], step_size: Any) -> Float[A
         return second
     # B = (update) + J / step_size, J = I - C.
     weights, kept, (operator, _) = law._weights(), law._mean_kept(), law._mean_update()
+    lost = (1 - kept) / step_size
+    if law._keeps_constant_share:
+        return second + (operator @ X) * lost + lost[:, None] * (X @ operator.T) + lost[:, None] * X * lost
     k = law._coefficients([output, model], [model])
 
     def with_loss(X):
         return operator @ X - forms.matrix_diagonal(X, weights, k)
 
     both_kept = forms.vector_vector(weights, weights, law._coefficients([model], [model]))
-    lost = X - kept[:, None] * X - X * kept + both_kept * X
-    return second + (with_loss(X) + with_loss(X.T).T) / step_size + lost / step_size**2
+    twice_lost = X - kept[:, None] * X - X * kept + both_kept * X
+    return second + (with_loss(X) + with_loss(X.T).T) / step_size + twice_lost / step_size**2
 
 
 @jax.jit
