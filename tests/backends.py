@@ -22,10 +22,12 @@ def main(num_devices: int) -> None:
         features, targets = rng.standard_normal((n, 6, d)), rng.standard_normal((n, 6))
         dense = istsim.Quadratic.from_least_squares(features, targets, ridge=0.3)
         factored = istsim.Quadratic.from_least_squares(features[:, : n - 1], targets[:, : n - 1], ridge=0.3)
+        tridiagonal = istsim.tridiagonal_quadratic(1, n, d, noise_scale=0.1, smallest_eigenvalue=0.2)
         covariance = 0.1 * np.eye(d)
         methods = [
             (dense, istsim.GradientDescent()),
             (factored, istsim.IST(istsim.Permutation(n, d))),
+            (tridiagonal, istsim.IST(istsim.Permutation(n, d))),
             (dense, istsim.IST(istsim.RandK(n, d, 2), weights=rng.uniform(0.5, 1.0, (n, d)), merge="literal")),
             (dense, istsim.CompressedGradient(istsim.Coverage(n, d, 2), merge="owners", noise=istsim.RowSampling(3))),
             (
@@ -40,7 +42,7 @@ def main(num_devices: int) -> None:
             ),
         ]
         # Everything where workers are padded; where they fit, what is drawn and what is not.
-        chosen = methods if n == 5 else methods[1:5:3]
+        chosen = methods if n == 5 else methods[1::4]
         for problem, method in chosen:
             runs = {
                 backend: istsim.simulate(

@@ -23,7 +23,7 @@ def test_every_backend_gives_the_same_runs_on_any_number_of_devices(num_devices)
         [sys.executable, "-W", "error", str(script), str(num_devices)], capture_output=True, text=True, check=False
     )
     assert finished.returncode == 0, finished.stderr
-    assert finished.stdout.count("equal") == 5 + 2 + 2
+    assert finished.stdout.count("equal") == 6 + 2 + 2
 
 
 @pytest.mark.parametrize("num_devices", [1, 2, 3, 4, 7])
@@ -55,6 +55,13 @@ def test_a_schedule_is_the_step_size_of_each_round():
         np.testing.assert_allclose(path[k + 1], x, rtol=1e-12)
     assert np.isnan(scheduled.dataset.step_size).all()
     assert scheduled.dataset.sizes["step_size"] == 1
+
+
+def test_a_schedule_may_compute_with_jax_as_optax_schedules_do():
+    decay = jax.jit(lambda count: 0.1 * jax.numpy.power(0.9, count / 2))
+    by_jax = istsim.simulate(problem, method, step_size=decay, rounds=4, key=1)
+    by_python = istsim.simulate(problem, method, step_size=lambda k: 0.1 * 0.9 ** (k / 2), rounds=4, key=1)
+    np.testing.assert_allclose(by_jax.x, by_python.x, rtol=1e-12)
 
 
 def test_a_constant_schedule_is_the_constant():

@@ -115,3 +115,61 @@ def test_a_sketch_that_does_not_conform_is_told_why(kind, message):
 def test_too_few_draws_are_refused():
     with pytest.raises(ValueError, match="draws must be at least 1000"):
         check_sketch(istsim.Identity(1, 2), draws=100)
+
+
+class Uneven(istsim.Sketch):
+    """Worker 0 holds the first coordinate and perhaps the second, the others the rest."""
+
+    exchangeable = False
+
+    def sample(self, key):
+        second = jax.random.bernoulli(key)
+        mask = jnp.zeros((self.n, self.d), bool).at[0, 0].set(True).at[0, 1].set(second)
+        return mask.at[1:, 2:].set(True)
+
+    def inclusion_probability(self, size):
+        raise AssertionError("a sketch that is not exchangeable has no such number")
+
+    def joint_probability(self, left, right, shared):
+        raise AssertionError("a sketch that is not exchangeable has no such number")
+
+    def outcomes(self):
+        for second in (False, True):
+            mask = np.zeros((self.n, self.d), bool)
+            mask[0, :2], mask[1:, 2:] = (True, second), True
+            yield mask, 0.5
+
+
+def test_a_sketch_that_is_not_exchangeable_is_simulated_and_enumerated_but_has_no_formulas():
+    problem = istsim.random_quadratic(0, 3, 4, condition_number=5.0, matrix_heterogeneity=0.5, vector_heterogeneity=1.0)
+    sketch = Uneven(3, 4)
+    method = istsim.IST(sketch, forward_scale=1.0, gradient_scale=1.0)
+    check_sketch(sketch)
+    with pytest.raises(istsim.theory.NotCoveredError, match=r"formulas are for exchangeable sketches.*enumerat"):
+        istsim.theory.exact_moments(problem, method, step_size=0.1, rounds=2)
+    exact = istsim.theory.exact_moments(problem, method, step_size=0.1, rounds=6, route="enumeration")
+    runs = istsim.simulate(problem, method, step_size=0.1, rounds=6, key=1, repetitions=4000)
+    assert istsim.verify.compare_means(runs.metrics["objective_gap"][0], exact.objective_gap).agrees
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"holders": 2}, "holders says that every coordinate has 2"),
+        ({"independent_workers": True}, "independent_workers says so, but joint_probability"),
+    ],
+)
+def test_false_facts_are_found(change, words):
+    base = istsim.RandK if "holders" in change else istsim.Permutation
+    sketch = type("Claiming", (base,), change)(*((2, 4, 2) if base is istsim.RandK else (2, 4)))
+    with pytest.raises(AssertionError, match=words):
+        check_sketch(sketch)
+
+
+def test_wrong_outcomes_of_a_sketch_that_is_not_exchangeable_are_found():
+    class Wrong(Uneven):
+        def outcomes(self):
+            return ((mask, p) for (mask, _), p in zip(super().outcomes(), (0.3, 0.7), strict=True))
+
+    with pytest.raises(AssertionError, match=r"worker 0 holds 1 in 0\.5"):
+        check_sketch(Wrong(3, 4))

@@ -206,3 +206,15 @@ def test_a_sketch_for_another_problem_is_refused(make, model, gradient, sketch, 
             use(problem)
         assert str((sketch.n, sketch.d)) in str(caught.value)
         assert str((N, D)) in str(caught.value)
+
+
+@pytest.mark.parametrize("sketch", [istsim.Permutation(2, 6), istsim.Bernoulli(2, 6, 0.4)], ids=repr)
+def test_scales_are_another_step_size_and_another_start_path_by_path(sketch):
+    # The run with (gamma, alpha, beta, x0) is 1/alpha times that with (gamma alpha beta, 1, 1, alpha x0).
+    problem = istsim.random_quadratic(0, 2, 6, condition_number=5.0, matrix_heterogeneity=0.5, vector_heterogeneity=1.0)
+    gamma, alpha, beta, x0 = 0.03, 2.5, 1.7, np.linspace(-1, 2, 6)
+    with_scales = istsim.IST(sketch, forward_scale=alpha, gradient_scale=beta)
+    without = istsim.IST(sketch, forward_scale=1.0, gradient_scale=1.0)
+    scaled = istsim.trajectory(problem, with_scales, step_size=gamma, rounds=20, key=3, x0=x0)
+    plain = istsim.trajectory(problem, without, step_size=gamma * alpha * beta, rounds=20, key=3, x0=alpha * x0)
+    np.testing.assert_allclose(alpha * scaled, plain, rtol=1e-11, atol=1e-11)

@@ -65,6 +65,11 @@ class Grouped(Sketch):
         return self.sketch.joint_probability(left, right, shared)
 
     @property
+    def exchangeable(self):
+        """Whether that of the sketch is."""
+        return self.sketch.exchangeable
+
+    @property
     def independent_workers(self):
         """Whether those of the sketch are."""
         return self.sketch.independent_workers

@@ -22,9 +22,10 @@ MAX_OUTCOMES = 1_000_000
 class Sketch(Pytree, abc.ABC):
     """Base class of all sketches: n workers, each holding a random subset of d coordinates.
 
-    A sketch must be exchangeable: its law may not change when coordinates, or workers, are
+    A sketch should be exchangeable: its law should not change when coordinates, or workers, are
     relabelled. Then `inclusion_probability` and `joint_probability` are all that the exact theory
-    needs. A subclass is a frozen dataclass that defines these two and `sample` (or, where every worker
+    needs. One that is not must say so by `exchangeable`; it can be simulated and enumerated. A
+    subclass is a frozen dataclass that defines these two and `sample` (or, where every worker
     always holds equally many coordinates, `size` and `sample_indices`).
 
     Args:
@@ -56,6 +57,11 @@ class Sketch(Pytree, abc.ABC):
         Knowing the number, the simulation gathers only those coordinates.
         """
         return None
+
+    @property
+    def exchangeable(self) -> bool:
+        """Whether the law stays the same when coordinates, or workers, are relabelled. Formulas need it."""
+        return True
 
     @property
     def independent_workers(self) -> bool:

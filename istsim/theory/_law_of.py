@@ -9,6 +9,7 @@ from istsim.problems._quadratic import Quadratic
 from istsim.simulation._rounds import check_problem_and_method
 from istsim.theory._affine import AffineLaw
 from istsim.theory._enumerated_law import EnumeratedLaw
+from istsim.theory._errors import NotCoveredError
 from istsim.theory._fixed_law import FixedLaw
 from istsim.theory._local_steps_law import LocalStepsLaw
 from istsim.theory._sketched_law import SketchedLaw
@@ -27,6 +28,12 @@ def law_of(problem: Quadratic, method: Method, route: str = "formula") -> Affine
     wide = problem.astype(jnp.float64)
     if one_of("route", route, ROUTES) == "enumeration":
         return EnumeratedLaw.of_outcomes(wide, method)
+    sketch = method.sketch_for(wide)
+    if not sketch.exchangeable:
+        raise NotCoveredError(
+            f"formulas are for exchangeable sketches, whose workers and coordinates are all alike, but {sketch!r} says "
+            "that it is not; enumerate its outcomes (route='enumeration') at small d, or simulate"
+        )
     if isinstance(method, LocalUpdates):
         return FixedLaw(wide, method, wide.minimizer)
     if isinstance(method, SketchedMethod) and method.local_steps > 1:

@@ -24,7 +24,8 @@ def check_sketch(sketch: Sketch, *, key: Any = 0, draws: int = 4000) -> None:
     the same under `jit` and `vmap` as without; and the frequencies with which one worker holds one or
     two coordinates, and two workers hold one each, must be those stated, for every choice of workers and
     coordinates tried: a sketch that is not exchangeable fails here. The outcomes, where listed, must have
-    exactly the stated probabilities.
+    exactly the stated probabilities. `holders` and `independent_workers` are held against draws and
+    probabilities. Of a sketch that says that it is not exchangeable, draws are compared with the outcomes.
 
     Args:
         sketch: to be tried, best with few workers and coordinates.
@@ -45,8 +46,11 @@ def check_sketch(sketch: Sketch, *, key: Any = 0, draws: int = 4000) -> None:
     keys = jax.random.split(as_key(key), draws)
     masks = np.asarray(jax.vmap(sketch.sample)(keys))
     faults = _faults_of_masks(sketch, masks, keys)
-    if not faults:
-        faults = [*_faults_of_frequencies(sketch, masks), *_faults_of_outcomes(sketch)]
+    if not faults and sketch.exchangeable:
+        events = _stated_events(sketch, masks)
+        faults = [*_faults_of_frequencies(events), *_faults_of_independence(sketch), *_faults_of_outcomes(sketch)]
+    elif not faults:
+        faults = _faults_of_frequencies(_listed_events(sketch, masks))
     if faults:
         raise AssertionError(f"{sketch} does not conform:\n- " + "\n- ".join(faults))
 
@@ -62,15 +66,21 @@ def _faults_of_masks(sketch: Sketch, masks: np.ndarray, keys: jax.Array) -> list
         faults.append("sample gives other masks under vmap than without")
     if sketch.size is not None and (masks.sum(axis=2) != sketch.size).any():
         faults.append(f"size says that every worker holds {sketch.size} coordinates, but some hold others")
+    if sketch.holders is not None and (masks.sum(axis=1) != sketch.holders).any():
+        faults.append(f"holders says that every coordinate has {sketch.holders}, but some have others")
     return faults
 
 
-def _faults_of_frequencies(sketch: Sketch, masks: np.ndarray) -> list[str]:
-    """Compare counts with the binomial law of the probability stated."""
+# What may happen in a draw, its probability, and in which draws it did.
+Event = tuple[str, float, np.ndarray]
+
+
+def _stated_events(sketch: Sketch, masks: np.ndarray) -> list[Event]:
+    """One worker holds one or two coordinates, two workers hold one each, with the probabilities stated."""
     columns = [int(np.flatnonzero(sketch.labels == label)[0]) for label in np.unique(sketch.labels)]
     workers, pairs = range(sketch.n), list(itertools.combinations(range(sketch.n), 2))
     two = list(itertools.combinations(columns, 2))
-    events: list[tuple[str, float, np.ndarray]] = []
+    events: list[Event] = []
     for i, a in itertools.product(workers, columns):
         events.append((f"worker {i} holds {a}", sketch.inclusion_probability(1), masks[:, i, a]))
     for i, (a, b) in itertools.product(workers, two):
@@ -82,6 +92,22 @@ def _faults_of_frequencies(sketch: Sketch, masks: np.ndarray) -> list[str]:
     for (i, j), (a, b) in itertools.product(pairs, two):
         both = masks[:, i, a] & masks[:, j, b]
         events.append((f"worker {i} holds {a} and {j} holds {b}", sketch.joint_probability(1, 1, 0), both))
+    return events
+
+
+def _listed_events(sketch: Sketch, masks: np.ndarray) -> list[Event]:
+    """One worker holds a coordinate, with the probability that the outcomes give it; nothing where there are none."""
+    try:
+        outcomes = list(sketch.outcomes())
+    except (NotImplementedError, ValueError):
+        return []
+    mean = sum(probability * mask for mask, probability in outcomes)
+    places = itertools.product(range(sketch.n), range(sketch.d))
+    return [(f"worker {i} holds {a}", float(mean[i, a]), masks[:, i, a]) for i, a in places]
+
+
+def _faults_of_frequencies(events: list[Event]) -> list[str]:
+    """Compare counts with the binomial law of the probability stated."""
     faults = []
     for text, probability, held in events:
         if not 0 <= probability <= 1 + 1e-12:
@@ -90,6 +116,22 @@ def _faults_of_frequencies(sketch: Sketch, masks: np.ndarray) -> list[str]:
             events
         ):
             faults.append(f"{text} in {held.mean():.4f} of the draws, but with stated probability {probability:.4f}")
+    return faults
+
+
+def _faults_of_independence(sketch: Sketch) -> list[str]:
+    if not sketch.independent_workers or sketch.n == 1:
+        return []
+    groups, faults = len(np.unique(sketch.labels)), []
+    for left, right in itertools.product((1, 2), repeat=2):
+        product = float(sketch.inclusion_probability(left) * sketch.inclusion_probability(right))
+        for shared in range(max(0, left + right - groups), min(left, right) + 1):
+            stated = float(sketch.joint_probability(left, right, shared))
+            if abs(stated - product) > 1e-9:
+                faults.append(
+                    f"independent_workers says so, but joint_probability({left}, {right}, {shared}) is {stated:.9g}, "
+                    f"and the product of the workers' own probabilities {product:.9g}"
+                )
     return faults
 
 
