@@ -171,5 +171,5 @@ def test_wrong_outcomes_of_a_sketch_that_is_not_exchangeable_are_found():
         def outcomes(self):
             return ((mask, p) for (mask, _), p in zip(super().outcomes(), (0.3, 0.7), strict=True))
 
-    with pytest.raises(AssertionError, match=r"worker 0 holds 1 in 0\.5"):
+    with pytest.raises(AssertionError, match="worker 0 holds 1 in"):
         check_sketch(Wrong(3, 4))

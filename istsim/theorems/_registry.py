@@ -1,10 +1,42 @@
 from __future__ import annotations
 
 from istsim.theorems._expected_iterate import ExpectedIterate
+from istsim.theorems._greedy import GreedyEigenvalues, GreedyFixedPoint
+from istsim.theorems._heterogeneous_preconditioning import HeterogeneousPreconditioning
+from istsim.theorems._homogeneous_preconditioning import HomogeneousPreconditioning
+from istsim.theorems._identity import IdentityIsGradientDescent
+from istsim.theorems._masking import GradientMaskingUnbiased, ModelMaskingBiased
+from istsim.theorems._perm_q_mean import PermQMean
+from istsim.theorems._remark_1 import Remark1Indefinite
+from istsim.theorems._scale_equivalence import ScaleEquivalence
+from istsim.theorems._sharper_theorem_2 import SharperTheorem2
+from istsim.theorems._stationary_gradient_norm import StationaryGradientNorm
 from istsim.theorems._theorem import Theorem
+from istsim.theorems._theorem_1_gradients import Theorem1Gradients
 from istsim.theorems._theorem_1_iterates import Theorem1Iterates
+from istsim.theorems._theorem_2 import Theorem2
 
-_THEOREMS = {theorem.name: theorem for theorem in (Theorem1Iterates(), ExpectedIterate())}
+_THEOREMS = {
+    theorem.name: theorem
+    for theorem in (
+        Theorem1Gradients(),
+        Theorem1Iterates(),
+        IdentityIsGradientDescent(),
+        Remark1Indefinite(),
+        HomogeneousPreconditioning(),
+        HeterogeneousPreconditioning(),
+        ExpectedIterate(),
+        Theorem2(),
+        SharperTheorem2(),
+        StationaryGradientNorm(),
+        PermQMean(),
+        ScaleEquivalence(),
+        GradientMaskingUnbiased(),
+        ModelMaskingBiased(),
+        GreedyFixedPoint(),
+        GreedyEigenvalues(),
+    )
+}
 
 
 def names() -> list[str]:
@@ -12,8 +44,8 @@ def names() -> list[str]:
 
     Example:
         >>> import istsim
-        >>> istsim.theorems.names()
-        ['theorem-1-iterates', 'expected-iterate']
+        >>> istsim.theorems.names()[:2]
+        ['theorem-1-gradients', 'theorem-1-iterates']
     """
     return list(_THEOREMS)
 

@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from istsim import theory
 from istsim._types import Numbers
-from istsim._validation import positive_int
+from istsim._validation import finite_number, positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._rounds import check_problem_and_method, checked_step_size, starting_point
@@ -32,6 +32,8 @@ class Kind(enum.StrEnum):
     """Both sides are equal."""
     UPPER = "upper"
     """The right side bounds the left one from above."""
+    LOWER = "lower"
+    """The right side bounds the left one from below."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,6 +45,7 @@ class Instance:
     step_size: float
     rounds: int
     x0: Float[np.ndarray, " d"]
+    parameters: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def exact(self) -> theory.ExactMoments:
@@ -98,6 +101,7 @@ class Theorem(abc.ABC):
         kind: what it claims.
         source: where it is from, with the equation.
         notation: LaTeX of the statement's symbols, where it is not their name.
+        parameters: what `check` takes besides a run, with defaults: free constants of the statement.
     """
 
     name: ClassVar[str]
@@ -105,6 +109,7 @@ class Theorem(abc.ABC):
     kind: ClassVar[Kind]
     source: ClassVar[str]
     notation: ClassVar[Mapping[sp.Basic, str]] = {}
+    parameters: ClassVar[Mapping[str, float]] = {}
 
     @property
     @abc.abstractmethod
@@ -122,7 +127,7 @@ class Theorem(abc.ABC):
 
     @abc.abstractmethod
     def sequences(self, instance: Instance) -> dict[sp.Basic, Any]:
-        """For the others, arrays whose leading axis is the round 0..K."""
+        """For the others, arrays whose leading axis is the round, up to K; empty if the sides do not depend on it."""
 
     def latex(self) -> str:
         """The statement in LaTeX."""
@@ -136,6 +141,7 @@ class Theorem(abc.ABC):
         step_size: float,
         rounds: int,
         x0: Numbers | None = None,
+        **parameters: float,
     ) -> TheoremCheck:
         """Ask whether the theorem applies to this run and, if so, compare its sides.
 
@@ -145,10 +151,16 @@ class Theorem(abc.ABC):
             step_size: a positive number.
             rounds: K, at least 1: the sides are computed for k = 0..K.
             x0: shape (d,); the vector of ones if None.
+            parameters: free constants of the statement, where it has some: see `parameters`.
 
         Raises:
             ValueError: for arguments that describe no run, such as a sketch for another n or d.
         """
+        for name in parameters:
+            if name not in self.parameters:
+                known = ", ".join(self.parameters) or "none"
+                raise ValueError(f"{self.name} has no parameter {name!r}; its parameters: {known}")
+        chosen = {name: finite_number(name, value) for name, value in (self.parameters | parameters).items()}
         check_problem_and_method(problem, method)
         problem = problem.astype(jnp.float64)
         instance = Instance(
@@ -157,6 +169,7 @@ class Theorem(abc.ABC):
             step_size=float(checked_step_size(step_size, jnp.float64)),
             rounds=positive_int("rounds", rounds),
             x0=np.asarray(starting_point(problem, x0)),
+            parameters=chosen,
         )
         try:
             for premise in self.premises:
@@ -175,14 +188,20 @@ class Theorem(abc.ABC):
         sides = []
         for side in (self.statement.lhs, self.statement.rhs):
             function = sp.lambdify(arguments, side.subs(dim), modules="numpy")
-            rows = zip(*sequences.values(), strict=True)
-            sides.append(np.array([np.squeeze(function(*constants.values(), *row)) for row in rows]))
-        return sides[0], sides[1]
+            if sequences:
+                rows = zip(*sequences.values(), strict=True)
+                sides.append(np.array([np.squeeze(function(*constants.values(), *row)) for row in rows]))
+            else:
+                sides.append(np.array([np.squeeze(function(*constants.values()))]))
+        return (sides[0], sides[1]) if sequences else (np.asarray(sides[0][0]), np.asarray(sides[1][0]))
 
     def _holds(self, lhs: np.ndarray, rhs: np.ndarray) -> bool:
-        if self.kind is Kind.UPPER:
+        if isinstance(self.statement, sp.Le):
             return bool(np.all(lhs <= rhs + ROUNDING * np.abs(rhs)))
+        if isinstance(self.statement, sp.Ge):
+            return bool(np.all(lhs >= rhs - ROUNDING * np.abs(rhs)))
         # Relative to the largest entry so far: a vector's small entries carry its large ones' rounding.
+        lhs, rhs = np.atleast_1d(lhs), np.atleast_1d(rhs)
         size = np.maximum(np.abs(lhs), np.abs(rhs)).reshape(len(lhs), -1).max(axis=1)
         size = np.maximum.accumulate(size).reshape(-1, *[1] * (lhs.ndim - 1))
         return bool(np.all(np.abs(lhs - rhs) <= ROUNDING * size))

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 import sympy as sp
 
-from istsim.theorems._theorem import Instance, Kind, Premise, Theorem, rounds_of
+from istsim.theorems._premises import (
+    exact_gradients,
+    interpolation,
+    semidefinite_w,
+    some_theta,
+    step_size_at_most_inverse_theta,
+)
+from istsim.theorems._theorem import Kind, Theorem, rounds_of
 
 k, gamma = sp.symbols("k gamma")
 smallest, error, initial = sp.symbols("lambda_min error initial_error")
@@ -40,11 +46,11 @@ class Theorem1Iterates(Theorem):
     def premises(self):
         """Interpolation without noise, W positive semidefinite, a theta, and a step size up to 1/theta."""
         return (
-            Premise("all b_i = 0", _not_interpolating),
-            Premise("the gradients are exact", _noisy),
-            Premise("W = 1/2 E[Lbar B + B' Lbar] is positive semidefinite", _indefinite),
-            Premise("some theta has E[B' Lbar B] <= theta W", _without_theta),
-            Premise("step size at most 1/theta", _too_long_a_step),
+            interpolation(),
+            exact_gradients(),
+            semidefinite_w(),
+            some_theta(),
+            step_size_at_most_inverse_theta(),
         )
 
     def constants(self, instance):
@@ -58,32 +64,3 @@ class Theorem1Iterates(Theorem):
     def sequences(self, instance):
         """The exact squared error, which is twice the objective gap."""
         return {k: rounds_of(instance), error: 2 * instance.exact.objective_gap}
-
-
-def _not_interpolating(instance: Instance) -> str:
-    largest = float(abs(instance.problem.b).max())
-    return f"the largest entry of the b_i is {largest:.6g}" if largest > 0 else ""
-
-
-def _noisy(instance: Instance) -> str:
-    noise = getattr(instance.method, "noise", None)
-    return "" if noise is None else f"there is {type(noise).__name__}"
-
-
-def _indefinite(instance: Instance) -> str:
-    contraction = instance.contraction
-    if contraction.is_semidefinite:
-        return ""
-    return f"its smallest eigenvalue in the geometry of Lbar is {contraction.smallest:.6g}"
-
-
-def _without_theta(instance: Instance) -> str:
-    return "" if math.isfinite(instance.contraction.theta) else "the kernel of W is not in that of E[B' Lbar B]"
-
-
-def _too_long_a_step(instance: Instance) -> str:
-    theta = instance.contraction.theta
-    # theta carries rounding: a step size computed as 1/theta must pass.
-    if instance.step_size * theta <= 1 + 1e-12:
-        return ""
-    return f"it is {instance.step_size:.6g}, and 1/theta is {1 / theta:.6g}"

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import sympy as sp
+
+from istsim import theory
+from istsim.methods import CompressedGradient, CompressedIterates
+from istsim.methods._method import SketchedMethod
+from istsim.theorems._premises import method_is, plain
+from istsim.theorems._theorem import Instance, Kind, Theorem
+
+d, alpha, p1 = sp.symbols("d alpha p_1")
+limit, minimizer = sp.MatrixSymbol("x_inf", d, 1), sp.MatrixSymbol("x_star", d, 1)
+NOTATION = {limit: r"x_\infty", minimizer: r"x_\star"}
+
+
+class GradientMaskingUnbiased(Theorem):
+    """Where only gradients are masked, the expected iterate tends to the minimizer.
+
+    `E[B]` is a multiple of Lbar and `E[c]` the same multiple of bbar, whatever the sketch, the merge and the
+    workers that report.
+    """
+
+    name = "gradient-masking-unbiased"
+    title = "Masked gradients are unbiased"
+    kind = Kind.EXACT
+    source = "new here in this generality; known for unbiased compressors"
+
+    notation: ClassVar = NOTATION
+
+    @property
+    def statement(self):
+        """The fixed point is the minimizer."""
+        return sp.Eq(limit, minimizer, evaluate=False)
+
+    @property
+    def premises(self):
+        """Masked gradients, one local step."""
+        return (
+            method_is(
+                "CompressedGradient with one local step",
+                lambda method: isinstance(method, CompressedGradient) and method.local_steps == 1,
+            ),
+        )
+
+    def constants(self, instance):
+        """The fixed point from the exact engine."""
+        return _points(instance)
+
+    def sequences(self, instance):
+        """None: both sides are vectors."""
+        return {}
+
+
+class ModelMaskingBiased(Theorem):
+    """Where only the model is masked, the expected iterate tends to a multiple of the minimizer.
+
+    `E[B] = alpha p1 Lbar` and `E[c] = bbar`: there is no bias exactly at the unbiased scale `alpha = 1/p1`.
+    """
+
+    name = "model-masking-biased"
+    title = "Masked models tend to a multiple of the minimizer"
+    kind = Kind.EXACT
+    source = "Shulgin and Richtarik, arXiv 2306.16484, version 1, equations (10) and (35), for alpha = 1"
+
+    notation: ClassVar = NOTATION
+
+    @property
+    def statement(self):
+        """The fixed point by the forward scale."""
+        return sp.Eq(limit, minimizer / (alpha * p1), evaluate=False)
+
+    @property
+    def premises(self):
+        """Masked models."""
+        return (
+            method_is(
+                "CompressedIterates, merge mean, one local step, all workers report",
+                lambda method: isinstance(method, CompressedIterates) and plain(method),
+            ),
+        )
+
+    def constants(self, instance):
+        """The fixed point from the exact engine."""
+        method = instance.method
+        assert isinstance(method, SketchedMethod)
+        return _points(instance) | {alpha: method.forward_scale, p1: float(method.sketch.inclusion_probability(1))}
+
+    def sequences(self, instance):
+        """None: both sides are vectors."""
+        return {}
+
+
+def _points(instance: Instance) -> dict[sp.Basic, np.ndarray]:
+    found = theory.fixed_point(instance.problem, instance.method, step_size=instance.step_size)
+    return {limit: np.asarray(found)[:, None], minimizer: np.asarray(instance.problem.minimizer)[:, None]}

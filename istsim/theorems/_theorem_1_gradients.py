@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+import sympy as sp
+
+from istsim import theory
+from istsim.theorems._premises import (
+    exact_gradients,
+    interpolation,
+    semidefinite_w,
+    some_theta,
+    step_size_at_most_inverse_theta,
+)
+from istsim.theorems._theorem import Kind, Theorem, rounds_of
+
+k, gamma = sp.symbols("k gamma")
+average, gap, initial = sp.symbols("average gap initial_gap")
+
+
+class Theorem1Gradients(Theorem):
+    """Under interpolation gradients are small on average over the rounds.
+
+    Under the premises of Theorem 1 one round lowers the expected objective by at least half the step size
+    times `E ||grad f||^2` in the norm of `Lbar^-1 W Lbar^-1`; the sum telescopes.
+    """
+
+    name = "theorem-1-gradients"
+    title = "Gradients are small on average under interpolation"
+    kind = Kind.UPPER
+    source = "Shulgin and Richtarik, arXiv 2306.16484, version 1, Theorem 1, equation (15)"
+
+    notation: ClassVar = {
+        average: r"\frac1k\sum_{j<k}\mathbb{E}\|\nabla f(x_j)\|^2_{\bar L^{-1}W\bar L^{-1}}",
+        gap: r"(\mathbb{E}f(x_k)-f_\star)",
+        initial: r"(f(x_0)-f_\star)",
+    }
+
+    @property
+    def statement(self):
+        """The bound on the average over the rounds before round k."""
+        return sp.Le(average, 2 * (initial - gap) / (gamma * k), evaluate=False)
+
+    @property
+    def premises(self):
+        """Those of Theorem 1."""
+        return (
+            interpolation(),
+            exact_gradients(),
+            semidefinite_w(),
+            some_theta(),
+            step_size_at_most_inverse_theta(),
+        )
+
+    def constants(self, instance):
+        """Step size and initial gap."""
+        return {gamma: instance.step_size, initial: float(instance.exact.objective_gap[0])}
+
+    def sequences(self, instance):
+        """The exact averages and gaps, for k = 1..K."""
+        inverse = np.linalg.inv(np.asarray(instance.problem.mean_hessian))
+        moments = theory.exact_moments(
+            instance.problem,
+            instance.method,
+            step_size=instance.step_size,
+            rounds=instance.rounds,
+            x0=instance.x0,
+            gradient_weighting=inverse @ instance.contraction.W @ inverse,
+        )
+        rounds = jnp.arange(1, instance.rounds + 1)
+        averages = jnp.cumsum(moments.gradient_norm_squared[:-1]) / rounds
+        return {k: rounds_of(instance)[1:], average: averages, gap: moments.objective_gap[1:]}

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+import jax.numpy as jnp
+import sympy as sp
+
+from istsim.theorems._theorem import Instance, Kind, Premise, Theorem, rounds_of
+from istsim.theorems._weighted_permutation import WeightedPermutation, weighted_permutation
+
+k, gamma, young = sp.symbols("k gamma y")
+average, gap, initial, bias, variance = sp.symbols("average gap initial_gap bias variance")
+
+NOTATION = {
+    average: r"\frac1k\sum_{j<k}\mathbb{E}\|\nabla f(x_j)\|^2_{\bar L^{-1}}",
+    gap: r"(\mathbb{E}f(x_k)-f_\star)",
+    initial: r"(f(x_0)-f_\star)",
+    bias: r"\|h\|^2_{\bar L}",
+    variance: r"\sigma^2",
+}
+
+
+class Theorem2(Theorem):
+    """Gradients are small on average up to a bias and a variance, for heterogeneous workers.
+
+    `h = x* - x_inf` is the bias of the corrected sketch (23), `sigma^2` the variance of an update in the norm of
+    Lbar; `y` is the free constant of Young's inequality.
+    """
+
+    name = "theorem-2"
+    title = "Convergence to a neighbourhood for heterogeneous workers"
+    kind = Kind.UPPER
+    source = "Shulgin and Richtarik, arXiv 2306.16484, version 1, Theorem 2, equation (30)"
+
+    notation: ClassVar = NOTATION
+    parameters: ClassVar = {"young": 0.25}
+
+    @property
+    def statement(self):
+        """The bound on the average over the rounds before round k."""
+        floor = (2 * (1 - gamma) / young + gamma) * bias + gamma * variance
+        return sp.Le(average, 2 * (initial - gap) / (gamma * k) + floor, evaluate=False)
+
+    @property
+    def premises(self):
+        """The corrected (23), and a step size that Young's constant allows."""
+        return (
+            weighted_permutation(),
+            Premise("young lies between 0 and 1/2", _young_outside),
+            Premise("step size at most (1/2 - young) / (1/2 + young)", _too_long),
+        )
+
+    def constants(self, instance):
+        """Step size, initial gap, bias, variance and Young's constant."""
+        return constants_of(instance) | {young: instance.parameters["young"]}
+
+    def sequences(self, instance):
+        """The exact averages and gaps, for k = 1..K."""
+        return averages_of(instance)
+
+
+def constants_of(instance: Instance) -> dict[sp.Basic, float]:
+    """What both forms of the theorem need."""
+    setting = WeightedPermutation.of(instance)
+    return {
+        gamma: instance.step_size,
+        initial: float(instance.exact.objective_gap[0]),
+        bias: setting.bias,
+        variance: setting.variance,
+    }
+
+
+def averages_of(instance: Instance) -> dict[sp.Basic, object]:
+    """`||grad f||^2` in the norm of Lbar^-1 is twice the objective gap."""
+    gaps = instance.exact.objective_gap
+    averages = jnp.cumsum(2 * gaps[:-1]) / jnp.arange(1, len(gaps))
+    return {k: rounds_of(instance)[1:], average: averages, gap: gaps[1:]}
+
+
+def _young_outside(instance: Instance) -> str:
+    value = instance.parameters["young"]
+    return "" if 0 < value < 0.5 else f"it is {value:.6g}"
+
+
+def _too_long(instance: Instance) -> str:
+    value = instance.parameters["young"]
+    limit = (0.5 - value) / (0.5 + value)
+    return "" if instance.step_size <= limit * (1 + 1e-12) else f"it is {instance.step_size:.6g}, above {limit:.6g}"

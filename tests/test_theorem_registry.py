@@ -1,0 +1,272 @@
+"""Every theorem: it holds inside its premises, says which one fails outside, and a seeded fault is caught."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sympy as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import istsim
+from istsim.theorems import Theorem
+from istsim.verify import strategies
+
+N = 3  # n = d for the theorems about single coordinates
+ROUNDS = 8
+
+
+def heterogeneous(seed=1, n=2, d=4, **changes):
+    settings = {"condition_number": 5.0, "matrix_heterogeneity": 0.5, "vector_heterogeneity": 1.0}
+    return istsim.random_quadratic(seed, n, d, **(settings | changes))
+
+
+def equal_workers(seed=1, n=N):
+    return heterogeneous(seed, n, n, matrix_heterogeneity=0.0)
+
+
+def interpolating(seed=1):
+    return heterogeneous(seed, vector_heterogeneity=0.0, interpolation=True)
+
+
+def weighted(problem):
+    weights, n = 1 / np.sqrt(np.asarray(problem.hessians.diagonal())), problem.num_workers
+    return istsim.IST(istsim.Permutation(n, n), weights=weights, forward_scale=n**0.5, gradient_scale=n**0.5)
+
+
+def within_theta(problem, method, fraction=1.0):
+    return fraction / istsim.theory.contraction(problem, method).theta
+
+
+SINGLES = istsim.IST(istsim.Permutation(N, N))
+PAIRS = istsim.IST(istsim.Permutation(2, 4))
+COIN = (istsim.Quadratic([[[1.0]]], [[0.0]]), istsim.CompressedGradient(istsim.Bernoulli(1, 1, 0.25)))
+SQUARE = heterogeneous(1, N, N)
+gamma, k, n, alpha, beta, young = sp.symbols("gamma k n alpha beta y")
+
+
+def matrix(name, rows="d", columns="d"):
+    size = {"d": sp.Symbol("d"), "1": 1}
+    return sp.MatrixSymbol(name, size[rows], size[columns])
+
+
+# Name: instances inside the premises, as (problem, method, step size, parameters).
+INSIDE = {
+    "theorem-1-gradients": lambda seed, t: (
+        interpolating(seed),
+        PAIRS,
+        within_theta(interpolating(seed), PAIRS, t),
+        {},
+    ),
+    "theorem-1-iterates": lambda seed, t: (interpolating(seed), PAIRS, within_theta(interpolating(seed), PAIRS, t), {}),
+    "identity-is-gradient-descent": lambda seed, t: (
+        heterogeneous(seed),
+        istsim.IST(istsim.Identity(2, 4), merge="owners"),
+        t,
+        {},
+    ),
+    "remark-1-indefinite": lambda seed, t: (
+        istsim.remark_1_quadratic(1 + 9 * t, 1.0, 0.9 * np.sin(seed)),
+        istsim.IST(istsim.Permutation(2, 2), forward_scale=1 + t),
+        t,
+        {},
+    ),
+    "homogeneous-preconditioning": lambda seed, t: (
+        equal_workers(seed).preconditioned(),
+        istsim.IST(istsim.Permutation(N, N), forward_scale=1 + t),
+        t,
+        {},
+    ),
+    "heterogeneous-preconditioning": lambda seed, t: (p := heterogeneous(seed, N, N), weighted(p), t, {}),
+    "expected-iterate": lambda seed, t: (heterogeneous(seed), PAIRS, t, {}),
+    "theorem-2": lambda seed, t: (
+        p := heterogeneous(seed, N, N),
+        weighted(p),
+        (0.5 - 0.45 * t) / (0.5 + 0.45 * t),
+        {"young": 0.45 * t},
+    ),
+    "sharper-theorem-2": lambda seed, t: (p := heterogeneous(seed, N, N), weighted(p), t, {}),
+    "stationary-gradient-norm": lambda seed, t: (p := heterogeneous(seed, N, N), weighted(p), 1.95 * t, {}),
+    "perm-q-mean": lambda seed, t: (
+        heterogeneous(seed),
+        istsim.IST(istsim.Permutation(2, 4), forward_scale=1 + t),
+        t,
+        {},
+    ),
+    "scale-equivalence": lambda seed, t: (
+        heterogeneous(seed),
+        istsim.IST(istsim.RandK(2, 4, 3), forward_scale=0.5 + t, participants=1),
+        0.2 * t,
+        {},
+    ),
+    "gradient-masking-unbiased": lambda seed, t: (
+        heterogeneous(seed),
+        istsim.CompressedGradient(istsim.RandK(2, 4, 3), gradient_scale=1 + t, merge="owners"),
+        t,
+        {},
+    ),
+    "model-masking-biased": lambda seed, t: (
+        heterogeneous(seed),
+        istsim.CompressedIterates(istsim.RandK(2, 4, 3), forward_scale=1 + t),
+        t,
+        {},
+    ),
+    "greedy-fixed-point": lambda seed, t: (heterogeneous(seed), istsim.LocalUpdates([1, 2, 1]), t, {}),
+    "greedy-eigenvalues": lambda seed, t: (heterogeneous(seed), istsim.LocalUpdates([1, 2, 1]), t, {}),
+}
+
+# Name: an instance just outside, and words of the premise that fails.
+OUTSIDE = [
+    ("theorem-1-gradients", heterogeneous(), PAIRS, 1e-3, {}, "all b_i = 0"),
+    ("theorem-1-gradients", interpolating(), PAIRS, within_theta(interpolating(), PAIRS, 1.01), {}, "1/theta"),
+    (
+        "theorem-1-iterates",
+        interpolating(),
+        istsim.IST(istsim.Permutation(2, 4), noise=istsim.GaussianNoise(np.eye(4))),
+        1e-3,
+        {},
+        "the gradients are exact (there is GaussianNoise)",
+    ),
+    ("identity-is-gradient-descent", heterogeneous(), istsim.IST(istsim.RandK(2, 4, 3)), 0.1, {}, "holds everything"),
+    (
+        "identity-is-gradient-descent",
+        heterogeneous(),
+        istsim.IST(istsim.Identity(2, 4), forward_scale=1.1),
+        0.1,
+        {},
+        "at scale 1",
+    ),
+    ("remark-1-indefinite", heterogeneous(1, 2, 2), istsim.IST(istsim.Permutation(2, 2)), 0.1, {}, "L_i are equal"),
+    ("remark-1-indefinite", equal_workers(), SINGLES, 0.1, {}, "Permutation(2, 2)"),
+    ("homogeneous-preconditioning", equal_workers(), SINGLES, 0.1, {}, "ones on the diagonal"),
+    ("homogeneous-preconditioning", SQUARE.preconditioned(), SINGLES, 0.1, {}, "L_i are equal"),
+    ("heterogeneous-preconditioning", SQUARE, SINGLES, 0.1, {}, "weights D_i^-1/2"),
+    ("theorem-2", SQUARE, weighted(SQUARE), 0.34, {}, "step size at most (1/2 - young)"),
+    ("theorem-2", SQUARE, weighted(SQUARE), 0.1, {"young": 0.5}, "young lies between"),
+    ("sharper-theorem-2", SQUARE, weighted(SQUARE), 1.01, {}, "step size at most 1"),
+    ("stationary-gradient-norm", SQUARE, weighted(SQUARE), 2.0, {}, "step size below 2"),
+    (
+        "stationary-gradient-norm",
+        SQUARE,
+        istsim.IST(istsim.Permutation(N, N), weights=np.ones((N, N)), forward_scale=N**0.5, gradient_scale=N**0.5),
+        0.1,
+        {},
+        "weights times D_i^1/2 differ",
+    ),
+    ("perm-q-mean", heterogeneous(1, 3, 4), istsim.IST(istsim.Permutation(3, 4)), 0.1, {}, "n dividing d"),
+    ("perm-q-mean", heterogeneous(), istsim.IST(istsim.RandK(2, 4, 2)), 0.1, {}, "Permutation(n, d)"),
+    ("scale-equivalence", heterogeneous(), istsim.IST(istsim.RandK(2, 4, 2), merge="literal"), 0.1, {}, "merge mean"),
+    ("gradient-masking-unbiased", heterogeneous(), PAIRS, 0.1, {}, "CompressedGradient"),
+    (
+        "model-masking-biased",
+        heterogeneous(),
+        istsim.CompressedIterates(istsim.RandK(2, 4, 2), merge="literal"),
+        0.1,
+        {},
+        "merge mean",
+    ),
+    ("greedy-fixed-point", heterogeneous(), istsim.LocalUpdates([2, 2], "chunked", window=2), 0.1, {}, "greedy"),
+    ("greedy-eigenvalues", heterogeneous(), istsim.GradientDescent(), 0.1, {}, "greedy"),
+]
+
+# Where L_i and b_i are equal nothing is random, and only the bias of Theorem 2 is left.
+CALM = equal_workers()
+CALM = istsim.Quadratic(CALM.L, jnp.broadcast_to(CALM.b[:1], CALM.b.shape))
+
+# Name: an instance tight enough, and what is put for what in the right side.
+FAULTS = [
+    ("theorem-1-gradients", (*COIN, 0.25, {}), gamma, 2 * gamma),
+    ("theorem-1-gradients", (*COIN, 0.25, {}), sp.Symbol("initial_gap"), sp.Symbol("initial_gap") / 2),
+    ("theorem-1-gradients", (*COIN, 0.25, {}), k, k + 1),
+    ("theorem-1-iterates", (*COIN, 0.25, {}), k, k + 1),
+    ("identity-is-gradient-descent", None, sp.Symbol("lambda_max"), sp.Symbol("lambda_max") * 1.01),
+    ("remark-1-indefinite", None, sp.Symbol("c"), 2 * sp.Symbol("c")),
+    ("remark-1-indefinite", None, alpha, alpha**2),
+    ("homogeneous-preconditioning", None, n, n**2),
+    ("homogeneous-preconditioning", None, beta, 1 / beta),
+    ("heterogeneous-preconditioning", None, n, n - 1),
+    ("expected-iterate", None, gamma, gamma**2),
+    ("theorem-2", (CALM, weighted(CALM), 0.3, {}), sp.Symbol("bias"), 0),
+    ("theorem-2", (CALM, weighted(CALM), 0.3, {}), 1 / young, 0),
+    ("sharper-theorem-2", (SQUARE, weighted(SQUARE), 1.0, {}), sp.Symbol("variance"), 0.99 * sp.Symbol("variance")),
+    ("sharper-theorem-2", (SQUARE, weighted(SQUARE), 1.0, {}), sp.Symbol("bias"), 0.99 * sp.Symbol("bias")),
+    ("sharper-theorem-2", (SQUARE, weighted(SQUARE), 1.0, {}), k, k + 1),
+    ("stationary-gradient-norm", None, gamma, gamma**2),
+    ("stationary-gradient-norm", None, sp.Symbol("bias"), 2 * sp.Symbol("bias")),
+    ("perm-q-mean", None, sp.Symbol("q"), sp.Symbol("q") + 1),
+    ("perm-q-mean", None, n, n**2),
+    ("perm-q-mean", None, matrix("Dbar"), matrix("Lbar")),
+    ("scale-equivalence", None, alpha, sp.sqrt(alpha)),
+    ("gradient-masking-unbiased", None, matrix("x_star", "d", "1"), 2 * matrix("x_star", "d", "1")),
+    ("model-masking-biased", None, alpha, 1),
+    ("model-masking-biased", None, sp.Symbol("p_1"), sp.Symbol("p_1") ** 2),
+    ("greedy-fixed-point", None, matrix("T"), matrix("T").T),
+    ("greedy-fixed-point", None, matrix("U"), matrix("U").T),
+    ("greedy-eigenvalues", (heterogeneous(), istsim.LocalUpdates([4]), 0.1, {}), sp.Symbol("lambda_min"), 1),
+]
+
+
+def check(theorem: Theorem, problem, method, step_size, parameters, rounds=ROUNDS):
+    return theorem.check(problem, method, step_size=step_size, rounds=rounds, **parameters)
+
+
+def test_every_theorem_is_tried_inside_outside_and_with_faults():
+    names = set(istsim.theorems.names())
+    assert set(INSIDE) == names
+    # The expected iterate has no premise but an invertible E[B].
+    assert {name for name, *_ in OUTSIDE} == names - {"expected-iterate"}
+    assert {name for name, *_ in FAULTS} == names
+
+
+@pytest.mark.parametrize("name", INSIDE)
+@settings(max_examples=6)
+@given(seed=st.integers(0, 10**6), t=st.floats(0.01, 1.0))
+def test_a_theorem_holds_inside_its_premises(name, seed, t):
+    found = check(istsim.theorems.get(name), *INSIDE[name](seed, t))
+    assert found.applicable, found.reason
+    assert found.holds
+    assert np.shape(found.lhs) == np.shape(found.rhs)
+
+
+@pytest.mark.parametrize(("name", "problem", "method", "step_size", "parameters", "words"), OUTSIDE)
+def test_a_theorem_says_which_premise_fails(name, problem, method, step_size, parameters, words):
+    found = check(istsim.theorems.get(name), problem, method, step_size, parameters)
+    assert not found.applicable
+    assert words in found.reason
+    assert found.lhs is None
+    assert found.rhs is None
+    assert found.holds is None
+
+
+@pytest.mark.parametrize(("name", "instance", "old", "new"), FAULTS, ids=lambda value: str(value)[:30])
+def test_a_seeded_fault_is_caught(name, instance, old, new):
+    theorem = istsim.theorems.get(name)
+    statement = theorem.statement
+    changed = statement.func(statement.lhs, statement.rhs.subs(old, new), evaluate=False)
+    assert changed != statement
+
+    faulty = type("Faulty", (type(theorem),), {"statement": property(lambda self: changed)})()
+    instance = INSIDE[name](1, 0.7) if instance is None else instance
+    assert check(theorem, *instance, rounds=60).holds
+    found = check(faulty, *instance, rounds=60)
+    assert found.applicable
+    assert not found.holds
+
+
+@pytest.mark.parametrize("name", ["gradient-masking-unbiased", "model-masking-biased", "perm-q-mean"])
+@settings(max_examples=10)
+@given(problem=strategies.problems(2, 4), method=strategies.methods(2, 4, merges=("mean", "literal", "owners")))
+def test_theorems_about_means_hold_for_every_method_they_apply_to(name, problem, method):
+    found = check(istsim.theorems.get(name), problem, method, 0.1, {})
+    assert found.holds is not False
+
+
+def test_theorem_2_is_an_equality_at_step_size_one_without_young():
+    found = check(istsim.theorems.get("sharper-theorem-2"), SQUARE, weighted(SQUARE), 1.0, {})
+    np.testing.assert_allclose(found.lhs, found.rhs, rtol=1e-12)
+
+
+def test_an_unknown_parameter_is_refused():
+    with pytest.raises(ValueError, match="theorem-2 has no parameter 'old'; its parameters: young"):
+        check(istsim.theorems.get("theorem-2"), SQUARE, weighted(SQUARE), 0.1, {"old": 1.0})
+    with pytest.raises(ValueError, match="its parameters: none"):
+        check(istsim.theorems.get("perm-q-mean"), SQUARE, SINGLES, 0.1, {"young": 0.1})
