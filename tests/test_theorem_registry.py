@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import istsim
-from istsim.theorems import Theorem
+from istsim.theorems import Kind, Theorem
 from istsim.verify import strategies
 
 N = 3  # n = d for the theorems about single coordinates
@@ -28,6 +28,11 @@ def interpolating(seed=1):
     return heterogeneous(seed, vector_heterogeneity=0.0, interpolation=True)
 
 
+def calm(seed=1):
+    problem = equal_workers(seed)
+    return istsim.Quadratic(problem.L, jnp.broadcast_to(problem.b[:1], problem.b.shape))
+
+
 def weighted(problem):
     weights, n = 1 / np.sqrt(np.asarray(problem.hessians.diagonal())), problem.num_workers
     return istsim.IST(istsim.Permutation(n, n), weights=weights, forward_scale=n**0.5, gradient_scale=n**0.5)
@@ -40,7 +45,7 @@ def within_theta(problem, method, fraction=1.0):
 SINGLES = istsim.IST(istsim.Permutation(N, N))
 PAIRS = istsim.IST(istsim.Permutation(2, 4))
 COIN = (istsim.Quadratic([[[1.0]]], [[0.0]]), istsim.CompressedGradient(istsim.Bernoulli(1, 1, 0.25)))
-SQUARE = heterogeneous(1, N, N)
+SQUARE, EQUAL = heterogeneous(1, N, N), equal_workers()
 gamma, k, n, alpha, beta, young = sp.symbols("gamma k n alpha beta y")
 
 
@@ -84,6 +89,7 @@ INSIDE = {
         (0.5 - 0.45 * t) / (0.5 + 0.45 * t),
         {"young": 0.45 * t},
     ),
+    "homogeneous-zero-variance": lambda seed, t: (p := calm(seed), weighted(p), t, {}),
     "sharper-theorem-2": lambda seed, t: (p := heterogeneous(seed, N, N), weighted(p), t, {}),
     "stationary-gradient-norm": lambda seed, t: (p := heterogeneous(seed, N, N), weighted(p), 1.95 * t, {}),
     "perm-q-mean": lambda seed, t: (
@@ -142,6 +148,8 @@ OUTSIDE = [
     ("heterogeneous-preconditioning", SQUARE, SINGLES, 0.1, {}, "weights D_i^-1/2"),
     ("theorem-2", SQUARE, weighted(SQUARE), 0.34, {}, "step size at most (1/2 - young)"),
     ("theorem-2", SQUARE, weighted(SQUARE), 0.1, {"young": 0.5}, "young lies between"),
+    ("homogeneous-zero-variance", EQUAL, weighted(EQUAL), 0.1, {}, "all b_i are equal"),
+    ("homogeneous-zero-variance", SQUARE, weighted(SQUARE), 0.1, {}, "all L_i are equal"),
     ("sharper-theorem-2", SQUARE, weighted(SQUARE), 1.01, {}, "step size at most 1"),
     ("stationary-gradient-norm", SQUARE, weighted(SQUARE), 2.0, {}, "step size below 2"),
     (
@@ -169,8 +177,7 @@ OUTSIDE = [
 ]
 
 # Where L_i and b_i are equal nothing is random, and only the bias of Theorem 2 is left.
-CALM = equal_workers()
-CALM = istsim.Quadratic(CALM.L, jnp.broadcast_to(CALM.b[:1], CALM.b.shape))
+CALM = calm()
 
 # Name: an instance tight enough, and what is put for what in the right side.
 FAULTS = [
@@ -187,6 +194,7 @@ FAULTS = [
     ("expected-iterate", None, gamma, gamma**2),
     ("theorem-2", (CALM, weighted(CALM), 0.3, {}), sp.Symbol("bias"), 0),
     ("theorem-2", (CALM, weighted(CALM), 0.3, {}), 1 / young, 0),
+    ("homogeneous-zero-variance", None, sp.Symbol("gap_of_mean"), 1.001 * sp.Symbol("gap_of_mean")),
     ("sharper-theorem-2", (SQUARE, weighted(SQUARE), 1.0, {}), sp.Symbol("variance"), 0.99 * sp.Symbol("variance")),
     ("sharper-theorem-2", (SQUARE, weighted(SQUARE), 1.0, {}), sp.Symbol("bias"), 0.99 * sp.Symbol("bias")),
     ("sharper-theorem-2", (SQUARE, weighted(SQUARE), 1.0, {}), k, k + 1),
@@ -210,7 +218,7 @@ def check(theorem: Theorem, problem, method, step_size, parameters, rounds=ROUND
 
 
 def test_every_theorem_is_tried_inside_outside_and_with_faults():
-    names = set(istsim.theorems.names())
+    names = {name for name in istsim.theorems.names() if istsim.theorems.get(name).kind is not Kind.REFUTED}
     assert set(INSIDE) == names
     # The expected iterate has no premise but an invertible E[B].
     assert {name for name, *_ in OUTSIDE} == names - {"expected-iterate"}
@@ -270,3 +278,87 @@ def test_an_unknown_parameter_is_refused():
         check(istsim.theorems.get("theorem-2"), SQUARE, weighted(SQUARE), 0.1, {"old": 1.0})
     with pytest.raises(ValueError, match="its parameters: none"):
         check(istsim.theorems.get("perm-q-mean"), SQUARE, SINGLES, 0.1, {"young": 0.1})
+
+
+REFUTED = [name for name in istsim.theorems.names() if istsim.theorems.get(name).kind is Kind.REFUTED]
+
+
+@pytest.mark.parametrize("name", REFUTED)
+def test_a_refuted_statement_applies_to_its_counterexample_and_does_not_hold(name):
+    theorem = istsim.theorems.get(name)
+    problem, method, arguments = theorem.counterexample()
+    found = theorem.check(problem, method, **arguments)
+    assert found.applicable, found.reason
+    assert found.holds is False
+
+
+def test_a_theorem_that_is_not_refuted_has_no_counterexample():
+    with pytest.raises(ValueError, match="perm-q-mean is not refuted"):
+        istsim.theorems.get("perm-q-mean").counterexample()
+
+
+def test_the_printed_theta_promises_a_contraction_where_the_error_grows():
+    theorem = istsim.theorems.get("erratum-17")
+    problem, method, arguments = theorem.counterexample()
+    assert 1 / arguments["step_size"] == pytest.approx(47.97, abs=0.005)
+    contraction = istsim.theory.contraction(problem, method)
+    assert contraction.theta == pytest.approx(215.93, abs=0.005)
+    found = theorem.check(problem, method, **arguments)
+    assert found.rhs[1] / found.rhs[0] == pytest.approx(0.719, abs=0.0005)
+    assert found.lhs[1] / found.lhs[0] == pytest.approx(1.938, abs=0.0005)
+    # By another route: all outcomes of the round.
+    moments = istsim.theory.exact_moments(
+        problem, method, step_size=arguments["step_size"], rounds=1, x0=arguments["x0"], route="enumeration"
+    )
+    assert 2 * float(moments.objective_gap[1]) == pytest.approx(found.lhs[1], rel=1e-12)
+
+
+def test_the_printed_theta_is_right_where_nothing_is_random():
+    problem = interpolating()
+    theorem, method = istsim.theorems.get("erratum-17"), istsim.GradientDescent()
+    found = check(theorem, problem, method, within_theta(problem, method), {})
+    assert found.applicable
+    assert found.holds
+
+
+def test_the_printed_weights_are_right_for_diagonal_matrices():
+    entries = np.random.default_rng(0).uniform(1, 3, (3, 3))
+    problem = istsim.Quadratic.from_diagonals(entries, np.ones((3, 3)))
+    found = check(istsim.theorems.get("erratum-23"), problem, weighted(problem), 0.1, {})
+    assert found.applicable
+    assert found.holds
+
+
+def test_the_bias_of_identical_workers_grows_to_one():
+    theorem = istsim.theorems.get("erratum-limit")
+    problem, method, arguments = theorem.counterexample()
+    found = theorem.check(problem, method, **arguments)
+    assert found.lhs == pytest.approx(1 - 16**-0.5)
+    assert found.rhs == pytest.approx(1 - 8**-0.5)
+
+
+def test_the_constant_of_the_preconditioned_case_is_the_inverse_of_the_printed_one():
+    theorem = istsim.theorems.get("erratum-21")
+    problem, method, arguments = theorem.counterexample()
+    found = theorem.check(problem, method, **arguments)
+    largest = np.linalg.eigvalsh(np.asarray(problem.mean_hessian))[-1]
+    assert found.lhs == pytest.approx(3 / largest)
+    assert found.rhs == pytest.approx(3 * largest)
+
+
+@pytest.mark.parametrize(
+    ("name", "problem", "method", "step_size", "words"),
+    [
+        ("erratum-17", interpolating(), PAIRS, 10.0, "E[B] Lbar E[B]"),
+        ("erratum-23", SQUARE, weighted(SQUARE), 0.1, "the weights differ"),
+        ("erratum-23", SQUARE, SINGLES, 0.1, "the method is"),
+        ("erratum-literal-algorithm", SQUARE, SINGLES, 0.1, "sqrt(n)"),
+        ("erratum-21", SQUARE, SINGLES, 0.1, "L_i are equal"),
+        ("erratum-limit", SQUARE, weighted(SQUARE), 0.1, "n is even (n is 3)"),
+        ("erratum-gamma-one", SQUARE, weighted(SQUARE), 0.9, "the step size is 1 (it is 0.9)"),
+    ],
+)
+def test_a_refuted_statement_says_where_it_was_never_claimed(name, problem, method, step_size, words):
+    found = check(istsim.theorems.get(name), problem, method, step_size, {})
+    assert not found.applicable
+    assert words in found.reason

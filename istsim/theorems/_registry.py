@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+from istsim.theorems._erratum_17 import Erratum17
+from istsim.theorems._erratum_21 import Erratum21
+from istsim.theorems._erratum_23 import Erratum23
+from istsim.theorems._erratum_gamma_one import ErratumGammaOne
+from istsim.theorems._erratum_limit import ErratumLimit
+from istsim.theorems._erratum_literal_algorithm import ErratumLiteralAlgorithm
 from istsim.theorems._expected_iterate import ExpectedIterate
 from istsim.theorems._greedy import GreedyEigenvalues, GreedyFixedPoint
 from istsim.theorems._heterogeneous_preconditioning import HeterogeneousPreconditioning
 from istsim.theorems._homogeneous_preconditioning import HomogeneousPreconditioning
+from istsim.theorems._homogeneous_zero_variance import HomogeneousZeroVariance
 from istsim.theorems._identity import IdentityIsGradientDescent
 from istsim.theorems._masking import GradientMaskingUnbiased, ModelMaskingBiased
 from istsim.theorems._perm_q_mean import PermQMean
@@ -27,6 +34,7 @@ _THEOREMS = {
         HeterogeneousPreconditioning(),
         ExpectedIterate(),
         Theorem2(),
+        HomogeneousZeroVariance(),
         SharperTheorem2(),
         StationaryGradientNorm(),
         PermQMean(),
@@ -35,6 +43,12 @@ _THEOREMS = {
         ModelMaskingBiased(),
         GreedyFixedPoint(),
         GreedyEigenvalues(),
+        Erratum17(),
+        Erratum21(),
+        Erratum23(),
+        ErratumLiteralAlgorithm(),
+        ErratumLimit(),
+        ErratumGammaOne(),
     )
 }
 

@@ -34,6 +34,8 @@ class Kind(enum.StrEnum):
     """The right side bounds the left one from above."""
     LOWER = "lower"
     """The right side bounds the left one from below."""
+    REFUTED = "refuted"
+    """Printed in the source, and false: `counterexample` gives an instance inside the printed premises."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -128,6 +130,14 @@ class Theorem(abc.ABC):
     @abc.abstractmethod
     def sequences(self, instance: Instance) -> dict[sp.Basic, Any]:
         """For the others, arrays whose leading axis is the round, up to K; empty if the sides do not depend on it."""
+
+    def counterexample(self) -> tuple[Quadratic, Method, dict[str, Any]]:
+        """Where a refuted statement applies and does not hold: a problem, a method and the arguments of `check`.
+
+        Raises:
+            ValueError: for a theorem that is not refuted.
+        """
+        raise ValueError(f"{self.name} is not refuted: it has no counterexample")
 
     def latex(self) -> str:
         """The statement in LaTeX."""

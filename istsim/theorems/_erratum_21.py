@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import sympy as sp
+
+from istsim.methods import IST
+from istsim.problems import random_quadratic
+from istsim.sketches import Permutation
+from istsim.theorems._homogeneous_preconditioning import HomogeneousPreconditioning, alpha, beta, n
+from istsim.theorems._theorem import Kind
+
+smallest, largest = sp.symbols("smallest lambda_max")
+
+
+class Erratum21(HomogeneousPreconditioning):
+    """The constant of the preconditioned homogeneous case, with the largest eigenvalue where its inverse belongs.
+
+    There `W = (alpha beta / n) Lbar`, so that `Lbar^-1 W Lbar^-1` is a multiple of `Lbar^-1`, whose smallest eigenvalue
+    is one over the largest of Lbar: `n / lambda_max` at the unbiased scales, as (22) needs it.
+    """
+
+    name = "erratum-21"
+    title = "The smallest eigenvalue of the gradient's norm is n times the largest eigenvalue"
+    kind = Kind.REFUTED
+    source = "Shulgin and Richtarik, arXiv 2306.16484, version 1, equation (21)"
+
+    notation: ClassVar = {
+        smallest: r"\lambda_{\min}(\bar L^{-1}W\bar L^{-1})",
+        largest: r"\lambda_{\max}(\bar L)",
+    }
+
+    @property
+    def statement(self):
+        """The eigenvalue as printed."""
+        return sp.Eq(smallest, alpha * beta / n * largest, evaluate=False)
+
+    def constants(self, instance):
+        """Both eigenvalues."""
+        Lbar, method = np.asarray(instance.problem.mean_hessian), instance.method
+        inverse = np.linalg.inv(Lbar)
+        norm = inverse @ instance.contraction.W @ inverse
+        return {
+            smallest: float(np.linalg.eigvalsh((norm + norm.T) / 2)[0]),
+            largest: float(np.linalg.eigvalsh(Lbar)[-1]),
+            n: instance.problem.num_workers,
+            alpha: method.forward_scale,
+            beta: method.gradient_scale,
+        }
+
+    def counterexample(self):
+        """Any equal, preconditioned workers whose Lbar is not the identity."""
+        problem = random_quadratic(0, 3, 3, condition_number=5.0, matrix_heterogeneity=0.0, vector_heterogeneity=0.0)
+        return problem.preconditioned(), IST(Permutation(3, 3)), {"step_size": 0.1, "rounds": 1}

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import sympy as sp
+
+from istsim import theory
+from istsim.methods import IST
+from istsim.problems import Quadratic, random_quadratic
+from istsim.sketches import Permutation
+from istsim.theorems._premises import is_ist_by_single_coordinates
+from istsim.theorems._theorem import Instance, Kind, Premise, Theorem
+
+d = sp.Symbol("d")
+operator = sp.MatrixSymbol("EB", d, d)
+
+
+class Erratum23(Theorem):
+    """The sketch (23) as printed, with the diagonal of the inverse root of L_i, is said to make B the identity.
+
+    It takes the inverse root of the diagonal. The printed weights are larger, so that B exceeds I unless every L_i is
+    diagonal: `heterogeneous-preconditioning` has the corrected statement.
+    """
+
+    name = "erratum-23"
+    title = "The printed weights make B the identity"
+    kind = Kind.REFUTED
+    source = "Shulgin and Richtarik, arXiv 2306.16484, version 1, equation (23)"
+
+    notation: ClassVar = {operator: r"\mathbb{E}B"}
+
+    @property
+    def statement(self):
+        """The mean operator."""
+        return sp.Eq(operator, sp.Identity(d), evaluate=False)
+
+    @property
+    def premises(self):
+        """The sketch as printed."""
+        return (
+            Premise(
+                "IST with n = d, one coordinate each, weights the diagonal of L_i^-1/2, scales sqrt(n), merge mean",
+                _other,
+            ),
+        )
+
+    def constants(self, instance):
+        """E[B] from the exact engine."""
+        return {operator: np.asarray(theory.mean_operator(instance.problem, instance.method)[0])}
+
+    def sequences(self, instance):
+        """None: both sides are matrices."""
+        return {}
+
+    def counterexample(self):
+        """Any heterogeneous problem whose L_i are not diagonal."""
+        problem = random_quadratic(0, 3, 3, condition_number=5.0, matrix_heterogeneity=0.5, vector_heterogeneity=1.0)
+        scale = 3**0.5
+        method = IST(Permutation(3, 3), weights=_printed(problem), forward_scale=scale, gradient_scale=scale)
+        return problem, method, {"step_size": 0.5, "rounds": 1}
+
+
+def _printed(problem: Quadratic) -> np.ndarray:
+    values, vectors = np.linalg.eigh(np.asarray(problem.L))
+    return np.einsum("nak,nk,nak->na", vectors, values**-0.5, vectors)
+
+
+def _other(instance: Instance) -> str:
+    method, n = instance.method, instance.problem.num_workers
+    if not isinstance(method, IST) or not is_ist_by_single_coordinates(method) or method.weights is None:
+        return f"the method is {method!r}"
+    if method.merge != "mean" or method.participants not in (None, n):
+        return f"the method is {method!r}"
+    if not np.allclose([method.forward_scale, method.gradient_scale], n**0.5, rtol=1e-12):
+        return f"the scales are {method.forward_scale:.6g} and {method.gradient_scale:.6g}"
+    if np.linalg.eigvalsh(np.asarray(instance.problem.L)).min() <= 0:
+        return "an L_i is singular"
+    different = float(np.abs(np.asarray(method.weights) / _printed(instance.problem) - 1).max())
+    return "" if different <= 1e-9 else f"the weights differ by a factor of up to {1 + different:.6g}"

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+import sympy as sp
+
+from istsim.methods import IST
+from istsim.problems import Quadratic
+from istsim.sketches import Permutation
+from istsim.theorems._theorem import Instance, Kind, Premise, Theorem
+from istsim.theorems._weighted_permutation import weighted_permutation
+
+whole, half = sp.symbols("bias_n bias_half")
+
+
+class ErratumLimit(Theorem):
+    """The bias of Theorem 2 is said to diminish as n = d grows.
+
+    Said of one problem: the relative bias `||x* - x_inf|| / ||x*||`, in the norm of Lbar, is no larger than that of the
+    problem's first n/2 workers and coordinates. With `L_i = I` and equal b_i it is `1 - n^-1/2`, and grows to 1.
+    """
+
+    name = "erratum-limit"
+    title = "The bias diminishes with more workers and coordinates"
+    kind = Kind.REFUTED
+    source = "Shulgin and Richtarik, arXiv 2306.16484, version 1, discussion of Theorem 2"
+
+    notation: ClassVar = {
+        whole: r"\frac{\|x_\star-x_\infty\|_{\bar L}}{\|x_\star\|_{\bar L}}",
+        half: r"\frac{\|x_\star^{n/2}-x_\infty^{n/2}\|_{\bar L}}{\|x_\star^{n/2}\|_{\bar L}}",
+    }
+
+    @property
+    def statement(self):
+        """The relative bias, and that of half of the problem."""
+        return sp.Le(whole, half, evaluate=False)
+
+    @property
+    def premises(self):
+        """The setting of Theorem 2, with an even number of workers."""
+        return (weighted_permutation(), Premise("n is even", _odd))
+
+    def constants(self, instance):
+        """Both relative biases, from the closed form of the fixed point."""
+        problem, size = instance.problem, instance.problem.num_workers // 2
+        first = Quadratic(problem.L[:size, :size, :size], problem.b[:size, :size])
+        return {whole: _relative_bias(problem), half: _relative_bias(first)}
+
+    def sequences(self, instance):
+        """None: both sides are numbers."""
+        return {}
+
+    def counterexample(self):
+        """Sixteen workers with `L_i = I` and equal b_i."""
+        count = 16
+        problem = Quadratic.from_diagonals(np.ones((count, count)), np.ones((count, count)))
+        method = IST(Permutation(count, count), weights=np.ones((count, count)), forward_scale=4.0, gradient_scale=4.0)
+        return problem, method, {"step_size": 0.5, "rounds": 1}
+
+
+def _relative_bias(problem: Quadratic) -> float:
+    limit = (problem.b / jnp.sqrt(problem.hessians.diagonal())).sum(axis=0) / problem.num_workers**1.5
+    at_limit, at_zero = problem.objective_gap(limit), problem.objective_gap(jnp.zeros(problem.dim))
+    return float(jnp.sqrt(at_limit / at_zero))
+
+
+def _odd(instance: Instance) -> str:
+    n = instance.problem.num_workers
+    return f"n is {n}" if n % 2 else ""
