@@ -15,7 +15,7 @@ def reproduce(out: Path = Path("results"), only: tuple[str, ...] = (), quick: bo
 
     Args:
         out: Folder to write to; made if missing.
-        only: Names of experiments: interpolation, neighbourhood, comparison, diabetes, breast-cancer.
+        only: Names of experiments; a wrong one lists those there are.
         quick: Fewer repetitions.
     """
     from istsim.experiments import DisagreementError
@@ -30,12 +30,31 @@ def reproduce(out: Path = Path("results"), only: tuple[str, ...] = (), quick: bo
         print(path)
 
 
+def theorems(names: tuple[str, ...] = ()) -> None:
+    """List the theorems, or show those named: statement, premises, source, and what refutes them.
+
+    Args:
+        names: Theorems to show in full.
+    """
+    from istsim import theorems as registry
+    from istsim.theorems import as_text
+
+    if not names:
+        width = max(map(len, registry.names()))
+        for name in registry.names():
+            theorem = registry.get(name)
+            print(f"{name:<{width}}  {theorem.kind:<7}  {theorem.title}")
+    print("\n\n".join(as_text(registry.get(name)) for name in names), end="\n" if names else "")
+
+
 def main() -> None:
     """Run the command line; exit codes are 0, 1 for a result that is wrong, 2 for wrong input."""
     try:
         tyro = require("tyro", extra="cli")
+        # Set here because tyro is imported only now.
+        theorems.__annotations__["names"] = tyro.conf.Positional[tuple[str, ...]]
         tyro.extras.subcommand_cli_from_dict(
-            {"reproduce": reproduce},
+            {"reproduce": reproduce, "theorems": theorems},
             prog="istsim",
             description="What happens when each worker trains only a random part of the model?",
         )

@@ -1,5 +1,8 @@
 """Every theorem: it holds inside its premises, says which one fails outside, and a seeded fault is caught."""
 
+import subprocess
+import sys
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -271,6 +274,32 @@ def test_theorems_about_means_hold_for_every_method_they_apply_to(name, problem,
 def test_theorem_2_is_an_equality_at_step_size_one_without_young():
     found = check(istsim.theorems.get("sharper-theorem-2"), SQUARE, weighted(SQUARE), 1.0, {})
     np.testing.assert_allclose(found.lhs, found.rhs, rtol=1e-12)
+
+
+def run_command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "istsim", "theorems", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_command_lists_all_theorems_with_their_kinds():
+    finished = run_command()
+    assert finished.returncode == 0, finished.stderr
+    listed = {line.split()[0]: line.split()[1] for line in finished.stdout.splitlines()}
+    assert listed == {name: str(istsim.theorems.get(name).kind) for name in istsim.theorems.names()}
+
+
+def test_the_command_shows_a_theorem_and_what_refutes_it():
+    finished = run_command("theorem-2", "erratum-limit")
+    assert finished.returncode == 0, finished.stderr
+    assert "young lies between 0 and 1/2" in finished.stdout
+    assert "all premises hold, and the sides are 0.75 and 0.646447" in finished.stdout  # 1 - 16^-1/2, 1 - 8^-1/2
+
+
+def test_the_command_refuses_a_name_that_there_is_not():
+    finished = run_command("theorem-3")
+    assert finished.returncode == 2
+    assert finished.stderr.startswith("istsim: name must be one of theorem-1-gradients")
 
 
 def test_an_unknown_parameter_is_refused():

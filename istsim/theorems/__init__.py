@@ -2,6 +2,7 @@
 
 from istsim.theorems._registry import get as get
 from istsim.theorems._registry import names as names
+from istsim.theorems._text import as_text as as_text
 from istsim.theorems._theorem import Instance as Instance
 from istsim.theorems._theorem import Kind as Kind
 from istsim.theorems._theorem import Premise as Premise
