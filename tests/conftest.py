@@ -40,6 +40,13 @@ def key(seed):
     return jax.random.key(seed)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _forget_compiled_programs():
+    """After each file: a process may map only so many (Linux: 65530 memory maps), and crashes beyond."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def unchecked():
     """Types unchecked, as for users, so that a bad argument meets istsim's own checks."""

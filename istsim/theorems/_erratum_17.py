@@ -6,7 +6,7 @@ import numpy as np
 import scipy.linalg
 
 from istsim import theory
-from istsim.methods import IST
+from istsim.methods import IST, Method
 from istsim.problems import Quadratic
 from istsim.sketches import Permutation
 from istsim.theorems._premises import SLACK, exact_gradients, interpolation, semidefinite_w
@@ -48,7 +48,7 @@ class Erratum17(Theorem1Iterates):
         return problem, method, {"step_size": 1 / printed_theta(problem, method), "rounds": 10, "x0": x0}
 
 
-def printed_theta(problem: Quadratic, method: IST) -> float:
+def printed_theta(problem: Quadratic, method: Method) -> float:
     """The least theta with `E[B]' Lbar E[B] <= theta W`."""
     operator = np.asarray(theory.mean_operator(problem, method)[0])
     Lbar, W = np.asarray(problem.mean_hessian), theory.contraction(problem, method).W

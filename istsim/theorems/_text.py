@@ -16,7 +16,7 @@ def as_text(theorem: Theorem) -> str:
         >>> print(istsim.theorems.as_text(istsim.theorems.get("gradient-masking-unbiased")))
         Masked gradients are unbiased (gradient-masking-unbiased, exact)
         <BLANKLINE>
-            x_inf = x_star
+            x_inf = xₛₜₐᵣ
         <BLANKLINE>
         Where only gradients are masked, the expected iterate tends to the minimizer.
         <BLANKLINE>
