@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import sympy as sp
@@ -67,8 +67,9 @@ def _printed(problem: Quadratic) -> np.ndarray:
 
 
 def _other(instance: Instance) -> str:
-    method, n = instance.method, instance.problem.num_workers
-    if not isinstance(method, IST) or not is_ist_by_single_coordinates(method) or method.weights is None:
+    method: Any = instance.method
+    n = instance.problem.num_workers
+    if not is_ist_by_single_coordinates(method) or method.weights is None:
         return f"the method is {method!r}"
     if method.merge != "mean" or method.participants not in (None, n):
         return f"the method is {method!r}"

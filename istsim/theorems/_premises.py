@@ -36,9 +36,11 @@ def plain(method: Method, merges: tuple[str, ...] = ("mean",)) -> bool:
     )
 
 
-def is_ist_by_single_coordinates(method: Method) -> bool:
-    """Whether it is IST with n = d workers that hold one coordinate each."""
-    return isinstance(method, IST) and isinstance(method.sketch, Permutation) and method.sketch.n == method.sketch.d
+def is_ist_by_single_coordinates(method: Method, n: int | None = None) -> bool:
+    """Whether it is IST with n = d workers that hold one coordinate each, for the n given or any."""
+    if not (isinstance(method, IST) and isinstance(method.sketch, Permutation)):
+        return False
+    return method.sketch.n == method.sketch.d and n in (None, method.sketch.n)
 
 
 def interpolation() -> Premise:

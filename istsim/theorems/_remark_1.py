@@ -37,7 +37,7 @@ class Remark1Indefinite(Theorem):
         return (
             method_is(
                 "IST with Permutation(2, 2), merge mean",
-                lambda method: is_ist_by_single_coordinates(method) and plain(method) and method.sketch.n == 2,
+                lambda method: is_ist_by_single_coordinates(method, 2) and plain(method),
             ),
             equal_matrices(),
         )

@@ -170,7 +170,7 @@ class Theorem(abc.ABC):
             if name not in self.parameters:
                 known = ", ".join(self.parameters) or "none"
                 raise ValueError(f"{self.name} has no parameter {name!r}; its parameters: {known}")
-        chosen = {name: finite_number(name, value) for name, value in (self.parameters | parameters).items()}
+        chosen = {name: finite_number(name, value) for name, value in (dict(self.parameters) | parameters).items()}
         check_problem_and_method(problem, method)
         problem = problem.astype(jnp.float64)
         instance = Instance(

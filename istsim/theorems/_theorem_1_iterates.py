@@ -11,7 +11,7 @@ from istsim.theorems._premises import (
     some_theta,
     step_size_at_most_inverse_theta,
 )
-from istsim.theorems._theorem import Kind, Theorem, rounds_of
+from istsim.theorems._theorem import Kind, Premise, Theorem, rounds_of
 
 k, gamma = sp.symbols("k gamma")
 smallest, error, initial = sp.symbols("lambda_min error initial_error")
@@ -43,7 +43,7 @@ class Theorem1Iterates(Theorem):
         return sp.Le(error, (1 - gamma * smallest) ** k * initial, evaluate=False)
 
     @property
-    def premises(self):
+    def premises(self) -> tuple[Premise, ...]:
         """Interpolation without noise, W positive semidefinite, a theta, and a step size up to 1/theta."""
         return (
             interpolation(),

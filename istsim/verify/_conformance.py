@@ -101,7 +101,7 @@ def _listed_events(sketch: Sketch, masks: np.ndarray) -> list[Event]:
         outcomes = list(sketch.outcomes())
     except (NotImplementedError, ValueError):
         return []
-    mean = sum(probability * mask for mask, probability in outcomes)
+    mean = np.sum([probability * mask for mask, probability in outcomes], axis=0)
     places = itertools.product(range(sketch.n), range(sketch.d))
     return [(f"worker {i} holds {a}", float(mean[i, a]), masks[:, i, a]) for i, a in places]
 
