@@ -20,7 +20,7 @@ all: $(STAMP)
 help:
 	@echo "make             the environment, in .venv"
 	@echo "make reproduce   figures, data and report; ARGS=\"--quick --out DIR --only NAME\""
-	@echo "make test        all tests and the examples in the docstrings and the README; ARGS goes to pytest"
+	@echo "make test        the tests and the examples in the docstrings and the README; ARGS goes to pytest"
 	@echo "make test-slow   the tests that take minutes each: whole products of options"
 	@echo "make check       formatting, lint, types"
 	@echo "make docs        the documentation, docs/_build/html/index.html"

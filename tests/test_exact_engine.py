@@ -9,6 +9,7 @@ import itertools
 import math
 import re
 
+import enumeration
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -454,16 +455,44 @@ def test_second_moments_without_a_formula_are_refused_and_another_way_is_named(s
     refused(problem_of(*spec.listed.shape), spec)
 
 
-def test_four_local_steps_of_ist_and_rows_drawn_at_random_are_refused():
+def test_four_local_steps_of_ist_and_formulas_for_rows_drawn_at_random_are_refused():
     problem, spec = problem_of(N, D), Spec(SKETCHES["rand-k"], local_steps=4)
     with pytest.raises(theory.NotCoveredError, match="enumeration"):
         theory.exact_mean(problem, spec.method(), step_size=STEP_SIZE, rounds=1)
     rng = np.random.default_rng(0)
     rows = istsim.Quadratic.from_least_squares(rng.normal(size=(N, 5, D)), rng.normal(size=(N, 5)), ridge=0.1)
     sampled = istsim.IST(istsim.RandK(N, D, 2), noise=istsim.RowSampling(2))
-    for route in ("formula", "enumeration"):
-        with pytest.raises(theory.NotCoveredError, match=r"RowSampling.*simulate"):
-            theory.exact_moments(rows, sampled, step_size=STEP_SIZE, rounds=1, route=route)
+    with pytest.raises(theory.NotCoveredError, match=r"RowSampling.*simulate"):
+        theory.exact_moments(rows, sampled, step_size=STEP_SIZE, rounds=1)
+    several = istsim.IST(istsim.RandK(N, D, 2), noise=istsim.RowSampling(2), local_steps=2)
+    with pytest.raises(theory.NotCoveredError, match="not one for each local step"):
+        theory.exact_moments(rows, several, step_size=STEP_SIZE, rounds=1, route="enumeration")
+
+
+def test_rows_drawn_at_random_are_listed_batch_by_batch():
+    rng = np.random.default_rng(1)
+    A, y, ridge, batch = rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 3)), 0.2, 2
+    problem = istsim.Quadratic.from_least_squares(A, y, ridge=ridge)
+    sketch = istsim.Permutation(2, 4)
+    maps, probability = [], []
+    batches = list(itertools.combinations(range(3), batch))
+    for (mask, p), choice in itertools.product(sketch.outcomes(), itertools.product(batches, repeat=2)):
+        rows = [(A[i, list(chosen)], y[i, list(chosen)]) for i, chosen in enumerate(choice)]
+        L = np.array([a.T @ a / batch + ridge * np.eye(4) for a, _ in rows])
+        b = np.array([a.T @ t / batch for a, t in rows])
+        maps.append(enumeration.round_map(L, b, mask, model=True, gradient=True, alpha=2.0, beta=2.0))
+        probability.append(p / len(batches) ** 2)
+    B, c = (np.array(values) for values in zip(*maps, strict=True))
+    law = enumeration.Law(np.asarray(problem.L), np.asarray(problem.b), B, c, np.array(probability))
+    mean, gap, gradient, distance = law.trajectories(STEP_SIZE, 3, np.ones(4))
+
+    method = istsim.IST(sketch, noise=istsim.RowSampling(batch))
+    found = theory.exact_moments(problem, method, step_size=STEP_SIZE, rounds=3, route="enumeration")
+    close(found.mean, mean)
+    close(found.objective_gap, gap)
+    close(found.gradient_norm_squared, gradient)
+    close(found.distance_squared, distance)
+    close(theory.exact_mean(problem, method, step_size=STEP_SIZE, rounds=3), mean)
 
 
 def test_a_sketch_without_a_list_is_refused_by_the_second_route():

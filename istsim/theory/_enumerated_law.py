@@ -3,15 +3,17 @@ from __future__ import annotations
 import copy
 import dataclasses
 import itertools
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from istsim.methods._method import Draws, Method, SketchedMethod
-from istsim.methods._noise import GaussianNoise
+from istsim.methods._noise import GaussianNoise, RowSampling
+from istsim.problems._dense import DenseHessians
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._rounds import advance
 from istsim.theory._affine import AffineLaw
@@ -22,17 +24,34 @@ MAX_OUTCOMES = 200_000
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class EnumeratedLaw(AffineLaw):
-    """All that can happen in a round, listed: masks and who reports, each with its affine map and probability.
+    """All that can happen in a round, listed: masks, who reports and from which rows, with the map and probability.
 
     The maps are read off the simulation's own round, so that whatever can be simulated can be listed.
+
+    Attributes:
+        matrices, vectors: the L_i and b_i, once, or for every choice of sampled rows.
+        rows: for each outcome, which of these.
     """
 
-    data_fields = ("problem", "method", "centre", "masks", "reporting", "probability")
+    data_fields = (
+        "problem",
+        "method",
+        "centre",
+        "matrices",
+        "vectors",
+        "masks",
+        "reporting",
+        "rows",
+        "probability",
+    )
     problem: Quadratic
     method: Method
     centre: Float[Array, " d"]
+    matrices: Float[Array, "choice n d d"]
+    vectors: Float[Array, "choice n d"]
     masks: Bool[Array, "outcome n d"]
     reporting: Bool[Array, "outcome n"]
+    rows: Int[Array, " outcome"]
     probability: Float[Array, " outcome"]
 
     @classmethod
@@ -40,28 +59,36 @@ class EnumeratedLaw(AffineLaw):
         """List the outcomes.
 
         Raises:
-            NotCoveredError: for a sketch that does not list its outcomes, for too many of them, or for sampled rows.
+            NotCoveredError: for a sketch that does not list its outcomes, for too many of them, or for rows sampled at
+                several local steps.
         """
         sketch, n = method.sketch_for(problem), problem.num_workers
-        noise = method.noise if isinstance(method, SketchedMethod) else None
-        if not isinstance(noise, GaussianNoise | None):
-            raise NotCoveredError(f"outcomes are masks and reports, not the samples of {noise!r}: simulate instead")
         try:
             outcomes = list(sketch.outcomes())
         except (NotImplementedError, ValueError) as error:
             raise NotCoveredError(str(error)) from None
         reports = method.num_reports if isinstance(method, SketchedMethod) else n
         groups = np.array([np.isin(np.arange(n), group) for group in itertools.combinations(range(n), reports)], bool)
-        if len(outcomes) * len(groups) > MAX_OUTCOMES:
+        matrices, vectors = _choices_of_rows(problem, method)
+        count = len(outcomes) * len(groups) * len(matrices)
+        if count > MAX_OUTCOMES:
             raise NotCoveredError(
-                f"{len(outcomes)} masks times {len(groups)} ways to report are more than the {MAX_OUTCOMES} outcomes "
-                "that are listed; use a smaller n or d, or simulate"
+                f"{len(outcomes)} masks, {len(groups)} ways to report and {len(matrices)} choices of rows make {count} "
+                f"outcomes, more than the {MAX_OUTCOMES} that are listed; use a smaller n or d, or simulate"
             )
-        masks = np.repeat(np.array([mask for mask, _ in outcomes]), len(groups), axis=0)
-        probability = np.repeat(np.array([p for _, p in outcomes]), len(groups)) / len(groups)
-        reporting = np.tile(groups, (len(outcomes), 1))
-        arrays = (jnp.asarray(masks), jnp.asarray(reporting), jnp.asarray(probability, jnp.float64))
-        return cls(problem, method, problem.minimizer, *arrays)
+        mask, group, rows = (index.ravel() for index in np.indices((len(outcomes), len(groups), len(matrices))))
+        probability = np.array([p for _, p in outcomes])[mask] / (len(groups) * len(matrices))
+        return cls(
+            problem,
+            method,
+            problem.minimizer,
+            matrices,
+            vectors,
+            jnp.asarray(np.array([found for found, _ in outcomes])[mask]),
+            jnp.asarray(groups[group]),
+            jnp.asarray(rows),
+            jnp.asarray(probability, jnp.float64),
+        )
 
     def mean_operator(self, step_size=None):
         """From the mean of the maps."""
@@ -136,28 +163,49 @@ class EnumeratedLaw(AffineLaw):
         return _maps(self, step_size)
 
 
+def _choices_of_rows(
+    problem: Quadratic, method: Method
+) -> tuple[Float[Array, "choice n d d"], Float[Array, "choice n d"]]:
+    """The L_i and b_i of every choice of batches under RowSampling, all equally likely; else the problem's own."""
+    noise = method.noise if isinstance(method, SketchedMethod) else None
+    samples = problem.samples
+    if not isinstance(noise, RowSampling) or samples is None:
+        return problem.L[None], problem.b[None]
+    if isinstance(method, SketchedMethod) and method.local_steps > 1:
+        raise NotCoveredError("outcomes list one batch of rows for each worker, not one for each local step: simulate")
+    batches = [list(itertools.combinations(range(int(count)), noise.batch_size)) for count in samples.counts]
+    if (count := math.prod(map(len, batches))) > MAX_OUTCOMES:
+        raise NotCoveredError(f"there are {count} choices of rows, more than the {MAX_OUTCOMES} that are listed")
+    chosen = jnp.asarray(list(itertools.product(*batches)))  # (choice, n, batch)
+    workers = jnp.arange(problem.num_workers)[:, None]
+    features, targets = samples.features[workers, chosen], samples.targets[workers, chosen]
+    L = jnp.einsum("...bi,...bj->...ij", features, features) / noise.batch_size + jnp.diag(samples.ridge)
+    return L, jnp.einsum("...bi,...b->...i", features, targets) / noise.batch_size
+
+
 @jax.jit
 def _maps(law: EnumeratedLaw, step_size: Any):
     problem, method, centre = law.problem, law.method, law.centre
     exact: Any = dataclasses.replace(method, noise=None) if isinstance(method, SketchedMethod) else method
     noise: Any = method.noise if isinstance(method, SketchedMethod) else None
 
-    def one_round(mask, reporting, x, b, method):
+    def one_round(outcome, x, method, shift=0.0):
+        mask, reporting, rows = outcome
         draws = Draws(mask, reporting, jnp.arange(problem.num_workers), None)
         changed = copy.copy(problem)
-        vars(changed)["b"] = b
+        vars(changed).update(hessians=DenseHessians(law.matrices[rows]), b=law.vectors[rows] + shift)
         return advance(changed, method, draws, step_size, x)
 
-    def of_outcome(mask, reporting):
-        A = jax.jacfwd(lambda x: one_round(mask, reporting, x, problem.b, exact))(centre)
-        return A, one_round(mask, reporting, centre, problem.b, exact) - centre
+    def of_outcome(*outcome):
+        A = jax.jacfwd(lambda x: one_round(outcome, x, exact))(centre)
+        return A, one_round(outcome, centre, exact) - centre
 
-    def noise_of_outcome(mask, reporting):
+    def noise_of_outcome(*outcome):
         # Noise at a local step enters like a change of b there. A change at all of h steps less one at all of
         # the last h - 1 is one at a single step, h from the end.
         def response(steps):
             shorter = dataclasses.replace(exact, local_steps=steps)
-            return jax.jacfwd(lambda b: one_round(mask, reporting, centre, b, shorter))(problem.b)
+            return jax.jacfwd(lambda shift: one_round(outcome, centre, shorter, shift))(jnp.zeros_like(problem.b))
 
         covariance, shorter = jnp.zeros((problem.dim,) * 2), 0.0
         for steps in range(1, exact.local_steps + 1):
@@ -166,7 +214,8 @@ def _maps(law: EnumeratedLaw, step_size: Any):
             shorter = longer
         return covariance
 
-    A, h = jax.vmap(of_outcome)(law.masks, law.reporting)
-    if noise is None:
+    outcomes = law.masks, law.reporting, law.rows
+    A, h = jax.vmap(of_outcome)(*outcomes)
+    if not isinstance(noise, GaussianNoise):
         return A, h, jnp.zeros_like(A[0])
-    return A, h, law._mean(jax.vmap(noise_of_outcome)(law.masks, law.reporting))
+    return A, h, law._mean(jax.vmap(noise_of_outcome)(*outcomes))

@@ -201,9 +201,8 @@ class CoordinateForms(Forms):
 
             result += X * of((0, 0, 1, 1), self.outers) / 2 + X.T * of((0, 1, 0, 1), self.squares) / 2
             result += x[:, None] * of((0, 0, 0, 1), self.rows)  # a = c = e
-        # Of equal workers held_twice is the same, but the sum's.
+        # All workers but the last have the same coefficients, and so the same row here.
         squared = self.squares[0] @ held_twice[0] + self.squares[1] @ held_twice[-1]
-        squared = squared if len(L) > 1 else self.squares[1] @ held_twice[-1]
         result += _weighted_sum(L, rows, on_rows=True) + jnp.diag(on_diagonal.sum(axis=0) + squared)
         return result + jnp.einsum("mae,meb->ab", before_L + L * between[:, None, :], L)
 
