@@ -512,6 +512,7 @@ def test_arguments_out_of_range_are_refused(changes, unchecked):
 # --- Derivatives -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spec",
     [
@@ -647,6 +648,7 @@ def trajectories(problem, method, step_size=STEP_SIZE, x0=None):
     return theory.exact_moments(problem, method, step_size=step_size, rounds=ROUNDS, x0=x0, covariance_at=COVARIANCE_AT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sketch",
     [istsim.Bernoulli(N, D, 1.0), istsim.Coverage(N, D, N), istsim.RandK(N, D, D), istsim.Identity(N, D)],

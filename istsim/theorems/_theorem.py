@@ -35,7 +35,7 @@ class Kind(enum.StrEnum):
     LOWER = "lower"
     """The right side bounds the left one from below."""
     REFUTED = "refuted"
-    """Printed in the source, and false: `counterexample` gives an instance inside the printed premises."""
+    """False, though printed in its source; `counterexample` gives an instance inside the printed premises."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
