@@ -144,12 +144,12 @@ def _stationary_curves(quick: bool) -> Sequence[Curve]:
             problem=problem,
             method=_IST,
             step_size=fraction * limit,
-            rounds=400,
-            repetitions=200 if quick else 1000,
+            rounds=300,
+            repetitions=2000,  # near the limit gaps have heavy tails: their means need many runs to be normal
             key=KEY,
             x0=np.asarray(limit_point),  # the mean stays there: only the spread has to settle
         )
-        for fraction in (0.03, 0.1, 0.3, 0.5, 0.7, 0.85)
+        for fraction in (0.03, 0.1, 0.3, 0.5, 0.7)
     ]
 
 
