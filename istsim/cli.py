@@ -39,12 +39,13 @@ def theorems(names: tuple[str, ...] = ()) -> None:
     from istsim import theorems as registry
     from istsim.theorems import as_text
 
-    if not names:
-        width = max(map(len, registry.names()))
-        for name in registry.names():
-            theorem = registry.get(name)
-            print(f"{name:<{width}}  {theorem.kind:<7}  {theorem.title}")
-    print("\n\n".join(as_text(registry.get(name)) for name in names), end="\n" if names else "")
+    if names:
+        print("\n\n".join(as_text(registry.get(name)) for name in names))
+        return
+    width = max(map(len, registry.names()))
+    for name in registry.names():
+        theorem = registry.get(name)
+        print(f"{name:<{width}}  {theorem.kind:<7}  {theorem.title}")
 
 
 def main() -> None:

@@ -59,6 +59,10 @@ class Method(Pytree, abc.ABC):
     forward_scale: Any = 1.0
     gradient_scale: Any = 1.0
     weights: Any = None
+    merge: str = "mean"
+    local_steps: int = 1
+    participants: int | None = None
+    noise: Noise | None = None
 
     def sketch_for(self, problem: Quadratic) -> Sketch:
         """The sketch this method uses on the problem: the identity, where it has none of its own.
@@ -67,6 +71,10 @@ class Method(Pytree, abc.ABC):
             ValueError: if the method does not fit the problem, such as by a sketch for another n or d.
         """
         return Identity(problem.num_workers, problem.dim)
+
+    def num_reports(self, num_workers: int) -> int:
+        """m, how many of n workers take part in a round."""
+        return num_workers if self.participants is None else self.participants
 
     def draw(self, key: Any, num_workers: int) -> Draws:
         """What is random in the round of that key: here nothing."""
@@ -158,11 +166,6 @@ class SketchedMethod(Method):
             )
         object.__setattr__(self, "weights", jnp.asarray(array))
 
-    @property
-    def num_reports(self) -> int:
-        """m, the number of workers that take part in a round."""
-        return self.sketch.n if self.participants is None else self.participants
-
     def sketch_for(self, problem):
         ours, theirs = (self.sketch.n, self.sketch.d), (problem.num_workers, problem.dim)
         if ours != theirs:
@@ -198,8 +201,9 @@ class SketchedMethod(Method):
     def combine(self, problem, sums, step_size, x):
         if self.merge == "owners":
             return x - step_size * sums["updates"] / jnp.maximum(sums["holders"], 1)
-        starts = sums["starts"] / self.num_reports if "starts" in sums else x
-        return starts - step_size / self.num_reports * sums["updates"]
+        reports = self.num_reports(self.sketch.n)
+        starts = sums["starts"] / reports if "starts" in sums else x
+        return starts - step_size / reports * sums["updates"]
 
     def _on_coordinates(
         self, problem: Quadratic, draws: Draws, step_size: Any, x: Float[Array, " d"]

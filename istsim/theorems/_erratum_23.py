@@ -49,10 +49,6 @@ class Erratum23(Theorem):
         """E[B] from the exact engine."""
         return {operator: np.asarray(theory.mean_operator(instance.problem, instance.method)[0])}
 
-    def sequences(self, instance):
-        """None: both sides are matrices."""
-        return {}
-
     def counterexample(self):
         """Any heterogeneous problem whose L_i are not diagonal."""
         problem = random_quadratic(0, 3, 3, condition_number=5.0, matrix_heterogeneity=0.5, vector_heterogeneity=1.0)

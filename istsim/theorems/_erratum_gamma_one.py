@@ -25,7 +25,6 @@ class ErratumGammaOne(Theorem):
     kind = Kind.REFUTED
     source = "Shulgin and Richtarik, arXiv 2306.16484, version 1, discussion of Theorem 2"
 
-    notation: ClassVar = {}
     parameters: ClassVar = {"young": 0.25}
 
     @property
@@ -46,10 +45,6 @@ class ErratumGammaOne(Theorem):
     def constants(self, instance):
         """Step size and Young's constant."""
         return {gamma: instance.step_size, young: instance.parameters["young"]}
-
-    def sequences(self, instance):
-        """None: both sides are numbers."""
-        return {}
 
     def counterexample(self):
         """Any problem, any constant."""

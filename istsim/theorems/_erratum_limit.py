@@ -48,10 +48,6 @@ class ErratumLimit(Theorem):
         first = Quadratic(problem.L[:size, :size, :size], problem.b[:size, :size])
         return {whole: _relative_bias(problem), half: _relative_bias(first)}
 
-    def sequences(self, instance):
-        """None: both sides are numbers."""
-        return {}
-
     def counterexample(self):
         """Sixteen workers with `L_i = I` and equal b_i."""
         count = 16

@@ -44,10 +44,6 @@ class ErratumLiteralAlgorithm(Theorem):
         """The setting of Theorem 2."""
         return (weighted_permutation(),)
 
-    def constants(self, instance):
-        """None."""
-        return {}
-
     def sequences(self, instance):
         """Exact means under both merges."""
         assert isinstance(instance.method, IST)  # a premise

@@ -67,10 +67,6 @@ class GreedyFixedPoint(Theorem):
             minimizer: np.asarray(instance.problem.minimizer)[:, None],
         }
 
-    def sequences(self, instance):
-        """None: both sides are vectors."""
-        return {}
-
 
 class GreedyEigenvalues(Theorem):
     """Greedy local updates contract at least as fast as gradient descent, asymptotically, each at its best step.
@@ -112,7 +108,3 @@ class GreedyEigenvalues(Theorem):
             smallest: float(whole[0]),
             largest: float(whole[-1]),
         }
-
-    def sequences(self, instance):
-        """None: both sides are numbers."""
-        return {}

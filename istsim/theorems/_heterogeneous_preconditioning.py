@@ -48,7 +48,3 @@ class HeterogeneousPreconditioning(Theorem):
             limit: np.asarray(theory.fixed_point(problem, instance.method))[:, None],
             total: scaled.sum(axis=0)[:, None],
         }
-
-    def sequences(self, instance):
-        """None: both sides are vectors."""
-        return {}

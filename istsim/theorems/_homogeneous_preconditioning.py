@@ -56,7 +56,3 @@ class HomogeneousPreconditioning(Theorem):
             alpha: method.forward_scale,
             beta: method.gradient_scale,
         }
-
-    def sequences(self, instance):
-        """None: both sides are numbers."""
-        return {}

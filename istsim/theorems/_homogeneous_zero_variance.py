@@ -40,10 +40,6 @@ class HomogeneousZeroVariance(Theorem):
         """The setting of Theorem 2 with equal workers."""
         return weighted_permutation(), equal_matrices(), Premise("all b_i are equal", _different)
 
-    def constants(self, instance):
-        """None."""
-        return {}
-
     def sequences(self, instance):
         """From the exact second moments, and from the exact mean."""
         gaps = jax.vmap(instance.problem.objective_gap)(instance.exact.mean)

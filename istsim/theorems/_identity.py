@@ -42,10 +42,6 @@ class IdentityIsGradientDescent(Theorem):
         eigenvalues = np.linalg.eigvalsh(np.asarray(instance.problem.mean_hessian))
         return {theta: instance.contraction.theta, largest: float(eigenvalues[-1])}
 
-    def sequences(self, instance):
-        """None: both sides are numbers."""
-        return {}
-
 
 def _holds_everything(method: Method) -> bool:
     if isinstance(method, GradientDescent):

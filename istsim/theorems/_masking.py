@@ -49,10 +49,6 @@ class GradientMaskingUnbiased(Theorem):
         """The fixed point from the exact engine."""
         return _points(instance)
 
-    def sequences(self, instance):
-        """None: both sides are vectors."""
-        return {}
-
 
 class ModelMaskingBiased(Theorem):
     """Where only the model is masked, the expected iterate tends to a multiple of the minimizer.
@@ -87,10 +83,6 @@ class ModelMaskingBiased(Theorem):
         method = instance.method
         assert isinstance(method, SketchedMethod)
         return _points(instance) | {alpha: method.forward_scale, p1: float(method.sketch.inclusion_probability(1))}
-
-    def sequences(self, instance):
-        """None: both sides are vectors."""
-        return {}
 
 
 def _points(instance: Instance) -> dict[sp.Basic, np.ndarray]:

@@ -64,7 +64,3 @@ class PermQMean(Theorem):
             Lbar: matrix,
             Dbar: np.diag(np.diag(matrix)),
         }
-
-    def sequences(self, instance):
-        """None: both sides are matrices."""
-        return {}

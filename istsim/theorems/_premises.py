@@ -27,10 +27,11 @@ def method_is(text: str, holds: Callable[[Method], bool]) -> Premise:
 
 def plain(method: Method, merges: tuple[str, ...] = ("mean",)) -> bool:
     """Whether all workers report exact, unweighted gradients after one local step, merged in one of these ways."""
-    return not isinstance(method, SketchedMethod) or (
+    n = method.sketch.n if isinstance(method, SketchedMethod) else 1
+    return (
         method.merge in merges
         and method.local_steps == 1
-        and method.num_reports == method.sketch.n
+        and method.num_reports(n) == n
         and method.noise is None
         and method.weights is None
     )
@@ -57,7 +58,7 @@ def exact_gradients() -> Premise:
     """There is no noise."""
 
     def failure(instance: Instance) -> str:
-        noise = getattr(instance.method, "noise", None)
+        noise = instance.method.noise
         return "" if noise is None else f"there is {type(noise).__name__}"
 
     return Premise("the gradients are exact", failure)
@@ -95,6 +96,17 @@ def step_size_at_most_inverse_theta() -> Premise:
         return f"it is {instance.step_size:.6g}, and 1/theta is {1 / theta:.6g}"
 
     return Premise("step size at most 1/theta", failure)
+
+
+def of_theorem_1() -> tuple[Premise, ...]:
+    """All premises of Theorem 1."""
+    return (
+        interpolation(),
+        exact_gradients(),
+        semidefinite_w(),
+        some_theta(),
+        step_size_at_most_inverse_theta(),
+    )
 
 
 def step_size_at_most(limit: float, *, excluded: bool = False) -> Premise:

@@ -53,7 +53,3 @@ class Remark1Indefinite(Theorem):
             beta: method.gradient_scale,
             smallest: float(np.linalg.eigvalsh(instance.contraction.W)[0]),
         }
-
-    def sequences(self, instance):
-        """None: both sides are numbers."""
-        return {}

@@ -50,7 +50,3 @@ class StationaryGradientNorm(Theorem):
             bias: setting.bias,
             variance: setting.variance,
         }
-
-    def sequences(self, instance):
-        """None: both sides are numbers."""
-        return {}

@@ -32,8 +32,6 @@ class Kind(enum.StrEnum):
     """Both sides are equal."""
     UPPER = "upper"
     """The right side bounds the left one from above."""
-    LOWER = "lower"
-    """The right side bounds the left one from below."""
     REFUTED = "refuted"
     """False, though printed in its source; `counterexample` gives an instance inside the printed premises."""
 
@@ -123,13 +121,13 @@ class Theorem(abc.ABC):
     def premises(self) -> tuple[Premise, ...]:
         """What must hold for the claim to be proved."""
 
-    @abc.abstractmethod
     def constants(self, instance: Instance) -> dict[sp.Basic, Any]:
         """Numbers for the symbols of the statement that do not depend on the round."""
+        return {}
 
-    @abc.abstractmethod
     def sequences(self, instance: Instance) -> dict[sp.Basic, Any]:
-        """For the others, arrays whose leading axis is the round, up to K; empty if the sides do not depend on it."""
+        """For the others, arrays whose leading axis is the round, up to K; none if the sides do not depend on it."""
+        return {}
 
     def counterexample(self) -> tuple[Quadratic, Method, dict[str, Any]]:
         """Where a refuted statement applies and does not hold: a problem, a method and the arguments of `check`.
@@ -208,8 +206,6 @@ class Theorem(abc.ABC):
     def _holds(self, lhs: np.ndarray, rhs: np.ndarray) -> bool:
         if isinstance(self.statement, sp.Le):
             return bool(np.all(lhs <= rhs + ROUNDING * np.abs(rhs)))
-        if isinstance(self.statement, sp.Ge):
-            return bool(np.all(lhs >= rhs - ROUNDING * np.abs(rhs)))
         # Relative to the largest entry so far: a vector's small entries carry its large ones' rounding.
         lhs, rhs = np.atleast_1d(lhs), np.atleast_1d(rhs)
         size = np.maximum(np.abs(lhs), np.abs(rhs)).reshape(len(lhs), -1).max(axis=1)

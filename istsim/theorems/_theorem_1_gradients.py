@@ -7,13 +7,7 @@ import numpy as np
 import sympy as sp
 
 from istsim import theory
-from istsim.theorems._premises import (
-    exact_gradients,
-    interpolation,
-    semidefinite_w,
-    some_theta,
-    step_size_at_most_inverse_theta,
-)
+from istsim.theorems._premises import of_theorem_1
 from istsim.theorems._theorem import Kind, Theorem, rounds_of
 
 k, gamma = sp.symbols("k gamma")
@@ -46,13 +40,7 @@ class Theorem1Gradients(Theorem):
     @property
     def premises(self):
         """Those of Theorem 1."""
-        return (
-            interpolation(),
-            exact_gradients(),
-            semidefinite_w(),
-            some_theta(),
-            step_size_at_most_inverse_theta(),
-        )
+        return of_theorem_1()
 
     def constants(self, instance):
         """Step size and initial gap."""

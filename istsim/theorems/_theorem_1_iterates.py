@@ -4,13 +4,7 @@ from typing import ClassVar
 
 import sympy as sp
 
-from istsim.theorems._premises import (
-    exact_gradients,
-    interpolation,
-    semidefinite_w,
-    some_theta,
-    step_size_at_most_inverse_theta,
-)
+from istsim.theorems._premises import of_theorem_1
 from istsim.theorems._theorem import Kind, Premise, Theorem, rounds_of
 
 k, gamma = sp.symbols("k gamma")
@@ -45,13 +39,7 @@ class Theorem1Iterates(Theorem):
     @property
     def premises(self) -> tuple[Premise, ...]:
         """Interpolation without noise, W positive semidefinite, a theta, and a step size up to 1/theta."""
-        return (
-            interpolation(),
-            exact_gradients(),
-            semidefinite_w(),
-            some_theta(),
-            step_size_at_most_inverse_theta(),
-        )
+        return of_theorem_1()
 
     def constants(self, instance):
         """Step size, smallest eigenvalue and initial error."""

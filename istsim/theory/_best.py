@@ -11,9 +11,10 @@ from istsim._validation import finite_number, positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.theory._exact_moments import ExactMoments, exact_moments
+from istsim.theory._law_of import law_of
 from istsim.theory._mean import mean_step_size_limit
 from istsim.theory._rates import max_stable_step_size, mean_square_rate
-from istsim.theory._stationary import stationary
+from istsim.theory._stationary import settle
 
 # The step sizes tried: evenly spread, by ratio, over three orders of magnitude below the limit.
 _RANGE, _GRID = 1e-3, 16
@@ -108,7 +109,7 @@ def best(
         method = family(value)
         size = step_size
         if size is None:
-            limit = mean_step_size_limit if isinstance(goal, int) else max_stable_step_size
+            limit = max_stable_step_size if isinstance(goal, str) else mean_step_size_limit
             size = _least_step_size(lambda tried: score(method, tried), limit(problem, method))
         return Best(value, method, size, float(np.exp(score(method, size))))
 
@@ -151,12 +152,13 @@ def _score_of(problem: Quadratic, goal: int | str, x0: Numbers | None) -> Callab
         return lambda method, size: float(np.log(max(mean_square_rate(problem, method, size), _TINY)))
     if goal == "stationary":
 
-        def settled(method: Method, size: float) -> float:
-            if mean_square_rate(problem, method, size) >= 1:
-                return np.inf
-            return float(np.log(max(stationary(problem, method, size).objective_gap, _TINY)))
+        def stationary_gap(method: Method, size: float) -> float:
+            law = law_of(problem, method)
+            law.check_second_moments()
+            settled = settle(law, size)
+            return np.inf if settled is None else float(np.log(max(settled.objective_gap, _TINY)))
 
-        return settled
+        return stationary_gap
     if isinstance(goal, str):
         raise ValueError(f"goal must be a number of rounds, 'rate' or 'stationary', got {goal!r}")
     rounds = positive_int("goal", goal)

@@ -67,8 +67,8 @@ class EnumeratedLaw(AffineLaw):
             outcomes = list(sketch.outcomes())
         except (NotImplementedError, ValueError) as error:
             raise NotCoveredError(str(error)) from None
-        reports = method.num_reports if isinstance(method, SketchedMethod) else n
-        groups = np.array([np.isin(np.arange(n), group) for group in itertools.combinations(range(n), reports)], bool)
+        reporting = itertools.combinations(range(n), method.num_reports(n))
+        groups = np.array([np.isin(np.arange(n), group) for group in reporting], bool)
         matrices, vectors = _choices_of_rows(problem, method)
         count = len(outcomes) * len(groups) * len(matrices)
         if count > MAX_OUTCOMES:
@@ -122,8 +122,7 @@ class EnumeratedLaw(AffineLaw):
     @property
     def depends_on_step_size(self):
         """For the merge "literal" and for several local steps."""
-        method = self.method
-        return isinstance(method, SketchedMethod) and (method.merge == "literal" or method.local_steps > 1)
+        return self.method.merge == "literal" or self.method.local_steps > 1
 
     def second(self, X, step_size=None):
         """The mean over the outcomes' B."""
@@ -167,11 +166,10 @@ def _choices_of_rows(
     problem: Quadratic, method: Method
 ) -> tuple[Float[Array, "choice n d d"], Float[Array, "choice n d"]]:
     """The L_i and b_i of every choice of batches under RowSampling, all equally likely; else the problem's own."""
-    noise = method.noise if isinstance(method, SketchedMethod) else None
-    samples = problem.samples
+    noise, samples = method.noise, problem.samples
     if not isinstance(noise, RowSampling) or samples is None:
         return problem.L[None], problem.b[None]
-    if isinstance(method, SketchedMethod) and method.local_steps > 1:
+    if method.local_steps > 1:
         raise NotCoveredError("outcomes list one batch of rows for each worker, not one for each local step: simulate")
     batches = [list(itertools.combinations(range(int(count)), noise.batch_size)) for count in samples.counts]
     if (count := math.prod(map(len, batches))) > MAX_OUTCOMES:
@@ -186,8 +184,8 @@ def _choices_of_rows(
 @jax.jit
 def _maps(law: EnumeratedLaw, step_size: Any):
     problem, method, centre = law.problem, law.method, law.centre
+    noise: Any = method.noise
     exact: Any = dataclasses.replace(method, noise=None) if isinstance(method, SketchedMethod) else method
-    noise: Any = method.noise if isinstance(method, SketchedMethod) else None
 
     def one_round(outcome, x, method, shift=0.0):
         mask, reporting, rows = outcome

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 
 from istsim._pytree import Pytree
 from istsim._types import Numbers
-from istsim._validation import finite_array, is_concrete
+from istsim._validation import finite_array
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._rounds import checked_step_size, starting_point
@@ -196,6 +196,6 @@ def _checked_round(value: Any, rounds: int) -> int:
         index = operator.index(value)
     except TypeError:
         index = -1
-    if not is_concrete(value) or not 0 <= index <= rounds:
+    if not 0 <= index <= rounds:
         raise ValueError(f"covariance_at must hold rounds from 0 to {rounds}, got {value!r}")
     return index

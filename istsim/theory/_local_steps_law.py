@@ -61,15 +61,12 @@ class LocalStepsLaw(AffineLaw):
 
     def mean_recursion(self):
         """By the means of the powers, computed once."""
-        powers = self._mean_powers()
-        one_step = self._one_step
-        lost = 1 - one_step._mean_kept() if one_step.loses_model else None
+        powers, lost = _mean_powers(self), self._one_step.mean_lost()
 
         def one_round(step_size, m):
             x = m + self.centre
             operator, vector = self._combined(powers, step_size)
-            change = step_size * (operator @ x - vector)
-            return m - change if lost is None else m - change - lost * x
+            return m - step_size * (operator @ x - vector) - lost * x
 
         return one_round
 
@@ -81,21 +78,14 @@ class LocalStepsLaw(AffineLaw):
     def _sums(self, step_size: Any) -> tuple[Float[Array, "d d"], Float[Array, " d"]]:
         if step_size is None:
             raise NotCoveredError("with several local steps E[B] and E[c] depend on the step size: pass step_size")
-        operator, vector = self._combined(self._mean_powers(), step_size)
-        one_step = self._one_step
-        if one_step.loses_model:
-            operator = operator + jnp.diag((1 - one_step._mean_kept()) / step_size)
-        return operator, vector
+        operator, vector = self._combined(_mean_powers(self), step_size)
+        return operator + jnp.diag(self._one_step.lost_over(step_size)), vector
 
     def _combined(self, powers: Any, step_size: Any) -> tuple[Float[Array, "d d"], Float[Array, " d"]]:
         H = self.method.local_steps
         signs = [jnp.asarray(math.comb(H, t + 1) * (-step_size) ** t, float) for t in range(H)]
         operators, vectors = (jnp.stack(means) for means in powers)
         return jnp.tensordot(jnp.stack(signs), operators, axes=1), jnp.tensordot(jnp.stack(signs), vectors, axes=1)
-
-    def _mean_powers(self) -> tuple[list[Float[Array, "d d"]], list[Float[Array, " d"]]]:
-        """For t < H the means over workers and masks of `alpha beta O_i K_i^t L_i M_i` and `beta O_i K_i^t b_i`."""
-        return _mean_powers(self)
 
     def check_second_moments(self):
         """They would need patterns of up to eight positions."""
@@ -122,6 +112,7 @@ class LocalStepsLaw(AffineLaw):
 
 @jax.jit
 def _mean_powers(law: LocalStepsLaw) -> tuple[list[Float[Array, "d d"]], list[Float[Array, " d"]]]:
+    """For t < H the means over workers and masks of `alpha beta O_i K_i^t L_i M_i` and `beta O_i K_i^t b_i`."""
     method, sketch, H = law.method, law.method.sketch, law.method.local_steps
     alpha, beta = method.forward_scale, method.gradient_scale
     share = owned_share(method, sketch)

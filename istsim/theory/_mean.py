@@ -71,7 +71,11 @@ def fixed_point(
         >>> istsim.theory.fixed_point(problem, istsim.IST(istsim.Permutation(2, 2))).tolist()
         [0.25, 0.25]
     """
-    law = law_of(problem, method, route)
+    return fixed_point_of(law_of(problem, method, route), step_size)
+
+
+def fixed_point_of(law: AffineLaw, step_size: Any) -> Float[Array, " d"]:
+    """That of a law, from its centre."""
     operator = law.mean_operator(step_size)
     if is_concrete(operator) and np.linalg.cond(operator) > 1 / np.finfo(np.float64).eps:
         raise ValueError("E[B] is singular: the expected iterate has no single fixed point")

@@ -91,18 +91,28 @@ def max_stable_step_size(problem: Quadratic, method: Method, *, route: str = "fo
         found, scale, _ = scipy.linalg.lapack.ztrsyl(triangular, triangular, right, tranb="C")
         return (basis @ (found / scale) @ basis.conj().T).real
 
-    return 1 / _spectral_radius(lambda M: solved(np.asarray(law.second(jnp.asarray(M)))), problem.dim)
+    def scaled(matrices: np.ndarray) -> np.ndarray:
+        return np.stack([solved(Q) for Q in np.asarray(_seconds(law, matrices))])
+
+    return 1 / _spectral_radius(scaled, problem.dim)
 
 
 def rate_of(law: AffineLaw, step_size: float) -> float:
     """The spectral radius of the linear part of the second moment's recursion."""
-    return _spectral_radius(lambda M: np.asarray(linear_part(law, step_size, jnp.asarray(M))), law.problem.dim)
+    return _spectral_radius(lambda matrices: np.asarray(linear_parts(law, step_size, matrices)), law.problem.dim)
 
 
 @jax.jit
-def linear_part(law: AffineLaw, step_size: Any, M: Float[Array, "d d"]) -> Float[Array, "d d"]:
-    """`E[(I - step_size B) M (I - step_size B)']`."""
-    return law.recursion()(step_size, M, None)
+def linear_parts(law: AffineLaw, step_size: Any, matrices: Any) -> Float[Array, "m d d"]:
+    """`E[(I - step_size B) M (I - step_size B)']` for each of the symmetric matrices M."""
+    one_round = law.recursion()
+    return jax.vmap(lambda M: one_round(step_size, M, None))(jnp.asarray(matrices))
+
+
+@jax.jit
+def _seconds(law: AffineLaw, matrices: Any) -> Float[Array, "m d d"]:
+    """`E[B M B']` for each of the matrices M."""
+    return jax.vmap(law.second)(jnp.asarray(matrices))
 
 
 def _searched_limit(law: AffineLaw) -> float:
@@ -120,27 +130,32 @@ def _searched_limit(law: AffineLaw) -> float:
 
 
 def _spectral_radius(apply: Callable[[np.ndarray], np.ndarray], d: int) -> float:
-    """Of a linear map on symmetric (d, d) matrices that keeps semidefinite ones semidefinite.
+    """Of a linear map on symmetric (d, d) matrices, applied to several at once, that keeps semidefinite ones so.
 
     Then the spectral radius is itself an eigenvalue, with a semidefinite eigenvector (Krein and Rutman).
     """
     rows, columns = np.triu_indices(d)
     weights = np.where(rows == columns, 1.0, np.sqrt(2.0))
 
-    def matrix(vector: np.ndarray) -> np.ndarray:
-        M = np.zeros((d, d))
-        M[rows, columns] = M[columns, rows] = np.real(vector).ravel() / weights
+    def matrices(vectors: np.ndarray) -> np.ndarray:
+        M = np.zeros((len(vectors), d, d))
+        M[:, rows, columns] = M[:, columns, rows] = vectors / weights
         return M
 
-    def vector(M: np.ndarray) -> np.ndarray:
-        return (M + M.T)[rows, columns] / 2 * weights
+    def vectors(M: np.ndarray) -> np.ndarray:
+        return (M + M.transpose(0, 2, 1))[:, rows, columns] / 2 * weights
 
     size = len(rows)
     if size <= _DENSE:
-        written_out = np.stack([vector(apply(matrix(column))) for column in np.eye(size)], axis=1)
+        written_out = vectors(apply(matrices(np.eye(size))))  # transposed, with the same eigenvalues
         return float(np.abs(np.linalg.eigvals(written_out)).max())
-    operator = scipy.sparse.linalg.LinearOperator((size, size), matvec=lambda v: vector(apply(matrix(v))), dtype=float)
+
+    def product(vector: np.ndarray) -> np.ndarray:
+        return vectors(apply(matrices(np.real(vector).reshape(1, -1))))[0]
+
+    operator = scipy.sparse.linalg.LinearOperator((size, size), matvec=product, dtype=float)
+    start = vectors(np.eye(d)[None])[0]
     values = scipy.sparse.linalg.eigs(
-        operator, k=1, which="LM", v0=vector(np.eye(d)), ncv=min(size, 40), tol=1e-12, return_eigenvectors=False
+        operator, k=1, which="LM", v0=start, ncv=min(size, 40), tol=1e-12, return_eigenvectors=False
     )
     return float(np.abs(values[0]))

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from istsim._validation import is_concrete
-from istsim.methods._method import Method, SketchedMethod
+from istsim.methods._method import Method
 from istsim.sketches._sketch import Sketch
 from istsim.theory._errors import NotCoveredError
 
@@ -47,16 +47,15 @@ class Reports(abc.ABC):
         Raises:
             NotCoveredError: for a merge "owners" whose divisors have no known law.
         """
-        if not isinstance(method, SketchedMethod):
-            return AveragedReports(sketch, sketch.n)
+        reports = method.num_reports(sketch.n)
         if method.merge != "owners":
-            return AveragedReports(sketch, method.num_reports)
-        if sketch.holders == 1 or (sketch.holders and method.num_reports == sketch.n):
-            return EquallyOwnedReports(sketch, method.num_reports)
+            return AveragedReports(sketch, reports)
+        if sketch.holders == 1 or (sketch.holders and reports == sketch.n):
+            return EquallyOwnedReports(sketch, reports)
         if sketch.independent_workers:
-            return IndependentlyOwnedReports(sketch, method.num_reports)
+            return IndependentlyOwnedReports(sketch, reports)
         raise NotCoveredError(
-            f"exact second moments of the merge 'owners' with {sketch!r} and {method.num_reports} participants need "
+            f"exact second moments of the merge 'owners' with {sketch!r} and {reports} participants need "
             "the joint law of the numbers of holders, which is known for workers that draw independently, for one "
             "holder a coordinate, and for equally many holders if all workers report; enumerate the outcomes "
             "(route='enumeration') at small d, or simulate"

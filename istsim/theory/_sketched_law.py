@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from istsim._validation import is_concrete
-from istsim.methods._method import Method, SketchedMethod
+from istsim.methods._method import Method
 from istsim.methods._noise import GaussianNoise
 from istsim.problems._quadratic import Quadratic
 from istsim.sketches._sketch import Sketch
@@ -60,15 +60,7 @@ class SketchedLaw(AffineLaw):
 
     def mean_operator(self, step_size=None):
         """`E[B]`."""
-        operator, _ = self._mean_update()
-        if not self.loses_model:
-            return operator
-        lost = 1 - self._mean_kept()
-        if step_size is None:
-            if is_concrete(lost) and np.all(np.abs(lost) < 1e-12):
-                return operator
-            raise NotCoveredError("the merge 'literal' has an E[B] that depends on the step size here: pass step_size")
-        return operator + jnp.diag(lost / step_size)
+        return self._mean_update()[0] + jnp.diag(self.lost_over(step_size))
 
     def mean_vector(self, step_size=None):
         """`E[c]`."""
@@ -77,22 +69,15 @@ class SketchedLaw(AffineLaw):
 
     def mean_residual(self, step_size=None):
         """`E[c - B z]`."""
-        _, residual = self._mean_update()
-        if not self.loses_model:
-            return residual
-        lost = 1 - self._mean_kept()
-        if step_size is None:
-            return residual  # mean_operator has made sure that nothing is lost on average
-        return residual - lost / step_size * self.centre
+        return self._mean_update()[1] - self.lost_over(step_size) * self.centre
 
     def mean_recursion(self):
         """Without dividing by the step size, which a schedule may set to 0."""
         operator, residual = self._mean_update()
-        lost = 1 - self._mean_kept() if self.loses_model else None
+        lost = self.mean_lost()
 
         def one_round(step_size, m):
-            change = step_size * (operator @ m - residual)
-            return m - change if lost is None else m - change - lost * (m + self.centre)
+            return m - step_size * (operator @ m - residual) - lost * (m + self.centre)
 
         return one_round
 
@@ -130,23 +115,33 @@ class SketchedLaw(AffineLaw):
     @property
     def loses_model(self) -> bool:
         """Whether J is anything but 0."""
-        method = self.method
-        if not (isinstance(method, SketchedMethod) and method.merge == "literal" and method.masks_model):
+        if self.method.merge != "literal" or not self.method.masks_model:
             return False
-        lost = 1 - self._mean_kept()
-        return not (self._keeps_constant_share and is_concrete(lost) and bool(np.all(np.abs(lost) < 1e-12)))
+        return not (self._keeps_constant_share and _all_zero(1 - self._mean_kept()))
 
     @property
     def _keeps_constant_share(self) -> bool:
         """Whether the average of the C_i is not random: each coordinate always has equally many reporting holders."""
-        method = self.method
-        all_report = not isinstance(method, SketchedMethod) or method.num_reports == self.sketch.n
-        return self.sketch.holders is not None and all_report and method.weights is None
+        method, n = self.method, self.sketch.n
+        return self.sketch.holders is not None and method.num_reports(n) == n and method.weights is None
 
     @property
     def depends_on_step_size(self):
         """Where the model is lost, B is the update and the loss over the step size."""
         return self.loses_model
+
+    def mean_lost(self) -> Float[Array, " d"]:
+        """The diagonal of E[J]."""
+        return 1 - self._mean_kept() if self.loses_model else jnp.zeros(self.problem.dim)
+
+    def lost_over(self, step_size: Any) -> Float[Array, " d"]:
+        """The diagonal of E[J] over the step size, which is needed unless nothing is lost on average."""
+        lost = self.mean_lost()
+        if step_size is not None:
+            return lost / step_size
+        if _all_zero(lost):
+            return jnp.zeros_like(lost)
+        raise NotCoveredError("the merge 'literal' has an E[B] that depends on the step size here: pass step_size")
 
     def _mean_kept(self) -> Float[Array, " d"]:
         """The diagonal of `E[(1/m) sum C_i]`."""
@@ -160,7 +155,7 @@ class SketchedLaw(AffineLaw):
         """They are there for exact gradients or Gaussian noise, and all merges whose divisors have a known law."""
         method = self.method
         Reports.of(method, self.sketch)
-        if isinstance(method, SketchedMethod) and not isinstance(method.noise, GaussianNoise | None):
+        if not isinstance(method.noise, GaussianNoise | None):
             raise NotCoveredError(
                 f"exact second moments do not cover noise={method.noise!r}, whose covariance depends on the iterate; "
                 "theory.exact_mean gives the mean, simulate the rest"
@@ -213,7 +208,7 @@ class SketchedLaw(AffineLaw):
             outer = OuterBetween(centre, centre, self._coefficients([output, lost], [lost, output]))
             half = forms.half([outer])
             result = result + mixed + mixed.T + half + half.T
-        noise = self.method.noise if isinstance(self.method, SketchedMethod) else None
+        noise = self.method.noise
         if isinstance(noise, GaussianNoise):
             # Workers' noises are independent: only pairs of equal workers, who report with the same mask.
             k = self._coefficients([output], [output], pairs=False)
@@ -309,13 +304,18 @@ class SketchedLaw(AffineLaw):
 
 def owned_share(method: Method, sketch: Sketch) -> Any:
     """By how much the merge "owners" multiplies a mean over workers; 1 for other merges."""
-    if not (isinstance(method, SketchedMethod) and method.merge == "owners"):
+    if method.merge != "owners":
         return 1.0
     # A coordinate's average over its holders is over one of them, wherever it has any.
     try:
-        return sketch.reported_probability(method.num_reports) / sketch.inclusion_probability(1)
+        return sketch.reported_probability(method.num_reports(sketch.n)) / sketch.inclusion_probability(1)
     except NotImplementedError as error:
         raise NotCoveredError(str(error)) from None
+
+
+def _all_zero(lost: Float[Array, " d"]) -> bool:
+    """Whether it is known to be zero, up to rounding: where JAX traces a scale it is not known."""
+    return is_concrete(lost) and bool(np.all(np.abs(lost) < 1e-12))
 
 
 def _with_sum(values: Float[Array, "n ..."]) -> Float[Array, "m ..."]:
@@ -330,7 +330,7 @@ def _second(law: SketchedLaw, X: Float[Array, "d d"], step_size: Any) -> Float[A
         return second
     # B = (update) + J / step_size, J = I - C.
     weights, kept, (operator, _) = law._weights(), law._mean_kept(), law._mean_update()
-    lost = (1 - kept) / step_size
+    lost = law.lost_over(step_size)
     if law._keeps_constant_share:
         return second + (operator @ X) * lost + lost[:, None] * (X @ operator.T) + lost[:, None] * X * lost
     k = law._coefficients([output, model], [model])

@@ -14,8 +14,8 @@ from istsim.simulation._rounds import checked_step_size
 from istsim.theory._affine import AffineLaw
 from istsim.theory._exact_moments import metrics_of
 from istsim.theory._law_of import law_of
-from istsim.theory._mean import fixed_point
-from istsim.theory._rates import linear_part, max_stable_step_size, rate_of
+from istsim.theory._mean import fixed_point_of
+from istsim.theory._rates import linear_parts, max_stable_step_size, rate_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Stationary:
 
 
 def stationary(problem: Quadratic, method: Method, step_size: float, *, route: str = "formula") -> Stationary:
-    """The stationary mean and covariance, from the linear equation they solve, in O(n d^3) memory-free steps.
+    """The stationary mean and covariance, from the linear equation they solve, by products with its map alone.
 
     Args:
         problem: the quadratic.
@@ -62,35 +62,42 @@ def stationary(problem: Quadratic, method: Method, step_size: float, *, route: s
     """
     law, size = law_of(problem, method, route), float(checked_step_size(step_size, jnp.float64))
     law.check_second_moments()
+    if (settled := settle(law, size)) is not None:
+        return settled
+    limit, rate = max_stable_step_size(problem, method, route=route), rate_of(law, size)
+    raise ValueError(
+        f"step_size must be below {limit:.6g}, the largest at which the mean-square error stays bounded, got "
+        f"{size:.6g}, at which it grows by {rate:.6g} a round"
+        if limit > 0
+        else f"no step size keeps the mean-square error bounded here; at {size:.6g} it grows by {rate:.6g} a round"
+    )
+
+
+def settle(law: AffineLaw, size: float) -> Stationary | None:
+    """The stationary law, or None where the mean-square error diverges."""
     rate = rate_of(law, size)
     if rate >= 1:
-        limit = max_stable_step_size(problem, method, route=route)
-        raise ValueError(
-            f"step_size must be below {limit:.6g}, the largest at which the mean-square error stays bounded, got "
-            f"{size:.6g}, at which it grows by {rate:.6g} a round"
-            if limit > 0
-            else f"no step size keeps the mean-square error bounded here; at {size:.6g} it grows by {rate:.6g} a round"
-        )
-    mean = fixed_point(problem, method, step_size=size, route=route)
+        return None
+    mean = fixed_point_of(law, size)
     # Centred at the fixed point the mean vanishes, and what drives the covariance is one constant matrix.
-    centred = law.centred_at(mean)
-    d, driven = problem.dim, np.asarray(_driven(centred, size))
+    centred, d = law.centred_at(mean), law.problem.dim
+    driven = np.asarray(_driven(centred, size))
 
     def unsettled(vector: np.ndarray) -> np.ndarray:
-        M = vector.reshape(d, d)
-        return (M - np.asarray(linear_part(centred, size, jnp.asarray(M)))).ravel()
+        M = vector.reshape(1, d, d)
+        return (M - np.asarray(linear_parts(centred, size, M))).ravel()
 
     operator = scipy.sparse.linalg.LinearOperator((d * d, d * d), matvec=unsettled, dtype=float)
     solution, failed = scipy.sparse.linalg.gmres(
         operator, driven.ravel(), rtol=1e-13, atol=0.0, restart=80, maxiter=200
     )
-    covariance = solution.reshape(d, d)
     residual = np.abs(unsettled(solution) - driven.ravel()).max()
     if failed and residual > 1e-9 * max(np.abs(driven).max(), np.finfo(float).tiny):
         raise ValueError(
             f"the stationary covariance could not be solved for at step_size = {size:.6g}, where the mean-square error "
             f"shrinks by only {rate:.9g} a round"
         )
+    covariance = solution.reshape(d, d)
     covariance = (covariance + covariance.T) / 2
     bias = np.asarray(mean - law.problem.minimizer)
     gap, gradient, distance = metrics_of(law.problem)(jnp.asarray(covariance + np.outer(bias, bias)))
