@@ -1,4 +1,3 @@
-import dataclasses
 import itertools
 import math
 
@@ -6,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from listed import SharedBlock
 
 import istsim
 from istsim.verify import check_sketch
@@ -30,22 +30,7 @@ def test_every_sketch_conforms(sketch):
     check_sketch(sketch)
 
 
-@dataclasses.dataclass(frozen=True)
-class SharedBlock(istsim.Sketch):
-    """All workers hold the same k coordinates, drawn uniformly."""
-
-    k: int
-
-    def sample(self, key):
-        held = jax.random.permutation(key, self.d) < self.k
-        return jnp.broadcast_to(held, (self.n, self.d))
-
-    def inclusion_probability(self, size):
-        return math.perm(self.k, size) / math.perm(self.d, size)
-
-    def joint_probability(self, left, right, shared):
-        return self.inclusion_probability(left + right - shared)
-
+class SharedBlockWithOutcomes(SharedBlock):
     def outcomes(self):
         for block in itertools.combinations(range(self.d), self.k):
             mask = np.zeros((self.n, self.d), bool)
@@ -53,46 +38,46 @@ class SharedBlock(istsim.Sketch):
             yield mask, 1 / math.comb(self.d, self.k)
 
 
-class WrongInclusion(SharedBlock):
+class WrongInclusion(SharedBlockWithOutcomes):
     def inclusion_probability(self, size):
         return (self.k / self.d) ** size
 
 
-class WrongJoint(SharedBlock):
+class WrongJoint(SharedBlockWithOutcomes):
     def joint_probability(self, left, right, shared):
         return self.inclusion_probability(left) * self.inclusion_probability(right)
 
 
-class FirstCoordinatesFirst(SharedBlock):
+class FirstCoordinatesFirst(SharedBlockWithOutcomes):
     def sample(self, key):
         held = jnp.arange(self.d) < self.k
         return jnp.broadcast_to(held, (self.n, self.d))
 
 
-class FirstWorkerIdle(SharedBlock):
+class FirstWorkerIdle(SharedBlockWithOutcomes):
     def sample(self, key):
         return super().sample(key).at[0].set(False)
 
 
-class WrongShape(SharedBlock):
+class WrongShape(SharedBlockWithOutcomes):
     def sample(self, key):
         return super().sample(key)[:, 1:]
 
 
-class WrongSize(SharedBlock):
+class WrongSize(SharedBlockWithOutcomes):
     @property
     def size(self):
         return self.k + 1
 
 
-class WrongOutcomes(SharedBlock):
+class WrongOutcomes(SharedBlockWithOutcomes):
     def outcomes(self):
         for mask, probability in super().outcomes():
             yield mask, probability / 2
 
 
 def test_a_users_own_sketch_conforms():
-    check_sketch(SharedBlock(3, 5, 2))
+    check_sketch(SharedBlockWithOutcomes(3, 5, 2))
 
 
 @pytest.mark.parametrize(

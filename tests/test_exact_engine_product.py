@@ -4,7 +4,7 @@ import itertools
 
 import jax
 import pytest
-from test_exact_engine import (
+from listed import (
     MORE_SKETCHES,
     SKETCHES,
     STEP_SIZE,

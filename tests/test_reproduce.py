@@ -134,6 +134,25 @@ def test_a_method_has_one_colour_in_every_panel(tiny_data):
     assert len(set(figures.METHOD_COLORS.values())) == len(figures.METHOD_COLORS)
 
 
+def test_members_of_the_phase_diagram_stand_at_their_ratio_and_coupling_filled_where_the_objective_grew():
+    data = xarray.Dataset(
+        {
+            "simulated": (("curve", "metric", "round"), [[[1.0, 0.9]], [[1.0, 1.1]], [[1.0, 0.8]]]),
+            "x": ("curve", [0.2, 0.8, 0.5]),
+            "dot_ratio": ("curve", [3.0, 30.0, 10.0]),
+            "line_x": (("line", "point"), [[1.0, 0.2]]),
+            "line_y": (("line", "point"), [[1.0, 100.0]]),
+            "ratio": ("ratio_axis", [1.0, 100.0]),
+            "coupling": ("coupling_axis", [0.0, 1.0]),
+            "share": (("ratio_axis", "coupling_axis"), np.full((2, 2), 0.3)),
+        },
+        coords={"metric": ["objective_gap"]},
+    )
+    dots = [line for line in figures.phase_diagram(data).axes[0].get_lines() if line.get_marker() == "o"]
+    drawn = {line.get_markerfacecolor(): line.get_xydata().tolist() for line in dots}
+    assert drawn == {"white": [[0.2, 3.0], [0.5, 10.0]], "black": [[0.8, 30.0]]}
+
+
 def test_figures_are_the_same_bytes_for_the_same_data(tiny_data, tmp_path):
     for name in ("first.svg", "second.svg"):
         figures.save(figures.comparison(tiny_data), tmp_path / name)

@@ -1,5 +1,3 @@
-import math
-
 import enumeration
 import jax
 import jax.numpy as jnp
@@ -9,9 +7,11 @@ import scipy.linalg
 import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from listed import SharedBlock
 
 import istsim
 from istsim import theory
+from istsim.verify import strategies
 
 FALSE_ALARM = 1e-6
 ROUNDS = 4  # of everything compiled at (n, d) = (2, 4), so that it is compiled once
@@ -155,21 +155,10 @@ def test_exact_moments_are_the_averages_over_all_paths(name):
 @methods
 def test_a_users_own_sketch_gets_its_exact_theory_from_its_probabilities(make, masked):
     """All workers hold the same random pair: workers are dependent, and may share coordinates."""
-
-    class Shared(istsim.Sketch):
-        def sample(self, key):
-            return jnp.broadcast_to(istsim.RandK(1, self.d, 2).sample(key), (self.n, self.d))
-
-        def inclusion_probability(self, size):
-            return math.perm(2, size) / math.perm(self.d, size)
-
-        def joint_probability(self, left, right, shared):
-            return self.inclusion_probability(left + right - shared)
-
     masks, probabilities = enumeration.rand_k_outcomes(1, 4, 2)
     outcomes = np.repeat(masks, 3, axis=1), probabilities
     v = {"seed": 2, "matrix": 1.0, "vector": 1.0, "alpha": 1.3, "beta": 0.7}
-    problem, method, law = setting(Shared(3, 4), outcomes, make, masked, v)
+    problem, method, law = setting(SharedBlock(3, 4, 2), outcomes, make, masked, v)
     X = np.random.default_rng(0).standard_normal((4, 4))
     assert_same(theory.second_moment(problem, method, X), law.second_moment(X))
     with jax.disable_jit():
@@ -346,15 +335,22 @@ def test_unbiased_gradient_masking_has_the_gradient_as_its_mean_and_the_minimize
     assert_same(theory.fixed_point(problem, istsim.CompressedGradient(sketch, gradient_scale=0.1)), problem.minimizer)
 
 
-def test_the_second_moment_is_linear_and_maps_semidefinite_to_semidefinite():
-    problem, rng = random(4, 2, 4), np.random.default_rng(0)
-    X, Y = rng.standard_normal((2, 4, 4))
-    for make, _ in METHODS.values():
-        method = make(istsim.Permutation(2, 4), 1.3, 0.8)
-        T = {name: np.asarray(theory.second_moment(problem, method, Z)) for name, Z in (("X", X), ("Y", Y))}
-        assert_same(theory.second_moment(problem, method, 2 * X - 3 * Y), 2 * T["X"] - 3 * T["Y"])
-        assert_same(theory.second_moment(problem, method, X.T), T["X"].T)
-        assert np.linalg.eigvalsh(theory.second_moment(problem, method, X @ X.T)).min() >= -1e-12
+@settings(max_examples=30)
+@given(
+    problem=strategies.problems(2, 4),
+    method=strategies.methods(2, 4, merges=("mean", "literal"), participation=True),
+    step_size=strategies.step_sizes(1e-2, 1.0),
+)
+def test_the_second_moment_is_linear_and_maps_semidefinite_to_semidefinite(problem, method, step_size):
+    X, Y = np.random.default_rng(0).standard_normal((2, 4, 4))
+
+    def T(matrix):
+        return np.asarray(theory.second_moment(problem, method, matrix, step_size=step_size))
+
+    assert_same(T(2 * X - 3 * Y), 2 * T(X) - 3 * T(Y))
+    assert_same(T(X.T), T(X).T)
+    semidefinite = T(X @ X.T)
+    assert np.linalg.eigvalsh(semidefinite).min() >= -1e-12 * np.abs(semidefinite).max()
 
 
 def test_the_second_moment_takes_nested_lists():
@@ -567,112 +563,3 @@ def test_the_second_moment_refuses_matrices_of_another_shape(X, came, unchecked)
         theory.second_moment(PROBLEM, IST, X)
     assert "X must have shape" in str(caught.value)
     assert came in str(caught.value)
-
-
-# Parameters other than the step size
-
-HETEROGENEOUS = random(3, 2, 4, vector=2.0)
-
-
-def scaled(scale):
-    return istsim.IST(istsim.Permutation(2, 4), forward_scale=scale, gradient_scale=2.0 / scale)
-
-
-def test_the_best_candidate_is_the_one_with_the_least_gap():
-    gaps = {
-        k: float(
-            theory.exact_moments(
-                HETEROGENEOUS, istsim.IST(istsim.RandK(2, 4, k)), step_size=0.05, rounds=ROUNDS
-            ).objective_gap[-1]
-        )
-        for k in (1, 2, 4)
-    }
-    found = theory.best(
-        HETEROGENEOUS, lambda k: istsim.IST(istsim.RandK(2, 4, k)), candidates=[1, 2, 4], goal=ROUNDS, step_size=0.05
-    )
-    assert found.value == min(gaps, key=gaps.get)
-    assert found.score == pytest.approx(min(gaps.values()))
-    assert found.step_size == 0.05
-    assert found.method.sketch.k == found.value
-
-
-@pytest.mark.parametrize("goal", [ROUNDS, "rate", "stationary"])
-def test_the_best_value_between_bounds_is_better_than_its_neighbours(goal):
-    problem = HETEROGENEOUS if goal != "rate" else random(4, 2, 4, vector=0.0, interpolation=True)
-
-    def member(p):
-        return istsim.IST(istsim.Bernoulli(2, 4, p), forward_scale=1.0, gradient_scale=1.0)
-
-    found = theory.best(problem, member, bounds=(0.05, 1.0), goal=goal, step_size=0.4)
-
-    def score(p):
-        if goal == "rate":
-            return theory.mean_square_rate(problem, member(p), 0.4)
-        if goal == "stationary":
-            return theory.stationary(problem, member(p), 0.4).objective_gap
-        return theory.exact_moments(problem, member(p), step_size=0.4, rounds=goal).objective_gap[-1]
-
-    for factor in (0.9, 0.97, 1.03, 1.1):
-        assert found.score <= score(min(max(found.value * factor, 0.05), 1.0)) * (1 + 1e-6)
-
-
-def test_every_member_may_have_its_own_step_size():
-    # By scale equivalence the rate depends on the product of the step size and both scales alone.
-    problem = random(4, 2, 4, vector=0.0, interpolation=True)
-    found = [theory.best(problem, scaled, candidates=[scale], goal="rate") for scale in (0.5, 2.0)]
-    assert found[0].score == pytest.approx(found[1].score, rel=1e-3)
-    limit = theory.max_stable_step_size(problem, scaled(1.0))
-    assert 0 < found[0].step_size < limit
-    for factor in (0.9, 1.1):
-        assert found[0].score <= theory.mean_square_rate(problem, scaled(0.5), found[0].step_size * factor) + 1e-9
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"goal": 5}, "pass either candidates or bounds"),
-        ({"goal": 5, "candidates": [1.0], "bounds": (1.0, 2.0)}, "pass either candidates or bounds"),
-        ({"goal": "speed", "candidates": [1.0]}, "goal must be a number of rounds, 'rate' or 'stationary'"),
-        ({"goal": 0, "candidates": [1.0]}, "goal must be an integer of at least 1"),
-        ({"goal": 5, "bounds": (2.0, 1.0)}, "two positive numbers, the lower first"),
-    ],
-)
-def test_best_refuses_what_makes_no_sense(options, words):
-    with pytest.raises(ValueError, match=words):
-        theory.best(HETEROGENEOUS, scaled, **options)
-
-
-# Symmetry
-
-
-@pytest.mark.parametrize("method", [IST, istsim.IST(istsim.RandK(2, 4, 3), merge="literal")], ids=repr)
-def test_second_moments_are_symmetric_to_the_last_bit(method):
-    # The recursion computes half of each expression: what it makes of it must be symmetric, or rounding would feed
-    # modes that no second moment has.
-    moments = theory.exact_moments(PROBLEM, method, step_size=0.05, rounds=300, covariance_at=[1, 300])
-    np.testing.assert_array_equal(moments.covariance, np.swapaxes(moments.covariance, 1, 2))
-    assert np.linalg.eigvalsh(moments.covariance).min() >= -1e-13
-
-
-def test_groups_of_one_coordinate_each_are_no_groups():
-    from istsim.theory._forms import CoordinateForms, GroupForms, OuterBetween
-    from istsim.theory._patterns import patterns
-
-    rng = np.random.default_rng(0)
-    L = rng.standard_normal((3, 4, 4))
-    L = jnp.asarray(L + L.transpose(0, 2, 1))
-    X, (r, s) = jnp.asarray(rng.standard_normal((4, 4))), jnp.asarray(rng.standard_normal((2, 3, 4)))
-
-    def k(count):  # all but the last alike, as for workers and their sum
-        values = rng.standard_normal((len(patterns(count)), 2))
-        return {p: jnp.asarray([v[0], v[0], v[1]]) for p, v in zip(patterns(count), values, strict=True)}
-
-    k2, k3, k4 = k(2), k(3), k(4)
-    plain, grouped = CoordinateForms.of_matrices(L), GroupForms(L, (0, 1, 2, 3))
-    assert_same(plain.vector_vector(r, s, k2), grouped.vector_vector(r, s, k2))
-    assert_same(plain.matrix_vector(r[0], s, k3), grouped.matrix_vector(r[0], s, k3))
-    assert_same(plain.matrix_diagonal(X, s, k3), grouped.matrix_diagonal(X, s, k3))
-    assert_same(plain.matrix_matrix(X, k4), grouped.matrix_matrix(X, k4))
-    outer = OuterBetween(r[0], s[0], k4)
-    symmetric = [forms.symmetric_part(X + X.T, k4, outer) for forms in (plain, grouped)]
-    assert_same(symmetric[0] + symmetric[0].T, symmetric[1] + symmetric[1].T)

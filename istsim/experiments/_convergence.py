@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from istsim import figures, theory
 from istsim.experiments._curve import Curve
 from istsim.experiments._experiment import Experiment
+from istsim.experiments._setting import KEY, SKETCH, D, N, heterogeneous_quadratic, usual_repetitions
 from istsim.methods import (
     IST,
     CompressedGradient,
@@ -21,18 +22,12 @@ from istsim.methods import (
 from istsim.problems import Quadratic, random_quadratic, real_quadratic
 from istsim.sketches import Permutation
 
-KEY = 2306
-
-
-def _repetitions(quick: bool) -> int:
-    return 200 if quick else 1000
-
 
 def _interpolation(quick: bool) -> Sequence[Curve]:
     problem = random_quadratic(
-        KEY, 5, 20, condition_number=30.0, matrix_heterogeneity=0.5, vector_heterogeneity=0.0, interpolation=True
+        KEY, N, D, condition_number=30.0, matrix_heterogeneity=0.5, vector_heterogeneity=0.0, interpolation=True
     )
-    method = IST(Permutation(5, 20))
+    method = IST(SKETCH)
     theta = theory.contraction(problem, method).theta
     fractions = {"1/θ": 1.0, "1/(2θ)": 0.5, "1/(4θ)": 0.25}
     return [
@@ -42,41 +37,57 @@ def _interpolation(quick: bool) -> Sequence[Curve]:
             method=method,
             step_size=fraction / theta,
             rounds=60,
-            repetitions=_repetitions(quick),
-            key=KEY,
+            repetitions=usual_repetitions(quick),
         )
         for label, fraction in fractions.items()
     ]
 
 
-def _neighbourhood(quick: bool) -> Sequence[Curve]:
-    problem = random_quadratic(KEY, 5, 20, condition_number=10.0, matrix_heterogeneity=0.5, vector_heterogeneity=4.0)
+def _from_afar(
+    runs: Mapping[str, tuple[Method, float]], *, vector_heterogeneity: float, rounds: int, quick: bool
+) -> Sequence[Curve]:
+    """A curve for each label, method and step size, on one problem, from 10 in every coordinate."""
+    problem = heterogeneous_quadratic(vector_heterogeneity)
     return [
         Curve(
-            label=f"γ = {step_size:g}",
+            label=label,
             problem=problem,
-            method=IST(Permutation(5, 20)),
+            method=method,
             step_size=step_size,
-            rounds=300,
-            repetitions=_repetitions(quick),
-            key=KEY,
-            x0=np.full(20, 10.0),
+            rounds=rounds,
+            repetitions=usual_repetitions(quick),
+            x0=np.full(D, 10.0),
         )
-        for step_size in (0.2, 0.05, 0.0125)
+        for label, (method, step_size) in runs.items()
     ]
 
 
-def _methods(problem: Quadratic) -> dict[str, Method]:
+def _neighbourhood(quick: bool) -> Sequence[Curve]:
+    runs = {f"γ = {step_size:g}": (IST(SKETCH), step_size) for step_size in (0.2, 0.05, 0.0125)}
+    return _from_afar(runs, vector_heterogeneity=4.0, rounds=300, quick=quick)
+
+
+def _participation(quick: bool) -> Sequence[Curve]:
+    runs = {f"m = {participants}": (IST(SKETCH, participants=participants), 0.05) for participants in (1, 2, 5)}
+    return _from_afar(runs, vector_heterogeneity=4.0, rounds=120, quick=quick)
+
+
+def _noise(quick: bool) -> Sequence[Curve]:
+    runs = {}
+    for deviation in (10.0, 3.0, 0.0):
+        noise = GaussianNoise(deviation**2 * np.eye(D)) if deviation else None
+        runs[f"σ = {deviation:g}"] = IST(SKETCH, noise=noise), 0.1
+    return _from_afar(runs, vector_heterogeneity=0.5, rounds=120, quick=quick)
+
+
+def _comparison_curves(problem: Quadratic, rounds: int, quick: bool, group: str = "") -> list[Curve]:
     sketch = Permutation(problem.num_workers, problem.dim)
-    return {
+    methods = {
         "GD": GradientDescent(),
         "CG": CompressedGradient(sketch),
         "CI": CompressedIterates(sketch),
         "IST": IST(sketch),
     }
-
-
-def _comparison_curves(problem: Quadratic, rounds: int, quick: bool, group: str = "") -> list[Curve]:
     return [
         Curve(
             label=label,
@@ -84,16 +95,15 @@ def _comparison_curves(problem: Quadratic, rounds: int, quick: bool, group: str 
             method=method,
             step_size=None,
             rounds=rounds,
-            repetitions=_repetitions(quick),
-            key=KEY,
+            repetitions=usual_repetitions(quick),
             group=group,
         )
-        for label, method in _methods(problem).items()
+        for label, method in methods.items()
     ]
 
 
 def _comparison(quick: bool) -> Sequence[Curve]:
-    problem = random_quadratic(KEY, 5, 20, condition_number=30.0, matrix_heterogeneity=0.5, vector_heterogeneity=0.5)
+    problem = random_quadratic(KEY, N, D, condition_number=30.0, matrix_heterogeneity=0.5, vector_heterogeneity=0.5)
     return _comparison_curves(problem, 100, quick)
 
 
@@ -104,41 +114,7 @@ def _real(name: str, quick: bool) -> Sequence[Curve]:
     return curves
 
 
-def _participation(quick: bool) -> Sequence[Curve]:
-    problem = random_quadratic(KEY, 5, 20, condition_number=10.0, matrix_heterogeneity=0.5, vector_heterogeneity=4.0)
-    return [
-        Curve(
-            label=f"m = {participants}",
-            problem=problem,
-            method=IST(Permutation(5, 20), participants=participants),
-            step_size=0.05,
-            rounds=120,
-            repetitions=_repetitions(quick),
-            key=KEY,
-            x0=np.full(20, 10.0),
-        )
-        for participants in (1, 2, 5)
-    ]
-
-
-def _noise(quick: bool) -> Sequence[Curve]:
-    problem = random_quadratic(KEY, 5, 20, condition_number=10.0, matrix_heterogeneity=0.5, vector_heterogeneity=0.5)
-    return [
-        Curve(
-            label=f"σ = {deviation:g}",
-            problem=problem,
-            method=IST(Permutation(5, 20), noise=GaussianNoise(deviation**2 * np.eye(20)) if deviation else None),
-            step_size=0.1,
-            rounds=120,
-            repetitions=_repetitions(quick),
-            key=KEY,
-            x0=np.full(20, 10.0),
-        )
-        for deviation in (10.0, 3.0, 0.0)
-    ]
-
-
-def _local_updates(quick: bool) -> Sequence[Curve]:
+def _local_updates(_quick: bool) -> Sequence[Curve]:
     problem = random_quadratic(KEY, 1, 24, condition_number=100.0, matrix_heterogeneity=0.0, vector_heterogeneity=0.0)
     blocks = [4] * 6
     methods = {
@@ -154,8 +130,7 @@ def _local_updates(quick: bool) -> Sequence[Curve]:
             method=method,
             step_size=theory.best(problem, lambda _, method=method: method, candidates=[label], goal="rate").step_size,
             rounds=200,
-            repetitions=_repetitions(True),
-            key=KEY,
+            repetitions=200,  # all of them alike, as nothing is random
         )
         for label, method in methods.items()
     ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from istsim import theory
+from istsim.experiments._setting import KEY
 from istsim.methods._method import Method, SketchedMethod
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation import simulate
@@ -43,7 +44,7 @@ class Curve:
     step_size: float | None
     rounds: int
     repetitions: int
-    key: int
+    key: int = KEY
     x0: np.ndarray | None = None
     group: str = ""
     x: float = np.nan
@@ -99,6 +100,7 @@ def measure(curve: Curve) -> xarray.Dataset:
                 {"long_name": "bound on the objective gap from Theorem 1, (16); NaN where it does not apply"},
             ),
             "theorem_1": _verdict(bound),
+            # It adds up over comparisons, and the last iterate's d coordinates are held to the same bound.
             "false_alarm_rate": agreement.false_alarm_rate * (1 + problem.dim / agreement.points),
             "step_size": step_size,
             "floats_per_round": (
@@ -140,6 +142,7 @@ def measure(curve: Curve) -> xarray.Dataset:
 
 
 def _largest_deviation(samples: np.ndarray, exact: np.ndarray) -> float:
+    # Not `compare_means`, whose allowance for rounding is that of squares: coordinates have either sign.
     difference = np.abs(samples.mean(axis=0) - exact)
     error = samples.std(axis=0, ddof=1) / np.sqrt(len(samples))
     beyond_rounding = difference > 1e-9 * np.abs(exact).max(initial=0.0)

@@ -10,15 +10,13 @@ import numpy as np
 from istsim import figures, theory
 from istsim.experiments._curve import Curve
 from istsim.experiments._experiment import Experiment
+from istsim.experiments._setting import KEY, SKETCH, D, N, heterogeneous_quadratic, usual_repetitions
 from istsim.methods import IST
 from istsim.problems import Quadratic, random_quadratic, remark_1_quadratic
 from istsim.sketches import Permutation
 
 if TYPE_CHECKING:
     import xarray
-
-KEY = 2306
-N, D = 5, 20
 
 
 def _lines(lines: Sequence[tuple[str, Any, Any]], **others: Any) -> xarray.Dataset:
@@ -61,8 +59,7 @@ def _bias_curves(quick: bool) -> Sequence[Curve]:
                 method=IST(Permutation(n, 24), forward_scale=scale, gradient_scale=1.0),
                 step_size=0.3 * stable / scale,
                 rounds=60,
-                repetitions=200 if quick else 1000,
-                key=KEY,
+                repetitions=usual_repetitions(quick),
             )
             for scale in (1.0, 2.0, 8.0)
         ]
@@ -81,7 +78,7 @@ def _bias_lines() -> xarray.Dataset:
 
 # Mean-square rate against the step size
 
-_IST = IST(Permutation(N, D))
+_IST = IST(SKETCH)
 
 
 def _interpolating() -> Quadratic:
@@ -108,7 +105,6 @@ def _rate_curves(quick: bool) -> Sequence[Curve]:
                 step_size=size,
                 rounds=8,
                 repetitions=1000 if quick else 10_000,
-                key=KEY,
                 x0=np.linalg.eigh(second)[1][:, -1],
             )
         )
@@ -130,12 +126,8 @@ def _rate_lines() -> xarray.Dataset:
 # Stationary error against the step size
 
 
-def _noisy() -> Quadratic:
-    return random_quadratic(KEY, N, D, condition_number=10.0, matrix_heterogeneity=0.5, vector_heterogeneity=4.0)
-
-
 def _stationary_curves(quick: bool) -> Sequence[Curve]:
-    problem = _noisy()
+    problem = heterogeneous_quadratic(4.0)
     limit, limit_point = theory.max_stable_step_size(problem, _IST), theory.fixed_point(problem, _IST)
     return [
         Curve(
@@ -145,8 +137,8 @@ def _stationary_curves(quick: bool) -> Sequence[Curve]:
             method=_IST,
             step_size=fraction * limit,
             rounds=300,
-            repetitions=2000,  # near the limit gaps have heavy tails: their means need many runs to be normal
-            key=KEY,
+            # Near the limit gaps have heavy tails: their means need many runs to be normal.
+            repetitions=2000 if quick else 5000,
             x0=np.asarray(limit_point),  # the mean stays there: only the spread has to settle
         )
         for fraction in (0.03, 0.1, 0.3, 0.5, 0.7)
@@ -154,7 +146,7 @@ def _stationary_curves(quick: bool) -> Sequence[Curve]:
 
 
 def _stationary_lines() -> xarray.Dataset:
-    problem = _noisy()
+    problem = heterogeneous_quadratic(4.0)
     limit = theory.max_stable_step_size(problem, _IST)
     sizes = np.geomspace(0.01, 0.97, 40) * limit
     bias = float(problem.objective_gap(theory.fixed_point(problem, _IST)))
@@ -173,14 +165,8 @@ def _stationary_lines() -> xarray.Dataset:
 _PRODUCT = 5.0  # step size times both scales
 
 
-def _heterogeneous(heterogeneity: float) -> Quadratic:
-    return random_quadratic(
-        KEY, N, D, condition_number=10.0, matrix_heterogeneity=0.5, vector_heterogeneity=heterogeneity
-    )
-
-
 def _scaled(scale: float) -> IST:
-    return IST(Permutation(N, D), forward_scale=scale, gradient_scale=1.0)
+    return IST(SKETCH, forward_scale=scale, gradient_scale=1.0)
 
 
 def _best_scale(problem: Quadratic) -> float:
@@ -197,7 +183,7 @@ def _scales(problem: Quadratic) -> dict[str, float]:
 def _scale_curves(quick: bool) -> Sequence[Curve]:
     curves = []
     for heterogeneity in (0.0, 2.0, 4.0):
-        problem = _heterogeneous(heterogeneity)
+        problem = heterogeneous_quadratic(heterogeneity)
         for label, scale in _scales(problem).items():
             curves.append(
                 Curve(
@@ -208,50 +194,55 @@ def _scale_curves(quick: bool) -> Sequence[Curve]:
                     method=_scaled(scale),
                     step_size=_PRODUCT / scale,
                     rounds=150,
-                    repetitions=200 if quick else 1000,
-                    key=KEY,
+                    repetitions=usual_repetitions(quick),
                     x0=np.asarray(theory.fixed_point(problem, _scaled(scale))),
                 )
             )
     return curves
 
 
+def _stationary_gap(problem: Quadratic, scale: float) -> float:
+    return theory.stationary(problem, _scaled(scale), _PRODUCT / scale).objective_gap
+
+
 def _scale_lines() -> xarray.Dataset:
     grid = np.linspace(0, 4, 21)
-    problems = [_heterogeneous(float(h)) for h in grid]
-    rows = {
-        label: [
-            theory.stationary(p, _scaled(_scales(p)[label]), _PRODUCT / _scales(p)[label]).objective_gap
-            for p in problems
-        ]
-        for label in _scales(problems[0])
-    }
-    best = {"best_scale_x": ("place", grid), "best_scale": ("place", [_best_scale(problem) for problem in problems])}
-    return _lines([(label, grid, values) for label, values in rows.items()], **best)
+    problems = [heterogeneous_quadratic(float(heterogeneity)) for heterogeneity in grid]
+    scales = [_scales(problem) for problem in problems]
+    lines = [
+        (label, grid, [_stationary_gap(problem, own[label]) for problem, own in zip(problems, scales, strict=True)])
+        for label in scales[0]
+    ]
+    return _lines(lines, best_scale_x=("place", grid), best_scale=("place", [own["best"] for own in scales]))
 
 
 # The stability of Remark 1's family
 
 _REMARK = IST(Permutation(2, 2))
+# Those that are simulated: a/b and |c|/sqrt(ab).
+_MEMBERS = ((1.0, 0.6), (3.0, 0.3), (3.0, 0.93), (10.0, 0.4), (10.0, 0.75), (30.0, 0.15), (30.0, 0.9))
+
+
+def _member(ratio: float, coupling: float) -> Quadratic:
+    return remark_1_quadratic(ratio, 1.0, coupling * np.sqrt(ratio))
 
 
 def _phase_curves(quick: bool) -> Sequence[Curve]:
     curves = []
-    for ratio, coupling in ((1.0, 0.6), (3.0, 0.3), (3.0, 0.93), (10.0, 0.4), (10.0, 0.75), (30.0, 0.15), (30.0, 0.9)):
-        problem = remark_1_quadratic(ratio, 1.0, coupling * np.sqrt(ratio))
+    for ratio, coupling in _MEMBERS:
+        problem = _member(ratio, coupling)
         contraction = theory.contraction(problem, _REMARK)
         # From where the objective grows fastest, or shrinks most slowly.
         _, vectors = np.linalg.eigh(np.asarray(contraction.W))
         curves.append(
             Curve(
-                label=f"a/b = {ratio:g}, c = {coupling:g}",
+                label=f"a/b = {ratio:g}, |c|/√(ab) = {coupling:g}",
                 x=coupling,
                 problem=problem,
                 method=_REMARK,
                 step_size=0.02 * theory.max_stable_step_size(problem, _REMARK),
                 rounds=1,
                 repetitions=200,
-                key=KEY,
                 x0=vectors[:, 0],
             )
         )
@@ -263,7 +254,7 @@ def _phase_lines() -> xarray.Dataset:
     share = np.full((len(ratios), len(couplings)), np.nan)
     for i, ratio in enumerate(ratios):
         for j, coupling in enumerate(couplings):
-            problem = remark_1_quadratic(ratio, 1.0, coupling * np.sqrt(ratio))
+            problem = _member(ratio, coupling)
             contraction = theory.contraction(problem, _REMARK)
             if np.isfinite(contraction.theta) and contraction.smallest > 0:
                 share[i, j] = 1 / (contraction.theta * theory.max_stable_step_size(problem, _REMARK))
@@ -272,6 +263,7 @@ def _phase_lines() -> xarray.Dataset:
         ratio=("ratio_axis", ratios),
         coupling=("coupling_axis", couplings),
         share=(("ratio_axis", "coupling_axis"), share),
+        dot_ratio=("curve", [ratio for ratio, _ in _MEMBERS]),
     )
 
 

@@ -105,7 +105,6 @@ def phase_diagram(data: xarray.Dataset) -> Figure:
     """
     gap = data.simulated.sel(metric="objective_gap")
     grew = np.asarray(gap.isel(round=1) > gap.isel(round=0))
-    ratios = [float(label.split("=")[1].split(",")[0]) for label in data.label.values]
     with paper_style():
         figure, axes = column_figure(1, 1, 0.8)
         ax = axes[0, 0]
@@ -123,7 +122,7 @@ def phase_diagram(data: xarray.Dataset) -> Figure:
             chosen = grew == filled
             ax.plot(
                 np.asarray(data.x)[chosen],
-                np.array(ratios)[chosen],
+                np.asarray(data.dot_ratio)[chosen],
                 "o",
                 color="black",
                 markerfacecolor=face,
