@@ -2,12 +2,30 @@
 
 import sympy as sp
 
-n, d, q, k, p, K = sp.symbols("n d q k p K")
+n, d, q, k, p, c, m, G, K = sp.symbols("n d q k p c m G K")
 alpha, beta, gamma = sp.symbols("alpha beta gamma")
-p1, p2 = sp.symbols("p_1 p_2")
+lambda_min, lambda_max, lambda_ = sp.symbols("lambda_min lambda_max lambda")
 
-Lbar = sp.MatrixSymbol("Lbar", d, d)
-Dbar = sp.MatrixSymbol("Dbar", d, d)
-bbar = sp.MatrixSymbol("bbar", d, 1)
-x0 = sp.MatrixSymbol("x_0", d, 1)
+# Probabilities without a formula: that a worker holds so many given coordinates, that one worker holds some and
+# another one others, and that some reporting worker holds a given coordinate.
+inclusion = sp.symbols("p_1:5")
+joint = {
+    (fewer, more, shared): sp.Symbol(f"p_{fewer}_{more}_{shared}")
+    for fewer, more in ((1, 1), (1, 2), (2, 2))
+    for shared in range(fewer + 1)
+}
+reported = sp.Symbol("p_m")
+
+
+def _matrix(name: str) -> sp.MatrixSymbol:
+    return sp.MatrixSymbol(name, d, d)
+
+
+def _vector(name: str) -> sp.MatrixSymbol:
+    return sp.MatrixSymbol(name, d, 1)
+
+
+Lbar, Dbar, LLbar, DLbar, DDbar = map(_matrix, ("Lbar", "Dbar", "LLbar", "DLbar", "DDbar"))
+L, D, X, E, T, N = map(_matrix, ("L_i", "D_i", "X", "E", "T", "N"))
+bbar, Lbbar, Dbbar, x0 = map(_vector, ("bbar", "Lbbar", "Dbbar", "x_0"))
 identity = sp.Identity(d)
