@@ -89,6 +89,7 @@ PUBLIC_MODULES = [
     "istsim.theory",
     "istsim.symbolic",
     "istsim.theorems",
+    "istsim.certificates",
     "istsim.verify",
     "istsim.verify.strategies",
     "istsim.figures",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import sys
 from pathlib import Path
 
@@ -48,14 +49,64 @@ def theorems(names: tuple[str, ...] = ()) -> None:
         print(f"{name:<{width}}  {theorem.kind:<7}  {theorem.title}")
 
 
+def verify(
+    names: tuple[str, ...] = (),
+    examples: int = 10,
+    simulations: int = 1,
+    false_alarm_rate: float = 1e-6,
+    seed: int = 0,
+    load: tuple[Path, ...] = (),
+    json: Path | None = None,
+) -> None:
+    """Look for counterexamples to theorems, and refute what is refuted.
+
+    Instances are drawn inside the premises, and changed so that one just fails; both sides are compared by the exact
+    engine, and the left one with simulated runs. What fails is shrunk and printed as code. Exits with 1 if any fails.
+
+    Args:
+        names: Theorems; all if none is named.
+        examples: Instances to draw for each theorem.
+        simulations: How many of them to simulate as well.
+        false_alarm_rate: The probability that simulation finds fault with any, if all are true.
+        seed: For the draws and the runs.
+        load: Python files that register theorems of your own.
+        json: File for the results.
+    """
+    require("hypothesis", extra="verify")
+    for path in load:
+        runpy.run_path(str(path))
+
+    from istsim.verify import _run as run
+
+    print(run.as_line(run.COLUMNS))
+    results = []
+    options = {"examples": examples, "simulations": simulations, "false_alarm_rate": false_alarm_rate, "seed": seed}
+    for result in run.verify_theorems(names, **options):
+        results.append(result)
+        print(run.as_line(run.row_of(result)), flush=True)
+    for result in results:
+        if result.found:
+            print(f"\n{result.name} {result.found}\n\n{result.code}")
+    failed = sum(not result.passed for result in results)
+    print(
+        f"\n{len(results) - failed} of {len(results)} passed. If all are true, simulation finds fault with any of them "
+        f"with a probability of at most {false_alarm_rate:g}, as far as means over batches of runs are normal."
+    )
+    if json is not None:
+        run.write_json(json, results, false_alarm_rate=false_alarm_rate)
+    if failed:
+        sys.exit(1)
+
+
 def main() -> None:
     """Run the command line; exit codes are 0, 1 for a result that is wrong, 2 for wrong input."""
     try:
         tyro = require("tyro", extra="cli")
         # Set here because tyro is imported only now.
-        theorems.__annotations__["names"] = tyro.conf.Positional[tuple[str, ...]]
+        for command in (theorems, verify):
+            command.__annotations__["names"] = tyro.conf.Positional[tuple[str, ...]]
         tyro.extras.subcommand_cli_from_dict(
-            {"reproduce": reproduce, "theorems": theorems},
+            {"reproduce": reproduce, "theorems": theorems, "verify": verify},
             prog="istsim",
             description="What happens when each worker trains only a random part of the model?",
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from istsim.experiments._experiment import agrees, caption, curve_names
+from istsim.experiments._picture import picture_caption, sides_agree
 
 if TYPE_CHECKING:
     import xarray
@@ -23,6 +24,8 @@ body { margin: 0 auto; max-width: 46rem; padding: 2rem 1.25rem 4rem; background:
   font: 1rem/1.55 Charter, "Bitstream Charter", Georgia, "Liberation Serif", serif; }
 h1 { font-size: 1.8rem; line-height: 1.2; margin: 0 0 .5rem; }
 h2 { font-size: 1.3rem; line-height: 1.25; margin: 3rem 0 1rem; }
+h3 { font-size: 1.1rem; margin: 2.5rem 0 .5rem; } h3 small { color: var(--soft); font-weight: normal; }
+pre { font-size: .8rem; line-height: 1.25; }
 p.lead { color: var(--soft); margin-top: 0; }
 figure { margin: 0; }
 figure img { display: block; margin: 0 auto; width: 100%; max-width: 38rem; background: white; padding: .75rem;
@@ -38,17 +41,22 @@ footer { margin-top: 3rem; font-size: .8rem; color: var(--soft); }
 """.strip()
 
 
-def report(experiments: Sequence[tuple[xarray.Dataset, Path]], quick: bool) -> str:
+def report(
+    experiments: Sequence[tuple[xarray.Dataset, Path]],
+    pictures: Sequence[tuple[xarray.Dataset, Path]],
+    quick: bool,
+) -> str:
     """The page's HTML.
 
     Args:
-        experiments: the data of each figure, and where its SVG is.
+        experiments: the data of each convergence figure, and where its SVG is.
+        pictures: the same for the theorems.
         quick: whether the runs were the quick ones.
     """
-    verdicts = [agrees(data) for data, _ in experiments]
-    points = sum(int(data.deviation.count()) for data, _ in experiments)
+    verdicts = [*(agrees(data) for data, _ in experiments), *(sides_agree(data) for data, _ in pictures)]
+    points = sum(int(data.deviation.count()) for data, _ in (*experiments, *pictures))
     summary = (
-        f"All {points} simulated means lie within 5 standard errors of the exact values."
+        f"All {points} simulated means agree with the exact values, as far as chance allows."
         if all(verdicts)
         else "Simulation and exact values disagree in the figures marked below."
     )
@@ -70,6 +78,7 @@ def report(experiments: Sequence[tuple[xarray.Dataset, Path]], quick: bool) -> s
 <p class="lead">Each curve was computed twice: simulated many times over, and exactly, as an expectation over all
 sketches. {html.escape(summary + note)}</p>
 {sections}
+{_theorems(pictures) if pictures else ""}
 <footer>Made by <code>istsim reproduce</code> with {html.escape(versions)}, Python {platform.python_version()}. The
 data behind each figure are in the netCDF file of the same name beside this page.</footer>
 </body>
@@ -96,6 +105,28 @@ def _section(data: xarray.Dataset, figure: Path) -> str:
 </tbody>
 </table>
 </div>
+</section>"""
+
+
+def _theorems(pictures: Sequence[tuple[xarray.Dataset, Path]]) -> str:
+    sections = "\n".join(_theorem(data, figure) for data, figure in pictures)
+    return f"""<h2 id="theorems">The theorems</h2>
+<p class="lead">Each theorem's two sides as numbers, the left one also from simulation. Their premises and sources:
+<code>istsim theorems NAME</code>. Looking for counterexamples: <code>istsim verify</code>.</p>
+{sections}"""
+
+
+def _theorem(data: xarray.Dataset, figure: Path) -> str:
+    title, text = html.escape(data.attrs["title"]), html.escape(picture_caption(data))
+    image = base64.b64encode(figure.read_bytes()).decode()
+    name = html.escape(data.attrs["theorem"])
+    return f"""<section id="{name}">
+<h3>{title} <small>({name}, {html.escape(data.attrs["kind"])})</small></h3>
+<div class="scroll"><pre>{html.escape(data.attrs["statement"])}</pre></div>
+<figure>
+<img src="data:image/svg+xml;base64,{image}" alt="{title}">
+<figcaption>{text}</figcaption>
+</figure>
 </section>"""
 
 

@@ -8,7 +8,9 @@ from istsim._files import written_whole
 from istsim._validation import one_of
 from istsim.experiments._experiment import agrees
 from istsim.experiments._gallery import EXPERIMENTS
+from istsim.experiments._picture import sides_agree
 from istsim.experiments._report import report
+from istsim.experiments._theorems import PICTURES
 
 
 class DisagreementError(Exception):
@@ -20,7 +22,7 @@ def reproduce(out: Path, only: Sequence[str] = (), quick: bool = False) -> list[
 
     Args:
         out: the folder to write to; made if it is missing. Files appear whole or not at all.
-        only: names of experiments; all if empty.
+        only: names of experiments and of theorems; all if empty.
         quick: fewer repetitions.
 
     Returns:
@@ -28,12 +30,12 @@ def reproduce(out: Path, only: Sequence[str] = (), quick: bool = False) -> list[
 
     Raises:
         ValueError: for an unknown name, or an `out` that is not a folder.
-        DisagreementError: if a simulated mean lies more than five standard errors from its exact
-            value. The files are written all the same, and say where.
+        DisagreementError: if simulation lies further from an exact value than chance explains. The files are written
+            all the same, and say where.
     """
     from tqdm import tqdm
 
-    names = tuple(experiment.name for experiment in EXPERIMENTS)
+    names = tuple(shown.name for shown in (*EXPERIMENTS, *PICTURES))
     for name in only:
         one_of("only", name, names)
     if out.exists() and not out.is_dir():
@@ -41,20 +43,28 @@ def reproduce(out: Path, only: Sequence[str] = (), quick: bool = False) -> list[
     out.mkdir(parents=True, exist_ok=True)
 
     chosen = [experiment for experiment in EXPERIMENTS if not only or experiment.name in only]
+    pictures = [picture for picture in PICTURES if not only or picture.name in only]
     curves = {experiment.name: experiment.curves(quick) for experiment in chosen}
-    written, done = [], []
-    with tqdm(total=sum(map(len, curves.values())), unit="curve") as bar:
+    instances = {picture.name: picture.instances() for picture in pictures}
+    written, done, pictured = [], [], []
+    with tqdm(total=sum(map(len, (*curves.values(), *instances.values()))), unit="run") as bar:
         for experiment in chosen:
             bar.set_description(experiment.name)
             data = experiment.measure(curves[experiment.name], on_curve=bar.update)
             done.append((data, out / f"{experiment.name}.svg"))
             written += _write(out, experiment.name, data, experiment.figure(data))
+        for picture in pictures:
+            bar.set_description(picture.name)
+            data = picture.measure(instances[picture.name], on_instance=bar.update)
+            pictured.append((data, out / f"{picture.name}.svg"))
+            written += _write(out, picture.name, data, figures.theorem(data))
     page = out / "report.html"
     with written_whole(page) as part:
-        part.write_text(report(done, quick), encoding="utf-8")
+        part.write_text(report(done, pictured, quick), encoding="utf-8")
     written.append(page)
 
     wrong = [data.attrs["experiment"] for data, _ in done if not agrees(data)]
+    wrong += [data.attrs["theorem"] for data, _ in pictured if not sides_agree(data)]
     if wrong:
         raise DisagreementError(
             f"simulated means disagree with exact values in {', '.join(wrong)}; see the captions in {page}"

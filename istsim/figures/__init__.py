@@ -11,3 +11,4 @@ from istsim.figures._scan import rate as rate
 from istsim.figures._scan import stationary as stationary
 from istsim.figures._style import METHOD_COLORS as METHOD_COLORS
 from istsim.figures._style import save as save
+from istsim.figures._theorem import theorem as theorem

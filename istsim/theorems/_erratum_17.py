@@ -6,11 +6,14 @@ import numpy as np
 import scipy.linalg
 
 from istsim import theory
+from istsim.certificates import as_fraction, decide, decide_iterates, decide_theta, largest_rate
 from istsim.methods import IST, Method
 from istsim.problems import Quadratic
 from istsim.sketches import Permutation
+from istsim.theorems._certified import rational_round
+from istsim.theorems._instance import Instance
 from istsim.theorems._premises import SLACK, exact_gradients, interpolation, semidefinite_w
-from istsim.theorems._theorem import Instance, Kind, Premise
+from istsim.theorems._theorem import Certificate, Kind, Premise
 from istsim.theorems._theorem_1_iterates import Theorem1Iterates
 
 
@@ -36,16 +39,24 @@ class Erratum17(Theorem1Iterates):
             interpolation(),
             exact_gradients(),
             semidefinite_w(),
-            Premise("step size at most 1/theta, with E[B] Lbar E[B] <= theta W", _too_long),
+            Premise("step size at most 1/theta, with E[B] Lbar E[B] <= theta W", _too_long, certified=True),
         )
 
+    def certify(self, instance):
+        """The printed premise holds, Theorem 1's own does not, and the error grows from some point."""
+        one_round, step_size = rational_round(instance), as_fraction(instance.step_size)
+        B, W, Lbar = one_round.mean_operator, one_round.W, one_round.Lbar
+        printed = decide("E[B]' Lbar E[B] <= 1/gamma W", W / step_size - B.T @ Lbar @ B)
+        promised = decide_iterates(one_round, step_size, largest_rate(W, Lbar).value)
+        return Certificate((decide("0 <= W", W), printed), (decide_theta(one_round, 1 / step_size), promised))
+
     def counterexample(self):
-        """Two equal workers with two of four coordinates each, at the largest step size allowed."""
+        """Two equal workers with two of four coordinates each, at about the largest step size allowed."""
         L = np.array([[17.0, 12, 2, 12], [12, 13, -2, 12], [2, -2, 8, -2], [12, 12, -2, 13]])
         problem, method = Quadratic(np.stack([L, L]), np.zeros((2, 4))), IST(Permutation(2, 4))
         # From here one round almost doubles the squared error.
         x0 = np.array([0.0, 1.0, 0.0, -1.0])
-        return problem, method, {"step_size": 1 / printed_theta(problem, method), "rounds": 10, "x0": x0}
+        return problem, method, {"step_size": 1 / 48, "rounds": 10, "x0": x0}
 
 
 def printed_theta(problem: Quadratic, method: Method) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import sympy as sp
 
 from istsim.methods import IST
-from istsim.problems import random_quadratic
+from istsim.problems import Quadratic
 from istsim.sketches import Permutation
 from istsim.theorems._homogeneous_preconditioning import HomogeneousPreconditioning, alpha, beta, n
 from istsim.theorems._theorem import Kind
@@ -38,7 +38,7 @@ class Erratum21(HomogeneousPreconditioning):
 
     def constants(self, instance):
         """Both eigenvalues."""
-        Lbar, method = np.asarray(instance.problem.mean_hessian), instance.method
+        Lbar, method = instance.Lbar, instance.method
         inverse = np.linalg.inv(Lbar)
         norm = inverse @ instance.contraction.W @ inverse
         return {
@@ -51,5 +51,5 @@ class Erratum21(HomogeneousPreconditioning):
 
     def counterexample(self):
         """Any equal, preconditioned workers whose Lbar is not the identity."""
-        problem = random_quadratic(0, 3, 3, condition_number=5.0, matrix_heterogeneity=0.0, vector_heterogeneity=0.0)
-        return problem.preconditioned(), IST(Permutation(3, 3)), {"step_size": 0.1, "rounds": 1}
+        problem = Quadratic([[[1.0, 0.5], [0.5, 1.0]]] * 2, np.zeros((2, 2)))
+        return problem, IST(Permutation(2, 2)), {"step_size": 0.1, "rounds": 1}

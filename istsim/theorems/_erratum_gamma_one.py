@@ -2,14 +2,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
 import sympy as sp
 
-from istsim.methods import IST
-from istsim.problems import random_quadratic
-from istsim.sketches import Permutation
-from istsim.theorems._theorem import Instance, Kind, Premise, Theorem
-from istsim.theorems._weighted_permutation import weighted_permutation
+from istsim.problems import Quadratic
+from istsim.theorems._instance import Instance
+from istsim.theorems._theorem import Kind, Premise, Theorem
+from istsim.theorems._theorem_2 import young_inside
+from istsim.theorems._weighted_permutation import weighted_ist, weighted_permutation
 
 gamma, young = sp.symbols("gamma y")
 
@@ -38,8 +37,8 @@ class ErratumGammaOne(Theorem):
         """The setting of Theorem 2 at step size 1."""
         return (
             weighted_permutation(),
-            Premise("the step size is 1", lambda instance: _unless(instance.step_size == 1, instance.step_size)),
-            Premise("young lies between 0 and 1/2", _young_outside),
+            Premise("the step size is 1", _other_step_size),
+            young_inside(),
         )
 
     def constants(self, instance):
@@ -48,16 +47,9 @@ class ErratumGammaOne(Theorem):
 
     def counterexample(self):
         """Any problem, any constant."""
-        problem = random_quadratic(0, 3, 3, condition_number=5.0, matrix_heterogeneity=0.5, vector_heterogeneity=1.0)
-        weights, scale = 1 / np.sqrt(np.asarray(problem.hessians.diagonal())), 3**0.5
-        method = IST(Permutation(3, 3), weights=weights, forward_scale=scale, gradient_scale=scale)
-        return problem, method, {"step_size": 1.0, "rounds": 1, "young": 1e-3}
+        problem = Quadratic([[[2.0, 1.0], [1.0, 2.0]]] * 2, [[1.0, 0.0], [0.0, 1.0]])
+        return problem, weighted_ist(problem), {"step_size": 1.0, "rounds": 1, "young": 1e-3}
 
 
-def _unless(holds: bool, value: float) -> str:
-    return "" if holds else f"it is {value:.6g}"
-
-
-def _young_outside(instance: Instance) -> str:
-    value = instance.parameters["young"]
-    return _unless(0 < value < 0.5, value)
+def _other_step_size(instance: Instance) -> str:
+    return "" if instance.step_size == 1 else f"it is {instance.step_size:.6g}"

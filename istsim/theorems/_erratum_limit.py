@@ -6,11 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import sympy as sp
 
-from istsim.methods import IST
 from istsim.problems import Quadratic
-from istsim.sketches import Permutation
-from istsim.theorems._theorem import Instance, Kind, Premise, Theorem
-from istsim.theorems._weighted_permutation import weighted_permutation
+from istsim.theorems._instance import Instance
+from istsim.theorems._theorem import Kind, Premise, Theorem
+from istsim.theorems._weighted_permutation import WeightedPermutation, weighted_ist, weighted_permutation
 
 whole, half = sp.symbols("bias_n bias_half")
 
@@ -49,17 +48,14 @@ class ErratumLimit(Theorem):
         return {whole: _relative_bias(problem), half: _relative_bias(first)}
 
     def counterexample(self):
-        """Sixteen workers with `L_i = I` and equal b_i."""
-        count = 16
-        problem = Quadratic.from_diagonals(np.ones((count, count)), np.ones((count, count)))
-        method = IST(Permutation(count, count), weights=np.ones((count, count)), forward_scale=4.0, gradient_scale=4.0)
-        return problem, method, {"step_size": 0.5, "rounds": 1}
+        """Four workers with `L_i = I` and equal b_i."""
+        problem = Quadratic.from_diagonals(np.ones((4, 4)), np.ones((4, 4)))
+        return problem, weighted_ist(problem), {"step_size": 0.5, "rounds": 1}
 
 
 def _relative_bias(problem: Quadratic) -> float:
-    limit = (problem.b / jnp.sqrt(problem.hessians.diagonal())).sum(axis=0) / problem.num_workers**1.5
-    at_limit, at_zero = problem.objective_gap(limit), problem.objective_gap(jnp.zeros(problem.dim))
-    return float(jnp.sqrt(at_limit / at_zero))
+    at_limit = problem.objective_gap(WeightedPermutation.of(problem).limit)
+    return float(jnp.sqrt(at_limit / problem.objective_gap(jnp.zeros(problem.dim))))
 
 
 def _odd(instance: Instance) -> str:

@@ -5,8 +5,12 @@ from typing import ClassVar
 import numpy as np
 import sympy as sp
 
-from istsim import theory
-from istsim.theorems._theorem import Instance, Kind, Premise, Theorem, rounds_of
+from istsim import theory, verify
+from istsim.methods import IST
+from istsim.problems import Quadratic
+from istsim.sketches import Bernoulli
+from istsim.theorems._instance import Instance
+from istsim.theorems._theorem import Kind, Premise, Theorem, rounds_of
 
 d, k, gamma = sp.symbols("d k gamma")
 B = sp.MatrixSymbol("B", d, d)
@@ -37,33 +41,40 @@ class ExpectedIterate(Theorem):
     @property
     def premises(self):
         """E[B] is invertible."""
-        return (Premise("E[B] is invertible", _singular),)
+        return (Premise("E[B] is invertible", _singular, _make_singular),)
+
+    def draw(self, draw):
+        """Any method, all merges and partial participation included."""
+        problem = draw(verify.strategies.integer_problems())
+        merges = ("mean", "owners", "literal")
+        method = draw(verify.strategies.methods(problem.num_workers, problem.dim, merges=merges, participation=True))
+        instance = draw(verify.strategies.instances(problem, method))
+        try:
+            verify.strategies.assume(not _singular(instance))
+        except theory.NotCoveredError:  # the merge "owners" with some sketches
+            verify.strategies.assume(False)
+        return instance
 
     def constants(self, instance):
         """Step size, mean operator, start and fixed point."""
-        problem, method, step_size = instance.problem, instance.method, instance.step_size
-        operator, _ = theory.mean_operator(problem, method, step_size=step_size)
-        fixed_point = theory.fixed_point(problem, method, step_size=step_size)
         return {
             gamma: instance.step_size,
-            B: np.asarray(operator),
+            B: instance.mean_operator,
             x0: instance.x0[:, None],
-            limit: np.asarray(fixed_point)[:, None],
+            limit: instance.fixed_point[:, None],
         }
 
     def sequences(self, instance):
-        """The mean from the exact engine, which steps through the recurrence."""
-        mean = theory.exact_mean(
-            instance.problem,
-            instance.method,
-            step_size=instance.step_size,
-            rounds=instance.rounds,
-            x0=instance.x0,
-        )
-        return {k: rounds_of(instance), expected: np.asarray(mean)[:, :, None]}
+        """The mean, which the exact engine gets by stepping through the recurrence."""
+        return {k: rounds_of(instance), expected: instance.mean[:, :, None]}
 
 
 def _singular(instance: Instance) -> str:
-    operator, _ = theory.mean_operator(instance.problem, instance.method, step_size=instance.step_size)
-    condition = np.linalg.cond(operator)
+    condition = np.linalg.cond(instance.mean_operator)
     return "" if condition < 1 / np.finfo(float).eps else f"its condition number is {condition:.3g}"
+
+
+def _make_singular(instance: Instance) -> Instance:
+    """A model masked by a coin, of which the merge "literal" returns what the gradient takes away, on average."""
+    method = IST(Bernoulli(1, 1, 0.5), merge="literal", forward_scale=4.0, gradient_scale=1.0)
+    return instance.changed(problem=Quadratic([[[1.0]]], [[0.0]]), method=method, step_size=0.5, x0=np.ones(1))

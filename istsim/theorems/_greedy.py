@@ -1,14 +1,16 @@
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 import sympy as sp
 
-from istsim import theory
+from istsim import verify
 from istsim.methods import LocalUpdates, Method
+from istsim.theorems._instance import Instance
 from istsim.theorems._premises import method_is
-from istsim.theorems._theorem import Instance, Kind, Premise, Theorem
+from istsim.theorems._theorem import Kind, Premise, Theorem
 
 d = sp.Symbol("d")
 T, U = sp.MatrixSymbol("T", d, d), sp.MatrixSymbol("U", d, d)
@@ -20,16 +22,28 @@ def _greedy() -> Premise:
     def is_greedy(method: Method) -> bool:
         return isinstance(method, LocalUpdates) and method.mode == "greedy"
 
-    return method_is("greedy LocalUpdates", is_greedy)
+    def chunked(instance: Instance) -> Method:
+        method = instance.method
+        assert isinstance(method, LocalUpdates)
+        return LocalUpdates(method.blocks, "chunked", window=1)
+
+    return method_is("greedy LocalUpdates", is_greedy, chunked)
+
+
+def _draw(draw: Callable[[Any], Any]) -> Instance:
+    """Any problem with more than one coordinate, cut into a first block and the rest."""
+    problem = draw(verify.strategies.integer_problems())
+    first = 1 + draw(verify.strategies.indices(problem.dim - 1))
+    method = LocalUpdates([first, problem.dim - first])
+    return draw(verify.strategies.instances(problem, method))
 
 
 def _parts(instance: Instance) -> tuple[np.ndarray, np.ndarray]:
     """The block lower-triangular part of Lbar, and the rest, from the blocks' sizes."""
     assert isinstance(instance.method, LocalUpdates)  # a premise
     block = np.repeat(np.arange(len(instance.method.blocks)), instance.method.blocks)
-    Lbar = np.asarray(instance.problem.mean_hessian)
-    lower = np.where(block[:, None] >= block, Lbar, 0)
-    return lower, Lbar - lower
+    lower = np.where(block[:, None] >= block, instance.Lbar, 0)
+    return lower, instance.Lbar - lower
 
 
 class GreedyFixedPoint(Theorem):
@@ -56,15 +70,18 @@ class GreedyFixedPoint(Theorem):
         """Greedy updates."""
         return (_greedy(),)
 
+    def draw(self, draw):
+        """Any two blocks."""
+        return _draw(draw)
+
     def constants(self, instance):
         """The fixed point from the exact engine, T and U from the blocks."""
         lower, upper = _parts(instance)
-        found = theory.fixed_point(instance.problem, instance.method) - instance.problem.minimizer
         return {
             T: lower,
             U: upper,
-            bias: np.asarray(found)[:, None],
-            minimizer: np.asarray(instance.problem.minimizer)[:, None],
+            bias: (instance.fixed_point - instance.minimizer)[:, None],
+            minimizer: instance.minimizer[:, None],
         }
 
 
@@ -96,12 +113,15 @@ class GreedyEigenvalues(Theorem):
         """Greedy updates."""
         return (_greedy(),)
 
+    def draw(self, draw):
+        """Any two blocks."""
+        return _draw(draw)
+
     def constants(self, instance):
         """The eigenvalues of the engine's E[B], and those of Lbar."""
-        operator, _ = theory.mean_operator(instance.problem, instance.method)
         # Computed without using their theory: real up to rounding that a triangular matrix amplifies.
-        found = np.linalg.eigvals(np.asarray(operator))
-        whole = np.linalg.eigvalsh(np.asarray(instance.problem.mean_hessian))
+        found = np.linalg.eigvals(instance.mean_operator)
+        whole = np.linalg.eigvalsh(instance.Lbar)
         steps = 2 / (found.real.max() + found.real.min())
         return {
             rate: float(np.abs(1 - steps * found).max()),

@@ -2,12 +2,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
 import sympy as sp
 
-from istsim import theory
 from istsim.theorems._theorem import Kind, Theorem
-from istsim.theorems._weighted_permutation import weighted_permutation
+from istsim.theorems._weighted_permutation import draw_weighted, scaled_vectors, weighted_permutation
 
 n, d = sp.symbols("n d")
 limit, total = sp.MatrixSymbol("x_inf", d, 1), sp.MatrixSymbol("s", d, 1)
@@ -39,12 +37,15 @@ class HeterogeneousPreconditioning(Theorem):
         """The corrected (23)."""
         return (weighted_permutation(),)
 
+    def draw(self, draw):
+        """Any problem."""
+        return draw_weighted(draw)
+
     def constants(self, instance):
-        """The fixed point from the exact engine, the sum from the definition."""
+        """The fixed point, and the sum from the definition."""
         problem = instance.problem
-        scaled = np.asarray(problem.b) / np.sqrt(np.asarray(problem.hessians.diagonal()))
         return {
             n: problem.num_workers,
-            limit: np.asarray(theory.fixed_point(problem, instance.method))[:, None],
-            total: scaled.sum(axis=0)[:, None],
+            limit: instance.fixed_point[:, None],
+            total: scaled_vectors(problem).sum(axis=0)[:, None],
         }

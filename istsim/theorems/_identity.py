@@ -5,11 +5,15 @@ from typing import ClassVar
 import numpy as np
 import sympy as sp
 
-from istsim.methods import GradientDescent, Method
+from istsim import verify
+from istsim.certificates import Decision, least_theta
+from istsim.methods import IST, CompressedGradient, CompressedIterates, GradientDescent, Method
 from istsim.methods._method import SketchedMethod
 from istsim.sketches import Identity
-from istsim.theorems._premises import method_is, plain
-from istsim.theorems._theorem import Kind, Theorem
+from istsim.theorems._certified import rational_round
+from istsim.theorems._instance import Instance
+from istsim.theorems._premises import BEYOND, method_is, plain
+from istsim.theorems._theorem import Certificate, Kind, Theorem
 
 theta, largest = sp.symbols("theta lambda_max")
 
@@ -35,12 +39,37 @@ class IdentityIsGradientDescent(Theorem):
     @property
     def premises(self):
         """Nothing is masked."""
-        return (method_is("every worker holds everything, at scale 1", _holds_everything),)
+        return (
+            method_is(
+                "every worker holds everything, at scale 1",
+                _holds_everything,
+                lambda instance: IST(_everything(instance), forward_scale=1 + BEYOND),
+            ),
+        )
+
+    def draw(self, draw):
+        """Gradient descent by any name."""
+        instance = draw(verify.strategies.instances(method=GradientDescent()))
+        sketch = _everything(instance)
+        names = GradientDescent(), CompressedGradient(sketch), CompressedIterates(sketch), IST(sketch, merge="owners")
+        return instance.changed(method=names[draw(verify.strategies.indices(len(names)))])
+
+    def certify(self, instance):
+        """Both sides, as bounds of one kind: equal fractions."""
+        one_round = rational_round(instance)
+        theta = least_theta(one_round.V, one_round.W)
+        largest = least_theta(one_round.Lbar, np.eye(instance.problem.dim))
+        same = Decision("the least theta is the least t with Lbar <= t I", theta.value == largest.value)
+        return Certificate((), (same,), (theta, largest))
 
     def constants(self, instance):
         """Theta by the exact engine, the eigenvalue by LAPACK."""
-        eigenvalues = np.linalg.eigvalsh(np.asarray(instance.problem.mean_hessian))
+        eigenvalues = np.linalg.eigvalsh(instance.Lbar)
         return {theta: instance.contraction.theta, largest: float(eigenvalues[-1])}
+
+
+def _everything(instance: Instance) -> Identity:
+    return Identity(instance.problem.num_workers, instance.problem.dim)
 
 
 def _holds_everything(method: Method) -> bool:

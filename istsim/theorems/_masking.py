@@ -5,11 +5,12 @@ from typing import ClassVar
 import numpy as np
 import sympy as sp
 
-from istsim import theory
+from istsim import verify
 from istsim.methods import CompressedGradient, CompressedIterates
 from istsim.methods._method import SketchedMethod
-from istsim.theorems._premises import method_is, plain
-from istsim.theorems._theorem import Instance, Kind, Theorem
+from istsim.theorems._instance import Instance
+from istsim.theorems._premises import method_is, plain, with_changes
+from istsim.theorems._theorem import Kind, Theorem
 
 d, alpha, p1 = sp.symbols("d alpha p_1")
 limit, minimizer = sp.MatrixSymbol("x_inf", d, 1), sp.MatrixSymbol("x_star", d, 1)
@@ -42,11 +43,20 @@ class GradientMaskingUnbiased(Theorem):
             method_is(
                 "CompressedGradient with one local step",
                 lambda method: isinstance(method, CompressedGradient) and method.local_steps == 1,
+                with_changes(local_steps=2),
             ),
         )
 
+    def draw(self, draw):
+        """Any sketch, scale and merge."""
+        problem = draw(verify.strategies.integer_problems())
+        sketch = draw(verify.strategies.sketches(problem.num_workers, problem.dim))
+        merge = ("mean", "literal")[draw(verify.strategies.indices(2))]
+        method = CompressedGradient(sketch, gradient_scale=draw(verify.strategies.numbers(0.2, 4.0)), merge=merge)
+        return draw(verify.strategies.instances(problem, method))
+
     def constants(self, instance):
-        """The fixed point from the exact engine."""
+        """The fixed point."""
         return _points(instance)
 
 
@@ -75,16 +85,23 @@ class ModelMaskingBiased(Theorem):
             method_is(
                 "CompressedIterates, merge mean, one local step, all workers report",
                 lambda method: isinstance(method, CompressedIterates) and plain(method),
+                with_changes(merge="literal"),
             ),
         )
 
+    def draw(self, draw):
+        """Any sketch and scale."""
+        problem = draw(verify.strategies.integer_problems())
+        sketch = draw(verify.strategies.sketches(problem.num_workers, problem.dim))
+        method = CompressedIterates(sketch, forward_scale=draw(verify.strategies.numbers(0.2, 4.0)))
+        return draw(verify.strategies.instances(problem, method))
+
     def constants(self, instance):
-        """The fixed point from the exact engine."""
+        """The fixed point, and the probability to be held."""
         method = instance.method
         assert isinstance(method, SketchedMethod)
         return _points(instance) | {alpha: method.forward_scale, p1: float(method.sketch.inclusion_probability(1))}
 
 
 def _points(instance: Instance) -> dict[sp.Basic, np.ndarray]:
-    found = theory.fixed_point(instance.problem, instance.method, step_size=instance.step_size)
-    return {limit: np.asarray(found)[:, None], minimizer: np.asarray(instance.problem.minimizer)[:, None]}
+    return {limit: instance.fixed_point[:, None], minimizer: instance.minimizer[:, None]}

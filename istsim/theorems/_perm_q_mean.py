@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import ClassVar
 
 import numpy as np
 import sympy as sp
 
-from istsim import theory
+from istsim import verify
+from istsim.certificates import as_fraction
 from istsim.methods import IST
 from istsim.sketches import Permutation
-from istsim.theorems._premises import method_is, plain
-from istsim.theorems._theorem import Kind, Theorem
+from istsim.theorems._certified import equal, rational_round
+from istsim.theorems._premises import method_is, plain, with_changes
+from istsim.theorems._theorem import Certificate, Kind, Theorem
 
 n, d, q, alpha, beta = sp.symbols("n d q alpha beta")
 operator, Lbar, Dbar = (sp.MatrixSymbol(name, d, d) for name in ("EB", "Lbar", "Dbar"))
@@ -48,19 +51,37 @@ class PermQMean(Theorem):
                     and method.sketch.d > 1
                     and plain(method)
                 ),
+                with_changes(local_steps=2),
             ),
         )
 
+    def draw(self, draw):
+        """Any problem whose coordinates can be dealt evenly, any scales."""
+        problem = draw(verify.strategies.integer_problems())
+        n, d = problem.num_workers, problem.dim
+        verify.strategies.assume(d > 1 and d % n == 0)
+        scales = draw(verify.strategies.numbers(0.1, 4.0)), draw(verify.strategies.numbers(0.1, 4.0))
+        method = IST(Permutation(n, d), forward_scale=scales[0], gradient_scale=scales[1])
+        return draw(verify.strategies.instances(problem, method))
+
+    def certify(self, instance):
+        """Every entry, as a fraction."""
+        one_round, method, (n, d) = rational_round(instance), instance.method, instance.problem.b.shape
+        r = Fraction(d // n - 1, d - 1)
+        scale = as_fraction(method.forward_scale) * as_fraction(method.gradient_scale) / n
+        Dbar = np.diag(np.diag(one_round.Lbar))
+        expected = scale * ((1 - r) * Dbar + r * one_round.Lbar)
+        return Certificate((), (equal("E[B] as stated, entry by entry", one_round.mean_operator, expected),))
+
     def constants(self, instance):
-        """E[B] from the exact engine."""
+        """The mean operator, and what it is made of."""
         problem, method = instance.problem, instance.method
-        matrix = np.asarray(problem.mean_hessian)
         return {
             n: problem.num_workers,
             q: problem.dim // problem.num_workers,
             alpha: method.forward_scale,
             beta: method.gradient_scale,
-            operator: np.asarray(theory.mean_operator(problem, method)[0]),
-            Lbar: matrix,
-            Dbar: np.diag(np.diag(matrix)),
+            operator: instance.mean_operator,
+            Lbar: instance.Lbar,
+            Dbar: np.diag(np.diag(instance.Lbar)),
         }

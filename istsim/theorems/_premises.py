@@ -1,28 +1,47 @@
-"""Conditions that several theorems share: for an instance, why they fail, or "" if they hold."""
+"""Conditions that several theorems share: why they fail, and how an instance is changed so that they just fail."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from istsim.methods import IST, Method
+from istsim import theory, verify
+from istsim.methods import IST, CompressedGradient, Method
 from istsim.methods._method import SketchedMethod
-from istsim.sketches import Permutation
-from istsim.theorems._theorem import Instance, Premise
+from istsim.methods._noise import GaussianNoise
+from istsim.problems import Quadratic, remark_1_quadratic
+from istsim.sketches import Identity, Permutation
+from istsim.theorems._instance import Instance
+from istsim.theorems._theorem import Premise
 
 # Quantities computed in floating point, such as a step size 1/theta, must pass where they are exact.
 SLACK = 1e-12
 
+# How far beyond a premise an instance lies that breaks it just.
+BEYOND = 1e-6
 
-def method_is(text: str, holds: Callable[[Method], bool]) -> Premise:
-    """A premise about the method alone."""
+
+def method_is(text: str, holds: Callable[[Method], bool], other: Callable[[Instance], Method]) -> Premise:
+    """A premise about the method alone, and a method that just does not meet it."""
 
     def failure(instance: Instance) -> str:
         return "" if holds(instance.method) else f"the method is {instance.method!r}"
 
-    return Premise(text, failure)
+    return Premise(text, failure, lambda instance: instance.changed(method=other(instance)))
+
+
+def with_changes(**changes: Any) -> Callable[[Instance], Method]:
+    """For `method_is`: the method but for these arguments."""
+
+    def other(instance: Instance) -> Method:
+        assert isinstance(instance.method, SketchedMethod)
+        return dataclasses.replace(instance.method, **changes)
+
+    return other
 
 
 def plain(method: Method, merges: tuple[str, ...] = ("mean",)) -> bool:
@@ -51,7 +70,18 @@ def interpolation() -> Premise:
         largest = float(abs(instance.problem.b).max())
         return f"the largest entry of the b_i is {largest:.6g}" if largest > 0 else ""
 
-    return Premise("all b_i = 0", failure)
+    return Premise("all b_i = 0", failure, _change_one_b)
+
+
+def equal_vectors() -> Premise:
+    """All workers have the same b_i."""
+
+    def failure(instance: Instance) -> str:
+        b = np.asarray(instance.problem.b)
+        largest = float(np.abs(b - b[0]).max())
+        return "" if largest <= SLACK * np.abs(b).max() else f"they differ by up to {largest:.6g}"
+
+    return Premise("all b_i are equal", failure, _change_one_b)
 
 
 def exact_gradients() -> Premise:
@@ -61,7 +91,14 @@ def exact_gradients() -> Premise:
         noise = instance.method.noise
         return "" if noise is None else f"there is {type(noise).__name__}"
 
-    return Premise("the gradients are exact", failure)
+    def break_just(instance: Instance) -> Instance:
+        method, problem = instance.method, instance.problem
+        if not isinstance(method, SketchedMethod):
+            method = CompressedGradient(Identity(problem.num_workers, problem.dim))
+        noise = GaussianNoise(BEYOND * np.eye(problem.dim))
+        return instance.changed(method=dataclasses.replace(method, noise=noise))
+
+    return Premise("the gradients are exact", failure, break_just)
 
 
 def semidefinite_w() -> Premise:
@@ -73,7 +110,11 @@ def semidefinite_w() -> Premise:
             return ""
         return f"its smallest eigenvalue in the geometry of Lbar is {contraction.smallest:.6g}"
 
-    return Premise("W = 1/2 E[Lbar B + B' Lbar] is positive semidefinite", failure)
+    def break_just(instance: Instance) -> Instance:
+        return _remark_1(instance, 1.6 + BEYOND)
+
+    text = "W = 1/2 E[Lbar B + B' Lbar] is positive semidefinite"
+    return Premise(text, failure, break_just, certified=True)
 
 
 def some_theta() -> Premise:
@@ -83,7 +124,9 @@ def some_theta() -> Premise:
         finite = math.isfinite(instance.contraction.theta)
         return "" if finite else "the kernel of W is not in that of E[B' Lbar B]"
 
-    return Premise("some theta has E[B' Lbar B] <= theta W", failure)
+    # There W is singular, while B is not.
+    text = "some theta has E[B' Lbar B] <= theta W"
+    return Premise(text, failure, lambda instance: _remark_1(instance, 1.6), certified=True)
 
 
 def step_size_at_most_inverse_theta() -> Premise:
@@ -95,7 +138,10 @@ def step_size_at_most_inverse_theta() -> Premise:
             return ""
         return f"it is {instance.step_size:.6g}, and 1/theta is {1 / theta:.6g}"
 
-    return Premise("step size at most 1/theta", failure)
+    def break_just(instance: Instance) -> Instance:
+        return instance.changed(step_size=(1 + BEYOND) / instance.contraction.theta)
+
+    return Premise("step size at most 1/theta", failure, break_just, certified=True)
 
 
 def of_theorem_1() -> tuple[Premise, ...]:
@@ -109,6 +155,22 @@ def of_theorem_1() -> tuple[Premise, ...]:
     )
 
 
+def draw_for_theorem_1(draw: Callable[[Any], Any]) -> Instance:
+    """An instance in which they hold."""
+    import hypothesis
+    from hypothesis import strategies as st
+
+    problem = draw(verify.strategies.integer_problems(interpolation=True))
+    method = draw(verify.strategies.methods(problem.num_workers, problem.dim))
+    # W by the definition, well away from singular.
+    B, Lbar = np.asarray(theory.mean_operator(problem, method)[0]), np.asarray(problem.mean_hessian)
+    eigenvalues = np.linalg.eigvalsh(Lbar @ B + B.T @ Lbar)
+    hypothesis.assume(eigenvalues[0] > 1e-3 * eigenvalues[-1])
+    theta = theory.contraction(problem, method).theta
+    step_size = draw(st.floats(0.01, 1.0)) / theta
+    return draw(verify.strategies.instances(problem, method, step_size))
+
+
 def step_size_at_most(limit: float, *, excluded: bool = False) -> Premise:
     """The step size lies in (0, limit], or in (0, limit)."""
 
@@ -117,7 +179,10 @@ def step_size_at_most(limit: float, *, excluded: bool = False) -> Premise:
         inside = size < limit if excluded else size <= limit * (1 + SLACK)
         return "" if inside else f"it is {size:.6g}"
 
-    return Premise(f"step size {'below' if excluded else 'at most'} {limit:g}", failure)
+    def break_just(instance: Instance) -> Instance:
+        return instance.changed(step_size=limit if excluded else limit * (1 + BEYOND))
+
+    return Premise(f"step size {'below' if excluded else 'at most'} {limit:g}", failure, break_just)
 
 
 def equal_matrices() -> Premise:
@@ -128,7 +193,14 @@ def equal_matrices() -> Premise:
         largest = float(np.abs(L - L[0]).max())
         return "" if largest <= SLACK * np.abs(L).max() else f"they differ by up to {largest:.6g}"
 
-    return Premise("all L_i are equal", failure)
+    def break_just(instance: Instance) -> Instance:
+        # Off the diagonal, so that only this premise fails.
+        L = np.array(instance.problem.L)
+        L[0, 0, 1] += BEYOND
+        L[0, 1, 0] += BEYOND
+        return instance.changed(problem=Quadratic(L, instance.problem.b))
+
+    return Premise("all L_i are equal", failure, break_just)
 
 
 def ones_on_the_diagonals() -> Premise:
@@ -139,4 +211,20 @@ def ones_on_the_diagonals() -> Premise:
         largest = float(np.abs(diagonals - 1).max())
         return "" if largest <= 1e-9 else f"they differ from 1 by up to {largest:.6g}"
 
-    return Premise("the L_i have ones on the diagonal", failure)
+    def break_just(instance: Instance) -> Instance:
+        problem = instance.problem
+        return instance.changed(problem=Quadratic((1 + BEYOND) * problem.L, problem.b))
+
+    return Premise("the L_i have ones on the diagonal", failure, break_just)
+
+
+def _change_one_b(instance: Instance) -> Instance:
+    b = np.array(instance.problem.b)
+    b[0, 0] += BEYOND * max(1.0, np.abs(b).max())
+    return instance.changed(problem=Quadratic(instance.problem.L, b))
+
+
+def _remark_1(instance: Instance, c: float) -> Instance:
+    """Remark 1's example, where W is singular at c = 1.6 and indefinite beyond."""
+    problem, method = remark_1_quadratic(4.0, 1.0, c), IST(Permutation(2, 2))
+    return instance.changed(problem=problem, method=method, x0=np.ones(2))

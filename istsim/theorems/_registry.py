@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from typing import Any
+
+from istsim.theorems._best_forward_scale import BestForwardScale
 from istsim.theorems._erratum_17 import Erratum17
 from istsim.theorems._erratum_21 import Erratum21
 from istsim.theorems._erratum_23 import Erratum23
@@ -12,7 +15,10 @@ from istsim.theorems._heterogeneous_preconditioning import HeterogeneousPrecondi
 from istsim.theorems._homogeneous_preconditioning import HomogeneousPreconditioning
 from istsim.theorems._homogeneous_zero_variance import HomogeneousZeroVariance
 from istsim.theorems._identity import IdentityIsGradientDescent
+from istsim.theorems._local_steps import LocalStepsSingleCoordinates
 from istsim.theorems._masking import GradientMaskingUnbiased, ModelMaskingBiased
+from istsim.theorems._overlap import OverlapReducesBias
+from istsim.theorems._participation import ParticipationSecondMoment
 from istsim.theorems._perm_q_mean import PermQMean
 from istsim.theorems._remark_1 import Remark1Indefinite
 from istsim.theorems._scale_equivalence import ScaleEquivalence
@@ -23,34 +29,82 @@ from istsim.theorems._theorem_1_gradients import Theorem1Gradients
 from istsim.theorems._theorem_1_iterates import Theorem1Iterates
 from istsim.theorems._theorem_2 import Theorem2
 
-_THEOREMS = {
-    theorem.name: theorem
-    for theorem in (
-        Theorem1Gradients(),
-        Theorem1Iterates(),
-        IdentityIsGradientDescent(),
-        Remark1Indefinite(),
-        HomogeneousPreconditioning(),
-        HeterogeneousPreconditioning(),
-        ExpectedIterate(),
-        Theorem2(),
-        HomogeneousZeroVariance(),
-        SharperTheorem2(),
-        StationaryGradientNorm(),
-        PermQMean(),
-        ScaleEquivalence(),
-        GradientMaskingUnbiased(),
-        ModelMaskingBiased(),
-        GreedyFixedPoint(),
-        GreedyEigenvalues(),
-        Erratum17(),
-        Erratum21(),
-        Erratum23(),
-        ErratumLiteralAlgorithm(),
-        ErratumLimit(),
-        ErratumGammaOne(),
-    )
-}
+_OWN = (
+    Theorem1Gradients(),
+    Theorem1Iterates(),
+    IdentityIsGradientDescent(),
+    Remark1Indefinite(),
+    HomogeneousPreconditioning(),
+    HeterogeneousPreconditioning(),
+    ExpectedIterate(),
+    Theorem2(),
+    HomogeneousZeroVariance(),
+    SharperTheorem2(),
+    StationaryGradientNorm(),
+    PermQMean(),
+    ScaleEquivalence(),
+    BestForwardScale(),
+    OverlapReducesBias(),
+    LocalStepsSingleCoordinates(),
+    ParticipationSecondMoment(),
+    GradientMaskingUnbiased(),
+    ModelMaskingBiased(),
+    GreedyFixedPoint(),
+    GreedyEigenvalues(),
+    Erratum17(),
+    Erratum21(),
+    Erratum23(),
+    ErratumLiteralAlgorithm(),
+    ErratumLimit(),
+    ErratumGammaOne(),
+)
+_THEOREMS: dict[str, Theorem] = {theorem.name: theorem for theorem in _OWN}
+
+
+def register(theorem: Any) -> Theorem:
+    """Add a theorem of your own, for `get`, `istsim theorems` and `istsim verify`.
+
+    Args:
+        theorem: an instance of a subclass of `Theorem`. One of the same name that you registered before is replaced.
+
+    Returns:
+        The theorem.
+
+    Raises:
+        ValueError: if it is no theorem, or its name is one of istsim's own.
+
+    Example:
+        >>> import istsim, sympy as sp
+        >>> gap, previous = sp.symbols("gap previous")
+        >>> class NeverWorse(istsim.theorems.Theorem):
+        ...     '''Gradient descent with a short step never raises the objective.'''
+        ...     name, title, source = "never-worse", "Descent", "textbooks"
+        ...     kind = istsim.theorems.Kind.UPPER
+        ...     statement = sp.Le(gap, previous, evaluate=False)
+        ...     premises = (
+        ...         istsim.theorems.Premise(
+        ...             "gradient descent",
+        ...             lambda run: "" if isinstance(run.method, istsim.GradientDescent) else "it is another method",
+        ...         ),
+        ...         istsim.theorems.Premise(
+        ...             "step size at most 2/theta",
+        ...             lambda run: "" if run.step_size * run.contraction.theta <= 2 else "it is longer",
+        ...         ),
+        ...     )
+        ...     def sequences(self, run):
+        ...         return {gap: run.objective_gap[1:], previous: run.objective_gap[:-1]}
+        >>> theorem = NeverWorse()
+        >>> problem = istsim.Quadratic(L=[[[1.0]]], b=[[0.0]])
+        >>> theorem.check(problem, istsim.GradientDescent(), step_size=1.5, rounds=3).tightness
+        array([0.25, 0.25, 0.25])
+        >>> istsim.theorems.register(theorem)  # doctest: +SKIP
+    """
+    if not isinstance(theorem, Theorem):
+        raise ValueError(f"theorem must be an instance of a subclass of istsim.theorems.Theorem, got {theorem!r}")
+    if theorem.name in (own.name for own in _OWN):
+        raise ValueError(f"the name {theorem.name!r} is one of istsim's own theorems; choose another")
+    _THEOREMS[theorem.name] = theorem
+    return theorem
 
 
 def names() -> list[str]:

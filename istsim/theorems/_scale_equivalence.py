@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-import numpy as np
 import sympy as sp
 
-from istsim import theory
-from istsim.methods import IST
-from istsim.theorems._premises import method_is
-from istsim.theorems._theorem import Kind, Theorem, rounds_of
+from istsim import verify
+from istsim.methods import IST, Method
+from istsim.theorems._instance import Instance
+from istsim.theorems._premises import method_is, with_changes
+from istsim.theorems._theorem import Kind, Premise, Theorem, rounds_of
 
 d, k, alpha = sp.symbols("d k alpha")
 scaled, unscaled = sp.MatrixSymbol("second_scaled", d, d), sp.MatrixSymbol("second", d, d)
@@ -37,38 +38,56 @@ class ScaleEquivalence(Theorem):
     @property
     def premises(self):
         """IST with the merge mean and one local step."""
-        return (
-            method_is(
-                "IST, merge mean, one local step, no weights",
-                lambda method: (
-                    isinstance(method, IST)
-                    and method.merge == "mean"
-                    and method.local_steps == 1
-                    and method.weights is None
-                ),
-            ),
-        )
+        return (ist_without_weights(),)
+
+    def draw(self, draw):
+        """Any sketch, scales and number of reports."""
+        return draw_ist(draw)
 
     def constants(self, instance):
         """The forward scale."""
-        return {alpha: float(_ist(instance.method).forward_scale)}
+        return {alpha: instance.method.forward_scale}
 
     def sequences(self, instance):
-        """Both second moments from the exact engine."""
-        method, rounds = _ist(instance.method), rounds_of(instance)
-        plain = dataclasses.replace(method, forward_scale=1.0, gradient_scale=1.0)
-        product = instance.step_size * method.forward_scale * method.gradient_scale
-        runs = ((method, instance.step_size, instance.x0), (plain, product, method.forward_scale * instance.x0))
-        seconds = []
-        for run, step_size, x0 in runs:
-            moments = theory.exact_moments(
-                instance.problem, run, step_size=step_size, rounds=instance.rounds, x0=x0, covariance_at=rounds
-            )
-            means = np.asarray(moments.mean)
-            seconds.append(np.asarray(moments.covariance) + means[:, :, None] * means[:, None, :])
-        return {k: rounds, scaled: seconds[0], unscaled: seconds[1]}
+        """Both second moments."""
+        method = ist(instance.method)
+        z = instance.changed(
+            method=dataclasses.replace(method, forward_scale=1.0, gradient_scale=1.0),
+            step_size=instance.step_size * method.forward_scale * method.gradient_scale,
+            x0=method.forward_scale * instance.x0,
+        )
+        return {k: rounds_of(instance), scaled: instance.second_moments, unscaled: z.second_moments}
 
 
-def _ist(method: object) -> Any:
-    assert isinstance(method, IST)  # a premise
+def ist_without_weights() -> Premise:
+    """One local step of IST, merged by the mean."""
+    return method_is(
+        "IST, merge mean, one local step, exact gradients, no weights",
+        lambda method: (
+            isinstance(method, IST)
+            and method.merge == "mean"
+            and method.local_steps == 1
+            and method.weights is None
+            and method.noise is None
+        ),
+        with_changes(merge="literal"),
+    )
+
+
+def draw_ist(draw: Callable[[Any], Any]) -> Instance:
+    """An instance of it."""
+    problem = draw(verify.strategies.integer_problems())
+    n, d = problem.num_workers, problem.dim
+    method = IST(
+        draw(verify.strategies.sketches(n, d)),
+        forward_scale=draw(verify.strategies.numbers(0.2, 4.0)),
+        gradient_scale=draw(verify.strategies.numbers(0.2, 4.0)),
+        participants=1 + draw(verify.strategies.indices(n)),
+    )
+    return draw(verify.strategies.instances(problem, method, draw(verify.strategies.step_sizes(1e-3, 0.5))))
+
+
+def ist(method: Method) -> Any:
+    """The method, which by the premise is IST."""
+    assert isinstance(method, IST)
     return method

@@ -18,7 +18,7 @@ from istsim.theorems._theorem_2 import (
     k,
     variance,
 )
-from istsim.theorems._weighted_permutation import weighted_permutation
+from istsim.theorems._weighted_permutation import draw_weighted, weighted_permutation
 
 
 class SharperTheorem2(Theorem):
@@ -44,6 +44,10 @@ class SharperTheorem2(Theorem):
     def premises(self):
         """The corrected (23), and any step size up to 1."""
         return weighted_permutation(), step_size_at_most(1.0)
+
+    def draw(self, draw):
+        """Any problem, step sizes up to 1."""
+        return draw_weighted(draw, 1.0)
 
     def constants(self, instance):
         """Step size, initial gap, bias and variance."""

@@ -9,19 +9,18 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-import jax.numpy as jnp
 import numpy as np
 import sympy as sp
-from jaxtyping import Float
 
 from istsim import theory
 from istsim._types import Numbers
-from istsim._validation import finite_number, positive_int
+from istsim._validation import finite_number
+from istsim.certificates import Bound, Decision
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
-from istsim.simulation._rounds import check_problem_and_method, checked_step_size, starting_point
+from istsim.theorems._instance import Instance
 
-# Sides that should agree to rounding may differ by this much, relative to their size.
+# Sides that should agree to rounding may differ by this much, relative to the size of their terms.
 ROUNDING = 1e-9
 
 
@@ -36,28 +35,6 @@ class Kind(enum.StrEnum):
     """False, though printed in its source; `counterexample` gives an instance inside the printed premises."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Instance:
-    """A problem, a method and a run of it, for which a theorem is asked about."""
-
-    problem: Quadratic
-    method: Method
-    step_size: float
-    rounds: int
-    x0: Float[np.ndarray, " d"]
-    parameters: Mapping[str, float] = dataclasses.field(default_factory=dict)
-
-    @functools.cached_property
-    def exact(self) -> theory.ExactMoments:
-        """The exact moments of the run."""
-        return theory.exact_moments(self.problem, self.method, step_size=self.step_size, rounds=self.rounds, x0=self.x0)
-
-    @functools.cached_property
-    def contraction(self) -> theory.Contraction:
-        """W and theta, from the exact engine."""
-        return theory.contraction(self.problem, self.method)
-
-
 @dataclasses.dataclass(frozen=True)
 class Premise:
     """A condition that can be run.
@@ -65,10 +42,33 @@ class Premise:
     Attributes:
         text: what must hold, as LaTeX-free text.
         failure: for an instance, why it fails, or "" if it holds.
+        certified: whether a certificate decides it, where one is asked for.
+        break_just: for an instance inside the premises, one changed just enough that this premise fails; None where
+            there is no general way to do that. `istsim.verify` holds `failure` against it.
     """
 
     text: str
     failure: Callable[[Instance], str]
+    break_just: Callable[[Instance], Instance] | None = None
+    certified: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Certificate:
+    """What was decided about a theorem in rational numbers, with every float read as the simplest fraction near it.
+
+    Attributes:
+        premises: the premises that are about matrices.
+        statement: what it claims of one round, from any point.
+        bounds: constants such as theta, rounded so that they are proved, beside sharper ones that are refuted.
+    """
+
+    premises: tuple[Decision, ...]
+    statement: tuple[Decision, ...]
+    bounds: tuple[Bound, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, (*self.premises, *self.bounds, *self.statement)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -81,6 +81,7 @@ class TheoremCheck:
         lhs, rhs: the two sides, scalars or arrays over the rounds 0..K; None where the theorem does
             not apply, because nothing is claimed there.
         holds: whether the statement is true of the numbers, to rounding; None where it does not apply.
+        certificate: what was decided exactly, if that was asked for: `holds` is then about that.
     """
 
     applicable: bool
@@ -88,6 +89,29 @@ class TheoremCheck:
     lhs: Any = None
     rhs: Any = None
     holds: bool | None = None
+    certificate: Certificate | None = None
+
+    @property
+    def margin(self) -> Any:
+        """Right side less left side; None where the theorem does not apply."""
+        return self.rhs - self.lhs if self.applicable else None
+
+    @property
+    def tightness(self) -> Any:
+        """Left side over right side, 1 where both are 0; None where the theorem does not apply."""
+        if not self.applicable:
+            return None
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.lhs == self.rhs, 1.0, np.divide(self.lhs, self.rhs))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sides:
+    """Both sides as numbers, and how large the terms are that make them up, to judge rounding by."""
+
+    lhs: np.ndarray
+    rhs: np.ndarray
+    size: np.ndarray
 
 
 class Theorem(abc.ABC):
@@ -113,7 +137,7 @@ class Theorem(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def statement(self) -> sp.Rel:
+    def statement(self) -> Any:
         """The claim as a sympy relation. The symbol k is the round."""
 
     @property
@@ -128,6 +152,31 @@ class Theorem(abc.ABC):
     def sequences(self, instance: Instance) -> dict[sp.Basic, Any]:
         """For the others, arrays whose leading axis is the round, up to K; none if the sides do not depend on it."""
         return {}
+
+    def draw(self, draw: Callable[[Any], Any]) -> Instance:
+        """An instance inside the premises, for `istsim.verify`.
+
+        As it stands any instance is drawn, and those outside the premises are thrown away. A theorem about a narrow
+        setting should draw that setting itself.
+
+        Args:
+            draw: hypothesis' `draw`, which turns a strategy into an example.
+        """
+        import hypothesis
+
+        from istsim.verify import strategies
+
+        instance = draw(strategies.instances())
+        hypothesis.assume(not self.failing_premise(instance))
+        return instance
+
+    def certify(self, instance: Instance) -> Certificate:
+        """Decide premises and statement in rational numbers, as far as they are about matrices.
+
+        Raises:
+            NotCoveredError: where that cannot be done.
+        """
+        raise theory.NotCoveredError(f"{self.name} makes no claim about matrices that is decided exactly")
 
     def counterexample(self) -> tuple[Quadratic, Method, dict[str, Any]]:
         """Where a refuted statement applies and does not hold: a problem, a method and the arguments of `check`.
@@ -149,6 +198,7 @@ class Theorem(abc.ABC):
         step_size: float,
         rounds: int,
         x0: Numbers | None = None,
+        exact: bool = False,
         **parameters: float,
     ) -> TheoremCheck:
         """Ask whether the theorem applies to this run and, if so, compare its sides.
@@ -159,6 +209,8 @@ class Theorem(abc.ABC):
             step_size: a positive number.
             rounds: K, at least 1: the sides are computed for k = 0..K.
             x0: shape (d,); the vector of ones if None.
+            exact: whether matrix inequalities are decided in rational numbers, with a certificate; the sides are
+                floating-point numbers all the same. Small problems only.
             parameters: free constants of the statement, where it has some: see `parameters`.
 
         Raises:
@@ -169,50 +221,89 @@ class Theorem(abc.ABC):
                 known = ", ".join(self.parameters) or "none"
                 raise ValueError(f"{self.name} has no parameter {name!r}; its parameters: {known}")
         chosen = {name: finite_number(name, value) for name, value in (dict(self.parameters) | parameters).items()}
-        check_problem_and_method(problem, method)
-        problem = problem.astype(jnp.float64)
-        instance = Instance(
-            problem=problem,
-            method=method,
-            step_size=float(checked_step_size(step_size, jnp.float64)),
-            rounds=positive_int("rounds", rounds),
-            x0=np.asarray(starting_point(problem, x0)),
-            parameters=chosen,
-        )
+        instance = Instance.of(problem, method, step_size=step_size, rounds=rounds, x0=x0, parameters=chosen)
+        return self.check_instance(instance, exact=exact)
+
+    def check_instance(self, instance: Instance, *, exact: bool = False) -> TheoremCheck:
+        """What `check` does, for arguments that have been put together."""
+        certificate = None
         try:
-            for premise in self.premises:
-                if failure := premise.failure(instance):
-                    return TheoremCheck(applicable=False, reason=f"premise fails: {premise.text} ({failure})")
-            lhs, rhs = self._sides(instance)
+            if failure := self.failing_premise(instance, certified=not exact):
+                return TheoremCheck(applicable=False, reason=failure)
+            if exact:
+                certificate = self.certify(instance)
+                for decision in certificate.premises:
+                    if not decision.holds:
+                        reason = f"premise fails: {decision}"
+                        return TheoremCheck(applicable=False, reason=reason, certificate=certificate)
+            sides = self.sides(instance)
         except theory.NotCoveredError as error:
             return TheoremCheck(applicable=False, reason=f"cannot be decided: {error}")
-        return TheoremCheck(applicable=True, reason="all premises hold", lhs=lhs, rhs=rhs, holds=self._holds(lhs, rhs))
+        decided = self._holds(sides) if certificate is None else all(found.holds for found in certificate.statement)
+        return TheoremCheck(
+            applicable=True,
+            reason="all premises hold",
+            lhs=sides.lhs,
+            rhs=sides.rhs,
+            holds=decided,
+            certificate=certificate,
+        )
 
-    def _sides(self, instance: Instance) -> tuple[np.ndarray, np.ndarray]:
+    def failing_premise(self, instance: Instance, *, certified: bool = True) -> str:
+        """Which premise fails first, and why; "" if all hold.
+
+        Args:
+            instance: what is asked about.
+            certified: whether to look at those that a certificate decides, too.
+        """
+        for premise in self.premises:
+            if (certified or not premise.certified) and (failure := premise.failure(instance)):
+                return f"premise fails: {premise.text} ({failure})"
+        return ""
+
+    def sides(self, instance: Instance) -> Sides:
+        """Both sides as numbers, whether the premises hold or not."""
         constants, sequences = self.constants(instance), self.sequences(instance)
-        symbols = [*constants, *sequences]
         dim = {sp.Symbol("d"): instance.problem.dim}
-        arguments = [symbol.subs(dim) for symbol in symbols]
-        sides = []
-        for side in (self.statement.lhs, self.statement.rhs):
-            function = sp.lambdify(arguments, side.subs(dim), modules="numpy")
-            if sequences:
-                rows = zip(*sequences.values(), strict=True)
-                sides.append(np.array([np.squeeze(function(*constants.values(), *row)) for row in rows]))
-            else:
-                sides.append(np.array([np.squeeze(function(*constants.values()))]))
-        return (sides[0], sides[1]) if sequences else (np.asarray(sides[0][0]), np.asarray(sides[1][0]))
+        arguments = [symbol.subs(dim) for symbol in (*constants, *sequences)]
 
-    def _holds(self, lhs: np.ndarray, rhs: np.ndarray) -> bool:
+        def numbers(expression: Any) -> np.ndarray:
+            function = _as_function(expression.subs(dim), tuple(arguments))
+            if not sequences:
+                return np.asarray(np.squeeze(function(*constants.values())))
+            rows = zip(*sequences.values(), strict=True)
+            return np.array([np.squeeze(function(*constants.values(), *row)) for row in rows])
+
+        lhs, rhs = numbers(self.statement.lhs), numbers(self.statement.rhs)
+        sizes = [np.abs(numbers(_without_cancellation(side))) for side in (self.statement.lhs, self.statement.rhs)]
+        return Sides(lhs, rhs, np.asarray(np.maximum(*sizes)))
+
+    def _holds(self, sides: Sides) -> bool:
         if isinstance(self.statement, sp.Le):
-            return bool(np.all(lhs <= rhs + ROUNDING * np.abs(rhs)))
+            return bool(np.all(sides.lhs <= sides.rhs + ROUNDING * sides.size))
         # Relative to the largest entry so far: a vector's small entries carry its large ones' rounding.
-        lhs, rhs = np.atleast_1d(lhs), np.atleast_1d(rhs)
-        size = np.maximum(np.abs(lhs), np.abs(rhs)).reshape(len(lhs), -1).max(axis=1)
-        size = np.maximum.accumulate(size).reshape(-1, *[1] * (lhs.ndim - 1))
-        return bool(np.all(np.abs(lhs - rhs) <= ROUNDING * size))
+        size = np.atleast_1d(sides.size)
+        largest = np.maximum.accumulate(size.reshape(len(size), -1).max(axis=1))
+        difference = np.abs(sides.lhs - sides.rhs).reshape(len(size), -1)
+        return bool(np.all(difference <= ROUNDING * largest[:, None]))
 
 
 def rounds_of(instance: Instance) -> list[int]:
     """0..K, the values of the symbol k."""
     return list(range(instance.rounds + 1))
+
+
+@functools.lru_cache(maxsize=1024)
+def _as_function(expression: sp.Basic, arguments: tuple[sp.Basic, ...]) -> Callable[..., Any]:
+    return sp.lambdify(arguments, expression, modules="numpy")
+
+
+def _without_cancellation(expression: Any) -> Any:
+    """A scalar with the absolute value of every term of a sum: rounding is relative to that."""
+    if expression.is_Matrix:
+        return expression
+    if isinstance(expression, sp.Add | sp.Mul):
+        return expression.func(*map(_without_cancellation, expression.args))
+    if isinstance(expression, sp.Pow) and expression.exp.is_positive:
+        return _without_cancellation(expression.base) ** expression.exp
+    return sp.Abs(expression)

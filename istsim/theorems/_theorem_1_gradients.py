@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import jax.numpy as jnp
 import numpy as np
 import sympy as sp
 
-from istsim import theory
-from istsim.theorems._premises import of_theorem_1
+from istsim.certificates import decide_gradients
+from istsim.theorems._certified import certify_theorem_1
+from istsim.theorems._premises import draw_for_theorem_1, of_theorem_1
 from istsim.theorems._theorem import Kind, Theorem, rounds_of
 
 k, gamma = sp.symbols("k gamma")
@@ -27,7 +27,7 @@ class Theorem1Gradients(Theorem):
     source = "Shulgin and Richtarik, arXiv 2306.16484, version 1, Theorem 1, equation (15)"
 
     notation: ClassVar = {
-        average: r"\frac1k\sum_{j<k}\mathbb{E}\|\nabla f(x_j)\|^2_{\bar L^{-1}W\bar L^{-1}}",
+        average: r"\frac{1}{k}\sum_{j<k}\mathbb{E}\|\nabla f(x_j)\|^2_{\bar L^{-1}W\bar L^{-1}}",
         gap: r"(\mathbb{E}f(x_k)-f_\star)",
         initial: r"(f(x_0)-f_\star)",
     }
@@ -42,21 +42,21 @@ class Theorem1Gradients(Theorem):
         """Those of Theorem 1."""
         return of_theorem_1()
 
+    def draw(self, draw):
+        """Where W is definite, some part of the longest step size."""
+        return draw_for_theorem_1(draw)
+
     def constants(self, instance):
         """Step size and initial gap."""
-        return {gamma: instance.step_size, initial: float(instance.exact.objective_gap[0])}
+        return {gamma: instance.step_size, initial: float(instance.objective_gap[0])}
+
+    def certify(self, instance):
+        """The descent of one round from any point, of which the statement is the sum."""
+        return certify_theorem_1(instance, lambda one_round, step_size, _: decide_gradients(one_round, step_size))
 
     def sequences(self, instance):
-        """The exact averages and gaps, for k = 1..K."""
-        inverse = np.linalg.inv(np.asarray(instance.problem.mean_hessian))
-        moments = theory.exact_moments(
-            instance.problem,
-            instance.method,
-            step_size=instance.step_size,
-            rounds=instance.rounds,
-            x0=instance.x0,
-            gradient_weighting=inverse @ instance.contraction.W @ inverse,
-        )
-        rounds = jnp.arange(1, instance.rounds + 1)
-        averages = jnp.cumsum(moments.gradient_norm_squared[:-1]) / rounds
-        return {k: rounds_of(instance)[1:], average: averages, gap: moments.objective_gap[1:]}
+        """The averages and gaps, for k = 1..K."""
+        inverse = np.linalg.inv(instance.Lbar)
+        norms = instance.gradient_norm_squared(inverse @ instance.contraction.W @ inverse)
+        rounds = rounds_of(instance)[1:]
+        return {k: rounds, average: np.cumsum(norms[:-1]) / rounds, gap: instance.objective_gap[1:]}

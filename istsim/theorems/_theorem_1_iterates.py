@@ -4,8 +4,10 @@ from typing import ClassVar
 
 import sympy as sp
 
-from istsim.theorems._premises import of_theorem_1
-from istsim.theorems._theorem import Kind, Premise, Theorem, rounds_of
+from istsim.certificates import decide_iterates
+from istsim.theorems._certified import certify_theorem_1
+from istsim.theorems._premises import draw_for_theorem_1, of_theorem_1
+from istsim.theorems._theorem import Kind, Theorem, rounds_of
 
 k, gamma = sp.symbols("k gamma")
 smallest, error, initial = sp.symbols("lambda_min error initial_error")
@@ -37,7 +39,7 @@ class Theorem1Iterates(Theorem):
         return sp.Le(error, (1 - gamma * smallest) ** k * initial, evaluate=False)
 
     @property
-    def premises(self) -> tuple[Premise, ...]:
+    def premises(self):
         """Interpolation without noise, W positive semidefinite, a theta, and a step size up to 1/theta."""
         return of_theorem_1()
 
@@ -46,9 +48,19 @@ class Theorem1Iterates(Theorem):
         return {
             gamma: instance.step_size,
             smallest: instance.contraction.rate,
-            initial: 2 * float(instance.exact.objective_gap[0]),
+            initial: 2 * float(instance.objective_gap[0]),
         }
+
+    def draw(self, draw):
+        """Where W is definite, some part of the longest step size."""
+        return draw_for_theorem_1(draw)
+
+    def certify(self, instance):
+        """One round from any point, in the norm of Lbar."""
+        return certify_theorem_1(
+            instance, lambda one_round, step_size, rate: decide_iterates(one_round, step_size, rate.value)
+        )
 
     def sequences(self, instance):
         """The exact squared error, which is twice the objective gap."""
-        return {k: rounds_of(instance), error: 2 * instance.exact.objective_gap}
+        return {k: rounds_of(instance), error: 2 * instance.objective_gap}

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import jax.numpy as jnp
+import numpy as np
 import sympy as sp
 
-from istsim.theorems._theorem import Instance, Kind, Premise, Theorem, rounds_of
-from istsim.theorems._weighted_permutation import WeightedPermutation, weighted_permutation
+from istsim import verify
+from istsim.theorems._instance import Instance
+from istsim.theorems._premises import BEYOND, SLACK
+from istsim.theorems._theorem import Kind, Premise, Theorem, rounds_of
+from istsim.theorems._weighted_permutation import WeightedPermutation, draw_weighted, weighted_permutation
 
 k, gamma, young = sp.symbols("k gamma y")
 average, gap, initial, bias, variance = sp.symbols("average gap initial_gap bias variance")
 
 NOTATION = {
-    average: r"\frac1k\sum_{j<k}\mathbb{E}\|\nabla f(x_j)\|^2_{\bar L^{-1}}",
+    average: r"\frac{1}{k}\sum_{j<k}\mathbb{E}\|\nabla f(x_j)\|^2_{\bar L^{-1}}",
     gap: r"(\mathbb{E}f(x_k)-f_\star)",
     initial: r"(f(x_0)-f_\star)",
     bias: r"\|h\|^2_{\bar L}",
@@ -46,9 +49,14 @@ class Theorem2(Theorem):
         """The corrected (23), and a step size that Young's constant allows."""
         return (
             weighted_permutation(),
-            Premise("young lies between 0 and 1/2", _young_outside),
-            Premise("step size at most (1/2 - young) / (1/2 + young)", _too_long),
+            young_inside(),
+            Premise("step size at most (1/2 - young) / (1/2 + young)", _too_long, _lengthen),
         )
+
+    def draw(self, draw):
+        """Any Young's constant and any step size that it allows."""
+        value = draw(verify.strategies.numbers(0.01, 0.49))
+        return draw_weighted(draw, _longest(value), young=value)
 
     def constants(self, instance):
         """Step size, initial gap, bias, variance and Young's constant."""
@@ -61,28 +69,41 @@ class Theorem2(Theorem):
 
 def constants_of(instance: Instance) -> dict[sp.Basic, float]:
     """What both forms of the theorem need."""
-    setting = WeightedPermutation.of(instance)
+    setting = WeightedPermutation.of(instance.problem)
     return {
         gamma: instance.step_size,
-        initial: float(instance.exact.objective_gap[0]),
+        initial: float(instance.objective_gap[0]),
         bias: setting.bias,
         variance: setting.variance,
     }
 
 
-def averages_of(instance: Instance) -> dict[sp.Basic, object]:
+def averages_of(instance: Instance) -> dict[sp.Basic, Any]:
     """`||grad f||^2` in the norm of Lbar^-1 is twice the objective gap."""
-    gaps = instance.exact.objective_gap
-    averages = jnp.cumsum(2 * gaps[:-1]) / jnp.arange(1, len(gaps))
-    return {k: rounds_of(instance)[1:], average: averages, gap: gaps[1:]}
+    gaps, rounds = instance.objective_gap, rounds_of(instance)[1:]
+    return {k: rounds, average: np.cumsum(2 * gaps[:-1]) / rounds, gap: gaps[1:]}
 
 
-def _young_outside(instance: Instance) -> str:
-    value = instance.parameters["young"]
-    return "" if 0 < value < 0.5 else f"it is {value:.6g}"
+def young_inside() -> Premise:
+    """Young's constant is one."""
+
+    def failure(instance: Instance) -> str:
+        value = instance.parameters["young"]
+        return "" if 0 < value < 0.5 else f"it is {value:.6g}"
+
+    return Premise(
+        "young lies between 0 and 1/2", failure, lambda instance: instance.changed(parameters={"young": 0.5})
+    )
+
+
+def _longest(value: float) -> float:
+    return (0.5 - value) / (0.5 + value)
 
 
 def _too_long(instance: Instance) -> str:
-    value = instance.parameters["young"]
-    limit = (0.5 - value) / (0.5 + value)
-    return "" if instance.step_size <= limit * (1 + 1e-12) else f"it is {instance.step_size:.6g}, above {limit:.6g}"
+    limit = _longest(instance.parameters["young"])
+    return "" if instance.step_size <= limit * (1 + SLACK) else f"it is {instance.step_size:.6g}, above {limit:.6g}"
+
+
+def _lengthen(instance: Instance) -> Instance:
+    return instance.changed(step_size=_longest(instance.parameters["young"]) * (1 + BEYOND))

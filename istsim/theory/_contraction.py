@@ -53,16 +53,23 @@ def contraction(problem: Quadratic, method: Method, *, route: str = "formula") -
     law.check_second_moments()
     if law.depends_on_step_size:
         raise NotCoveredError("W and theta are of one B, but here B depends on the step size")
-    Lbar, B = np.asarray(law.problem.mean_hessian), np.asarray(law.mean_operator())
+    Lbar = law.problem.mean_hessian
+    return contraction_of(np.asarray(Lbar), np.asarray(law.mean_operator()), np.asarray(law.transposed_second(Lbar)))
+
+
+def contraction_of(
+    Lbar: Float[np.ndarray, "d d"], B: Float[np.ndarray, "d d"], second: Float[np.ndarray, "d d"]
+) -> Contraction:
+    """From Lbar, `E[B]` and `E[B' Lbar B]`."""
     W = (Lbar @ B + B.T @ Lbar) / 2
     values, vectors = np.linalg.eigh(Lbar)
     unit = (vectors / np.sqrt(values)) @ vectors.T  # Lbar^-1/2
-    second = unit @ np.asarray(law.transposed_second(law.problem.mean_hessian)) @ unit
     eigenvalues, directions = np.linalg.eigh(unit @ W @ unit)
     rounding = 100 * len(B) * np.finfo(float).eps
     slack = rounding * np.abs(eigenvalues).max()
     is_semidefinite = bool(eigenvalues[0] >= -slack)
-    theta = _theta(eigenvalues, directions.T @ second @ directions, slack, rounding) if is_semidefinite else math.inf
+    in_basis = directions.T @ unit @ second @ unit @ directions
+    theta = _theta(eigenvalues, in_basis, slack, rounding) if is_semidefinite else math.inf
     return Contraction(W, float(eigenvalues[0]), is_semidefinite, theta)
 
 

@@ -5,16 +5,21 @@ Shapes come from a small set, because JAX compiles anew for each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from hypothesis import assume as assume
 from hypothesis import strategies as st
 
 from istsim.methods import IST, CompressedGradient, CompressedIterates, GradientDescent, Method
 from istsim.problems import Quadratic, random_quadratic
 from istsim.sketches import Bernoulli, Coverage, Grouped, Identity, Permutation, RandK, Sketch
+from istsim.theorems import Instance
 
+# Shapes (n, d) and numbers of rounds.
 SHAPES = ((1, 3), (2, 2), (2, 4), (3, 3), (3, 6))
+ROUNDS = (1, 4)
 
 
 @st.composite
@@ -49,6 +54,47 @@ def problems(
         vector_heterogeneity=0.0 if shared_minimizer else draw(st.just(0.0) | st.floats(0.0, 3.0)),
         interpolation=shared_minimizer,
     )
+
+
+@st.composite
+def integer_problems(
+    draw: Callable[..., Any],
+    n: int | None = None,
+    d: int | None = None,
+    *,
+    interpolation: bool | None = None,
+    equal: bool = False,
+) -> Quadratic:
+    """Quadratics of small integers, which hypothesis shrinks to the plainest that still show something.
+
+    `L_i = I + F_i F_i'`, so that every L_i is definite.
+
+    Args:
+        n, d: the shape; drawn from a small set where None.
+        interpolation: whether all b_i = 0; either where None.
+        equal: whether all L_i are equal.
+
+    Example:
+        >>> from hypothesis import given, settings
+        >>> from istsim.verify import strategies
+        >>> @settings(max_examples=5, deadline=None, database=None)
+        ... @given(strategies.integer_problems(n=2, d=4, equal=True))
+        ... def test_equal_workers(problem):
+        ...     assert (problem.L[0] == problem.L[1]).all() and (problem.L % 1 == 0).all()
+        >>> test_equal_workers()
+    """
+    drawn_n, drawn_d = draw(st.sampled_from(SHAPES))
+    workers, dim = drawn_n if n is None else n, drawn_d if d is None else d
+    factors = _integers(draw, 1 if equal else workers, dim, dim)
+    L = np.eye(dim) + factors @ factors.transpose(0, 2, 1)
+    shared = draw(st.booleans()) if interpolation is None else interpolation
+    b = np.zeros((workers, dim)) if shared else _integers(draw, workers, dim)
+    return Quadratic(np.broadcast_to(L, (workers, dim, dim)), b)
+
+
+def _integers(draw: Callable[..., Any], *shape: int) -> np.ndarray:
+    count = int(np.prod(shape))
+    return np.array(draw(st.lists(st.integers(-2, 2), min_size=count, max_size=count)), float).reshape(shape)
 
 
 @st.composite
@@ -108,3 +154,43 @@ def methods(
 def step_sizes(smallest: float = 1e-3, largest: float = 2.0) -> st.SearchStrategy[float]:
     """Step sizes, evenly spread over orders of magnitude."""
     return st.floats(0.0, 1.0).map(lambda t: smallest * (largest / smallest) ** t)
+
+
+@st.composite
+def instances(
+    draw: Callable[..., Any],
+    problem: Quadratic | None = None,
+    method: Method | None = None,
+    step_size: float | None = None,
+    parameters: Mapping[str, float] | None = None,
+) -> Instance:
+    """What a theorem is asked about: a problem, a method, and a run of a few rounds from integers.
+
+    Args:
+        problem, method, step_size: drawn where None.
+        parameters: free constants of a theorem's statement.
+    """
+    quadratic: Quadratic = draw(integer_problems()) if problem is None else problem
+    return Instance.of(
+        quadratic,
+        draw(methods(quadratic.num_workers, quadratic.dim)) if method is None else method,
+        step_size=draw(step_sizes()) if step_size is None else step_size,
+        rounds=draw(st.sampled_from(ROUNDS)),
+        x0=1 + _integers(draw, quadratic.dim),
+        parameters=parameters,
+    )
+
+
+def numbers(smallest: float, largest: float) -> st.SearchStrategy[float]:
+    """Numbers in an interval, such as scales: those with few digits are drawn, and shrunk to, first."""
+    return st.integers(0, 64).map(lambda t: smallest + (largest - smallest) * t / 64)
+
+
+def indices(count: int) -> st.SearchStrategy[int]:
+    """0 to count - 1."""
+    return st.integers(0, count - 1)
+
+
+def square_sizes() -> st.SearchStrategy[int]:
+    """Numbers of workers for theorems about n = d."""
+    return st.sampled_from(sorted({n for n, d in SHAPES if n == d}))

@@ -1,0 +1,139 @@
+"""The picture of a theorem: its two sides, and the left one from simulation, over rounds or a parameter."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import sympy as sp
+
+from istsim import theorems
+from istsim.theorems import Instance
+from istsim.verify._sampled import BATCHES, REPETITIONS, Batches, jackknife
+
+if TYPE_CHECKING:
+    import xarray
+
+FALSE_ALARM_RATE = 1e-7
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """What is shown of a theorem.
+
+    Attributes:
+        name: the theorem's.
+        text: what the picture shows, as plain text.
+        axis: the name of the horizontal axis.
+        instances: for values on that axis, instances of which the sides at the last round are shown; or a single
+            instance at the value None, of which all rounds are shown, or all entries if the sides have no rounds.
+        entries: labels and indices of the entries that are shown of vectors and matrices, a line for each.
+    """
+
+    name: str
+    text: str
+    axis: str
+    instances: Callable[[], Mapping[float | None, Instance]]
+    entries: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=lambda: {"": ()})
+
+    def measure(
+        self, instances: Mapping[float | None, Instance], on_instance: Callable[[], object] = lambda: None
+    ) -> xarray.Dataset:
+        """Both sides, and the left one simulated, as a dataset over "line" and "x".
+
+        Args:
+            instances: those of this picture.
+            on_instance: called after each of them.
+        """
+        import xarray
+        from scipy import stats
+
+        theorem, parts = theorems.get(self.name), []
+        for instance in instances.values():
+            parts.append(_sides(theorem, instance))
+            on_instance()
+        if None in instances:
+            (values,) = parts
+            if self.entries == {"": ()}:
+                values = {name: side.reshape(1, -1) for name, side in values.items()}
+            else:
+                values = {name: self._lines(np.moveaxis(side, 0, -1)) for name, side in values.items()}
+            # Sides over rounds end at the last one; some begin at round 1.
+            count = values["lhs"].shape[1]
+            (instance,) = instances.values()
+            rounds = theorem.sequences(instance)
+            x = np.arange(instance.rounds + 1)[-count:] if rounds else np.arange(1, count + 1)
+        else:
+            last = [{name: _at_last_round(theorem, side) for name, side in part.items()} for part in parts]
+            values = {name: self._lines(np.stack([part[name] for part in last], axis=-1)) for name in last[0]}
+            x = np.array(list(instances), float)
+
+        # Rounding is no spread: where nothing is random, all runs are the same.
+        values["error"] = np.where(values["error"] > 1e-12 * np.abs(values["lhs"]), values["error"], 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            deviation = np.abs(values["simulated"] - values["lhs"]) / values["error"]
+        deviation = np.where(np.isclose(values["simulated"], values["lhs"], rtol=1e-9, atol=0), 0.0, deviation)
+        attributes = {
+            "theorem": self.name,
+            "title": theorem.title,
+            "kind": str(theorem.kind),
+            "text": self.text,
+            "axis": self.axis,
+            "source": theorem.source,
+            "lhs": sp.latex(theorem.statement.lhs, symbol_names=dict(theorem.notation)),
+            "statement": sp.pretty(theorem.statement, use_unicode=True, wrap_line=False),
+            "repetitions": REPETITIONS,
+            "allowed": float(stats.t.isf(FALSE_ALARM_RATE / 2 / deviation.size, BATCHES - 1)),
+            "false_alarm_rate": FALSE_ALARM_RATE,
+        }
+        return xarray.Dataset(
+            {name: (("line", "x"), value) for name, value in (values | {"deviation": deviation}).items()},
+            coords={"x": x, "line": list(self.entries)},
+            attrs=attributes,
+        )
+
+    def _lines(self, side: np.ndarray) -> np.ndarray:
+        """The entries shown, of sides whose last axis is x."""
+        return np.stack([side[index] for index in self.entries.values()])
+
+
+def sides_agree(data: xarray.Dataset) -> bool:
+    """Whether simulation agrees with the exact left side everywhere."""
+    return float(data.deviation.max()) <= data.attrs["allowed"]
+
+
+def picture_caption(data: xarray.Dataset) -> str:
+    """What is drawn, what was run, and how well the sides agree."""
+    sides = {
+        "exact": "Line: right side. Crosses: left side, exact.",
+        "upper": "Line: right side, the bound. Dotted: left side, exact. Below: left over right, the tightness.",
+        "refuted": "Dashed: right side, as printed. Dotted: left side, exact, which refutes it.",
+    }[data.attrs["kind"]]
+    simulated = (
+        f" Dots: left side from {data.attrs['repetitions']} simulated runs; the largest deviation is "
+        f"{float(data.deviation.max()):.1f} standard errors, {data.attrs['allowed']:.1f} are allowed."
+        if bool((data.error > 0).any())
+        else " Nothing in it is random."
+    )
+    verdict = "" if sides_agree(data) else " DISAGREEMENT between simulation and the exact left side."
+    return f"{data.attrs['text']} {sides}{simulated}{verdict}"
+
+
+def _sides(theorem: theorems.Theorem, instance: Instance) -> dict[str, np.ndarray]:
+    if not instance_applies(theorem, instance):
+        raise AssertionError(f"the picture of {theorem.name} shows an instance outside its premises")
+    exact = theorem.sides(instance)
+    estimate, error = jackknife(Batches(instance, seed=0), lambda sampled: theorem.sides(sampled).lhs)
+    return {"lhs": exact.lhs, "rhs": exact.rhs, "simulated": estimate, "error": error}
+
+
+def instance_applies(theorem: theorems.Theorem, instance: Instance) -> bool:
+    """Whether all premises hold."""
+    return not theorem.failing_premise(instance)
+
+
+def _at_last_round(theorem: theorems.Theorem, side: Any) -> np.ndarray:
+    has_rounds = sp.Symbol("k") in theorem.statement.free_symbols
+    return np.asarray(side)[-1] if has_rounds else np.asarray(side)

@@ -1,0 +1,319 @@
+"""The machine that looks for counterexamples: it finds what is wrong, says so plainly, and lets the rest pass."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import sympy as sp
+
+import istsim
+from istsim import theory
+from istsim.theorems import Kind, Premise
+from istsim.theorems._perm_q_mean import PermQMean
+from istsim.theorems._theorem_1_iterates import Theorem1Iterates
+from istsim.verify import _sampled, assert_theorem, strategies, verify_theorem
+
+gap, previous, gamma, largest = sp.symbols("gap previous gamma lambda_max")
+
+
+class Descent(istsim.theorems.Theorem):
+    """Gradient descent never raises the objective."""
+
+    name, title, source = "descent", "Descent", "textbooks"
+    kind = Kind.UPPER
+    statement = sp.Le(gap, previous, evaluate=False)
+    longest = 2.0
+
+    @property
+    def premises(self):
+        return (
+            Premise("gradient descent", self.other_method),
+            Premise(f"step size at most {self.longest} / lambda_max", self.too_long, self.lengthen),
+        )
+
+    def other_method(self, instance):
+        return "" if isinstance(instance.method, istsim.GradientDescent) else f"it is {instance.method}"
+
+    def limit(self, instance):
+        return self.longest / np.linalg.eigvalsh(instance.Lbar)[-1]
+
+    def too_long(self, instance):
+        return "" if instance.step_size <= self.limit(instance) else f"it is {instance.step_size:.6g}"
+
+    def lengthen(self, instance):
+        return instance.changed(step_size=1.001 * self.limit(instance))
+
+    def draw(self, draw):
+        instance = draw(strategies.instances(method=istsim.GradientDescent()))
+        return instance.changed(step_size=draw(strategies.numbers(0.1, 1.0)) * self.limit(instance))
+
+    def sequences(self, instance):
+        return {gap: instance.objective_gap[1:], previous: instance.objective_gap[:-1]}
+
+
+class LongDescent(Descent):
+    """The same with too long a step."""
+
+    longest = 2.5
+
+
+def test_a_true_theorem_of_a_user_passes():
+    found = verify_theorem(Descent(), examples=20)
+    assert found.passed
+    assert (found.found, found.code) == ("", "")
+    assert found.examples == 20
+    assert found.outside == 20
+    assert 0 < found.tightness <= 1
+
+
+def test_a_subtly_false_theorem_is_shrunk_to_code_that_shows_it(capsys):
+    istsim.theorems.register(LongDescent())
+    found = verify_theorem(LongDescent(), examples=50)
+    assert not found.passed
+    assert found.found.startswith("does not hold")
+    # One round from ones, on workers whose matrices are as plain as can be.
+    assert "rounds=1" in found.code
+    namespace = {}
+    exec(found.code, namespace)
+    assert namespace["check"].applicable
+    assert not namespace["check"].holds
+    assert capsys.readouterr().out.startswith("all premises hold\nFalse\n")
+
+
+def test_a_premise_that_lets_too_much_through_is_found():
+    class Lax(Descent):
+        def too_long(self, instance):
+            return "" if instance.step_size <= 1.01 * self.limit(instance) else "it is longer"
+
+    found = verify_theorem(Lax(), examples=5)
+    assert not found.passed
+    assert "does not refuse an instance changed so that this premise just fails: step size at most 2.0" in found.found
+
+
+def test_a_premise_that_refuses_too_much_is_found():
+    class Strict(Descent):
+        def too_long(self, instance):
+            return "" if instance.step_size <= 0.9 * self.limit(instance) else "it is longer"
+
+    found = verify_theorem(Strict(), examples=50)
+    assert not found.passed
+    assert found.found.startswith("not applicable where its premises hold: premise fails: step size")
+
+
+def test_a_theorem_without_a_setting_of_its_own_is_tried_wherever_it_applies():
+    class General(Descent):
+        draw = istsim.theorems.Theorem.draw
+
+    assert verify_theorem(General(), examples=5, simulations=0).passed
+
+
+def test_a_theorem_that_applies_nowhere_is_an_error():
+    class Nowhere(Descent):
+        draw = istsim.theorems.Theorem.draw
+
+        def too_long(self, instance):
+            return "always"
+
+    with pytest.raises(ValueError, match="descent: the premises held for none of the instances drawn"):
+        verify_theorem(Nowhere(), examples=5)
+
+
+def test_simulation_finds_an_engine_that_is_wrong(monkeypatch):
+    class Slightly(PermQMean):
+        """Both sides from the same wrong engine: only simulation can tell."""
+
+        def constants(self, instance):
+            found = super().constants(instance)
+            if type(instance) is not istsim.theorems.Instance:
+                return found
+            wrong = 1.02 * np.asarray(theory.mean_operator(instance.problem, instance.method)[0])
+            return found | {
+                sp.MatrixSymbol("EB", sp.Symbol("d"), sp.Symbol("d")): wrong,
+                sp.Symbol("beta"): (1.02 * instance.method.gradient_scale),
+            }
+
+    found = verify_theorem(Slightly(), examples=2, simulations=2)
+    assert not found.passed
+    assert "disagrees with simulation" in found.found
+    assert verify_theorem(PermQMean(), examples=2, simulations=2).passed
+
+
+def test_assert_theorem_fails_with_the_code():
+    assert_theorem(Descent(), examples=5)
+    with pytest.raises(AssertionError, match=r"(?s)descent does not hold.*import istsim"):
+        assert_theorem(LongDescent(), examples=50)
+
+
+@pytest.mark.parametrize("name", [name for name in istsim.theorems.names() if name.startswith("erratum")])
+def test_every_erratum_is_refuted_with_code_that_shows_it(name):
+    found = verify_theorem(istsim.theorems.get(name))
+    assert found.passed
+    assert found.found.startswith("refuted: the sides are")
+    namespace = {}
+    exec(found.code.replace("print(", "(lambda *_, **__: None)("), namespace)
+    assert namespace["check"].applicable
+    assert namespace["check"].holds is False
+
+
+def test_a_refuted_statement_that_holds_at_its_counterexample_is_found():
+    class NotRefuted(type(istsim.theorems.get("erratum-21"))):
+        def counterexample(self):
+            _, method, arguments = super().counterexample()
+            plain = istsim.Quadratic.from_diagonals(np.ones((2, 2)), np.zeros((2, 2)))
+            return plain, method, arguments
+
+    found = verify_theorem(NotRefuted())
+    assert not found.passed
+    assert found.found == "the statement holds at its counterexample"
+
+
+def test_the_jackknife_is_unbiased_and_knows_its_error():
+    """The square of a mean: the plain estimate of the square of E B is too large by the variance."""
+    problem = istsim.Quadratic([[[2.0]]], [[0.0]])
+    method = istsim.CompressedGradient(istsim.Bernoulli(1, 1, 0.25))
+    instance = istsim.theorems.Instance.of(problem, method, step_size=0.1, rounds=1)
+
+    scores = []
+    for seed in range(30):
+        batches = _sampled.Batches(instance, seed)
+        estimate, error = _sampled.jackknife(batches, lambda sampled: sampled.mean_operator[0, 0] ** 2)
+        scores.append((estimate - 4.0) / error)
+    # B is 8 with probability 1/4: Var of the mean of N is 12 / N, and the delta method gives the error.
+    assert error == pytest.approx(2 * 2.0 * np.sqrt(12 / _sampled.REPETITIONS), rel=0.35)
+    assert abs(np.mean(scores)) < 5 / np.sqrt(30)
+    assert 0.5 < np.std(scores) < 1.6
+
+
+@pytest.mark.parametrize(
+    ("quantity", "method"),
+    [
+        ("mean", istsim.IST(istsim.Permutation(2, 4))),
+        ("objective_gap", istsim.IST(istsim.RandK(2, 4, 2))),
+        ("second_moments", istsim.IST(istsim.RandK(2, 4, 2))),
+        ("mean_operator", istsim.IST(istsim.RandK(2, 4, 2), merge="literal")),
+        ("fixed_point", istsim.IST(istsim.RandK(2, 4, 2))),
+        ("settled_gap", istsim.IST(istsim.RandK(2, 4, 2))),
+    ],
+)
+def test_what_is_sampled_is_what_the_engine_computes(quantity, method):
+    problem = istsim.random_quadratic(0, 2, 4, condition_number=3.0, matrix_heterogeneity=0.5, vector_heterogeneity=1.0)
+    instance = istsim.theorems.Instance.of(problem, method, step_size=0.1, rounds=2)
+    estimate, error = _sampled.jackknife(
+        _sampled.Batches(instance, 1), lambda found: np.asarray(getattr(found, quantity))
+    )
+    exact = np.asarray(getattr(instance, quantity))
+    # 5 standard errors and 50 numbers: a false alarm once in 10 000 seeds, and the seed is fixed.
+    np.testing.assert_array_less(np.abs(estimate - exact), 5 * error + 1e-9)
+
+
+def test_sampled_second_moments_of_b_are_the_engines():
+    problem = istsim.random_quadratic(0, 2, 4, condition_number=3.0, matrix_heterogeneity=0.5, vector_heterogeneity=1.0)
+    instance = istsim.theorems.Instance.of(problem, istsim.IST(istsim.RandK(2, 4, 2)), step_size=0.1, rounds=2)
+    batches, X = _sampled.Batches(instance, 1), np.arange(16.0).reshape(4, 4)
+    for statistic in (
+        lambda found: found.second_moment(X),
+        lambda found: found.gradient_norm_squared(np.diag([1.0, 2, 3, 4])),
+        lambda found: np.asarray(found.contraction.theta),
+    ):
+        estimate, error = _sampled.jackknife(batches, statistic)
+        np.testing.assert_array_less(np.abs(estimate - statistic(instance)), 5 * error + 1e-9)
+
+
+USER_FILE = '''
+import sympy as sp
+import istsim
+from istsim.theorems import Kind, Premise, Theorem, register
+
+after, before, gamma = sp.symbols("after before gamma")
+
+
+class Halves(Theorem):
+    """Gradient descent on L = I."""
+
+    name, title, source, kind = "{name}", "One step", "me", Kind.EXACT
+    statement = sp.Eq(after, {factor} * before, evaluate=False)
+    premises = (Premise("d = 1 and L = 1", lambda run: "" if run.problem.dim == 1 and run.Lbar == 1 else "other"),)
+
+    def draw(self, draw):
+        problem = istsim.Quadratic([[[1.0]]], [[0.0]])
+        return draw(istsim.verify.strategies.instances(problem, istsim.GradientDescent()))
+
+    def constants(self, run):
+        return {{gamma: run.step_size}}
+
+    def sequences(self, run):
+        return {{after: run.objective_gap[1:], before: run.objective_gap[:-1]}}
+
+
+register(Halves())
+'''
+
+
+@pytest.mark.parametrize(("factor", "code"), [("(1 - gamma) ** 2", 0), ("(1 - gamma**2)", 1)])
+def test_the_command_line_verifies_a_users_theorem(tmp_path, factor, code):
+    (tmp_path / "mine.py").write_text(USER_FILE.format(name="mine", factor=factor))
+    arguments = ["verify", "mine", "--load", str(tmp_path / "mine.py"), "--json", str(tmp_path / "found.json")]
+    run = subprocess.run(
+        [sys.executable, "-m", "istsim", *arguments], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert run.returncode == code, run.stderr
+    assert ("1 of 1 passed" if code == 0 else "0 of 1 passed") in run.stdout
+    assert ("does not hold" in run.stdout) == bool(code)
+    assert ("istsim.Quadratic(" in run.stdout) == bool(code)
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["false_alarm_rate"] == 1e-6
+    assert [theorem["passed"] for theorem in found["theorems"]] == [not code]
+
+
+def test_the_command_line_refuses_an_unknown_theorem():
+    run = subprocess.run(
+        [sys.executable, "-m", "istsim", "verify", "fermat"], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 2
+    assert "name must be one of theorem-1-gradients" in run.stderr
+
+
+def test_a_name_of_istsims_own_cannot_be_taken():
+    class Mine(Descent):
+        name = "theorem-2"
+
+    with pytest.raises(ValueError, match="'theorem-2' is one of istsim's own"):
+        istsim.theorems.register(Mine())
+    with pytest.raises(ValueError, match="must be an instance of a subclass"):
+        istsim.theorems.register(Mine)
+
+
+def test_margin_and_tightness():
+    problem = istsim.Quadratic([[[2.0]]], [[0.0]])
+    check = Theorem1Iterates().check(
+        problem, istsim.CompressedGradient(istsim.Bernoulli(1, 1, 0.5)), step_size=0.1, rounds=2
+    )
+    np.testing.assert_allclose(check.margin, check.rhs - check.lhs)
+    np.testing.assert_allclose(check.tightness, check.lhs / check.rhs)
+    outside = dataclasses.replace(check, applicable=False)
+    assert outside.margin is None
+    assert outside.tightness is None
+
+
+def test_rounding_is_judged_by_the_terms_of_a_sum():
+    """What remains when large terms cancel carries their rounding."""
+    one, two = sp.symbols("one two")
+
+    class Cancelling(istsim.theorems.Theorem):
+        """The same number twice."""
+
+        name, title, source, kind = "cancelling", "Cancelling", "here", Kind.EXACT
+        statement = sp.Eq(one - two, 0, evaluate=False)
+        premises = ()
+        off = 1e-3
+
+        def constants(self, instance):
+            return {one: 1e9 + self.off, two: 1e9}
+
+    theorem, problem = Cancelling(), istsim.Quadratic([[[1.0]]], [[0.0]])
+    assert theorem.check(problem, istsim.GradientDescent(), step_size=1.0, rounds=1).holds
+    theorem.off = 10.0
+    assert not theorem.check(problem, istsim.GradientDescent(), step_size=1.0, rounds=1).holds
