@@ -26,14 +26,16 @@ def tiny_experiment(figure, curves) -> experiments.Experiment:
 
 
 @pytest.fixture(scope="module")
-def tiny_data() -> xarray.Dataset:
+def tiny_data(count_false_alarm_rate) -> xarray.Dataset:
     sketch = istsim.Permutation(2, 4)
     curves = [
         tiny_curve("GD", istsim.GradientDescent()),
         tiny_curve("CG", istsim.CompressedGradient(sketch)),
         tiny_curve("IST", istsim.IST(sketch)),
     ]
-    return tiny_experiment(figures.comparison, curves).measure(curves)
+    data = tiny_experiment(figures.comparison, curves).measure(curves)
+    count_false_alarm_rate(float(data.false_alarm_rate.sum()))
+    return data
 
 
 def test_a_curve_holds_simulation_and_exact_values_side_by_side(tiny_data):
@@ -168,7 +170,7 @@ def test_labels_do_not_overlap():
 
 
 @pytest.fixture(scope="module")
-def quick_run(tmp_path_factory):
+def quick_run(tmp_path_factory, count_false_alarm_rate):
     out = tmp_path_factory.mktemp("results") / "new"
     finished = subprocess.run(
         [sys.executable, "-m", "istsim", "reproduce", "--quick", "--only", "interpolation", "--out", str(out)],
@@ -176,6 +178,8 @@ def quick_run(tmp_path_factory):
         text=True,
         check=False,
     )
+    if (data := out / "interpolation.nc").exists():  # written even where simulation disagrees
+        count_false_alarm_rate(float(xarray.load_dataset(data).false_alarm_rate.sum()))
     return finished, out
 
 
@@ -213,6 +217,7 @@ def test_reproduce_reports_a_disagreement_after_writing_everything(tmp_path, mon
         lambda curve: measure(curve).assign(deviation=lambda data: data.deviation + 6.0),
     )
     monkeypatch.setattr("istsim.experiments._reproduce.EXPERIMENTS", (tiny_experiment(figures.neighbourhood, curves),))
+    monkeypatch.setattr("istsim.experiments._reproduce.PICTURES", ())
     with pytest.raises(DisagreementError, match="tiny"):
         experiments.reproduce(tmp_path)
     assert "DISAGREEMENT" in (tmp_path / "report.html").read_text()

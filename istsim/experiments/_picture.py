@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import sympy as sp
@@ -54,21 +54,20 @@ class Picture:
         for instance in instances.values():
             parts.append(_sides(theorem, instance))
             on_instance()
-        if None in instances:
-            (values,) = parts
-            if self.entries == {"": ()}:
-                values = {name: side.reshape(1, -1) for name, side in values.items()}
-            else:
-                values = {name: self._lines(np.moveaxis(side, 0, -1)) for name, side in values.items()}
-            # Sides over rounds end at the last one; some begin at round 1.
-            count = values["lhs"].shape[1]
-            (instance,) = instances.values()
-            rounds = theorem.sequences(instance)
-            x = np.arange(instance.rounds + 1)[-count:] if rounds else np.arange(1, count + 1)
-        else:
-            last = [{name: _at_last_round(theorem, side) for name, side in part.items()} for part in parts]
-            values = {name: self._lines(np.stack([part[name] for part in last], axis=-1)) for name in last[0]}
+        first = next(iter(instances.values()))
+        has_rounds = bool(theorem.sequences(first))
+        if None not in instances:
             x = np.array(list(instances), float)
+            values = {
+                name: self._lines(np.stack([part[name][-1] if has_rounds else part[name] for part in parts], axis=-1))
+                for name in parts[0]
+            }
+        elif has_rounds:
+            values = {name: self._lines(np.moveaxis(side, 0, -1)) for name, side in parts[0].items()}
+            x = np.arange(first.rounds + 1)[-values["lhs"].shape[1] :]  # some begin at round 1
+        else:
+            values = {name: side.reshape(1, -1) for name, side in parts[0].items()}
+            x = 1 + np.arange(values["lhs"].size)
 
         # Rounding is no spread: where nothing is random, all runs are the same.
         values["error"] = np.where(values["error"] > 1e-12 * np.abs(values["lhs"]), values["error"], 0.0)
@@ -122,18 +121,6 @@ def picture_caption(data: xarray.Dataset) -> str:
 
 
 def _sides(theorem: theorems.Theorem, instance: Instance) -> dict[str, np.ndarray]:
-    if not instance_applies(theorem, instance):
-        raise AssertionError(f"the picture of {theorem.name} shows an instance outside its premises")
     exact = theorem.sides(instance)
     estimate, error = jackknife(Batches(instance, seed=0), lambda sampled: theorem.sides(sampled).lhs)
     return {"lhs": exact.lhs, "rhs": exact.rhs, "simulated": estimate, "error": error}
-
-
-def instance_applies(theorem: theorems.Theorem, instance: Instance) -> bool:
-    """Whether all premises hold."""
-    return not theorem.failing_premise(instance)
-
-
-def _at_last_round(theorem: theorems.Theorem, side: Any) -> np.ndarray:
-    has_rounds = sp.Symbol("k") in theorem.statement.free_symbols
-    return np.asarray(side)[-1] if has_rounds else np.asarray(side)

@@ -53,6 +53,7 @@ def theorem(data: xarray.Dataset) -> Figure:
             for panel in axes[:, 0]:
                 panel.xaxis.get_major_locator().set_params(integer=True)
         if several:
+            ax.get_ylim()  # matplotlib sets the limits when they are asked for
             write_end_labels(figure, labels)
     return figure
 
