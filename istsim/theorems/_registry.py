@@ -10,13 +10,15 @@ from istsim.theorems._erratum_gamma_one import ErratumGammaOne
 from istsim.theorems._erratum_limit import ErratumLimit
 from istsim.theorems._erratum_literal_algorithm import ErratumLiteralAlgorithm
 from istsim.theorems._expected_iterate import ExpectedIterate
-from istsim.theorems._greedy import GreedyEigenvalues, GreedyFixedPoint
+from istsim.theorems._gradient_masking import GradientMaskingUnbiased
+from istsim.theorems._greedy_eigenvalues import GreedyEigenvalues
+from istsim.theorems._greedy_fixed_point import GreedyFixedPoint
 from istsim.theorems._heterogeneous_preconditioning import HeterogeneousPreconditioning
 from istsim.theorems._homogeneous_preconditioning import HomogeneousPreconditioning
 from istsim.theorems._homogeneous_zero_variance import HomogeneousZeroVariance
 from istsim.theorems._identity import IdentityIsGradientDescent
 from istsim.theorems._local_steps import LocalStepsSingleCoordinates
-from istsim.theorems._masking import GradientMaskingUnbiased, ModelMaskingBiased
+from istsim.theorems._model_masking import ModelMaskingBiased
 from istsim.theorems._overlap import OverlapReducesBias
 from istsim.theorems._participation import ParticipationSecondMoment
 from istsim.theorems._perm_q_mean import PermQMean
