@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import istsim
-from istsim.theorems import Kind, Theorem
+from istsim.theorems import Instance, Kind, Theorem
 from istsim.theorems._erratum_17 import printed_theta
 from istsim.verify import strategies
 
@@ -318,6 +318,25 @@ def test_a_theorem_says_which_premise_fails(name, problem, method, step_size, pa
     assert found.lhs is None
     assert found.rhs is None
     assert found.holds is None
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_a_premise_says_the_same_in_sympy_and_in_numbers(name):
+    """Where its relation is between numbers that an instance has."""
+    problem, method, step_size, parameters = INSIDE[name](1, 0.7)
+    inside = Instance.of(problem, method, step_size=step_size, rounds=2, parameters=parameters)
+
+    def holds(premise, instance):
+        known = {gamma: instance.step_size * (1 - 1e-12), young: instance.parameters.get("young", 0.25)}
+        if premise.relation.free_symbols & {sp.Symbol("theta"), sp.Symbol("lambda_min")}:
+            known |= {sp.Symbol("theta"): instance.contraction.theta}
+            known |= {sp.Symbol("lambda_min"): instance.contraction.smallest + 1e-15}
+        return premise.relation.subs(known) if premise.relation.free_symbols <= set(known) else None
+
+    for premise in istsim.theorems.get(name).premises:
+        if premise.relation is not None and (inside_holds := holds(premise, inside)) is not None:
+            assert inside_holds == sp.true
+            assert holds(premise, premise.break_just(inside)) == sp.false
 
 
 @pytest.mark.parametrize(("name", "instance", "old", "new"), FAULTS, ids=lambda value: str(value)[:30])

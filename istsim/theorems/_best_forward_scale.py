@@ -49,6 +49,7 @@ class BestForwardScale(Theorem):
             Premise(
                 "x_0 is not 0",
                 lambda instance: "" if np.any(instance.x0) else "it is",
+                sp.Ne(sp.Symbol("x_0"), 0),
                 lambda instance: instance.changed(x0=np.zeros_like(instance.x0)),
             ),
         )

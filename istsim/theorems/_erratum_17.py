@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 import scipy.linalg
+import sympy as sp
 
 from istsim import theory
 from istsim.certificates import as_fraction, decide, decide_iterates, decide_theta, largest_rate
@@ -12,7 +13,7 @@ from istsim.problems import Quadratic
 from istsim.sketches import Permutation
 from istsim.theorems._certified import rational_round
 from istsim.theorems._instance import Instance
-from istsim.theorems._premises import SLACK, exact_gradients, interpolation, semidefinite_w
+from istsim.theorems._premises import SLACK, exact_gradients, gamma, interpolation, semidefinite_w, theta
 from istsim.theorems._theorem import Certificate, Kind, Premise
 from istsim.theorems._theorem_1_iterates import Theorem1Iterates
 
@@ -39,7 +40,12 @@ class Erratum17(Theorem1Iterates):
             interpolation(),
             exact_gradients(),
             semidefinite_w(),
-            Premise("step size at most 1/theta, with E[B] Lbar E[B] <= theta W", _too_long, certified=True),
+            Premise(
+                "step size at most 1/theta, with E[B] Lbar E[B] <= theta W",
+                _too_long,
+                sp.Le(gamma, 1 / theta),
+                certified=True,
+            ),
         )
 
     def certify(self, instance):
@@ -69,7 +75,7 @@ def printed_theta(problem: Quadratic, method: Method) -> float:
 def _too_long(instance: Instance) -> str:
     if instance.contraction.smallest <= 0:
         return "W is singular"
-    theta = printed_theta(instance.problem, instance.method)
-    if instance.step_size * theta <= 1 + SLACK:
+    printed = printed_theta(instance.problem, instance.method)
+    if instance.step_size * printed <= 1 + SLACK:
         return ""
-    return f"it is {instance.step_size:.6g}, and 1/theta is {1 / theta:.6g}"
+    return f"it is {instance.step_size:.6g}, and 1/theta is {1 / printed:.6g}"

@@ -37,7 +37,7 @@ class ErratumGammaOne(Theorem):
         """The setting of Theorem 2 at step size 1."""
         return (
             weighted_permutation(),
-            Premise("the step size is 1", _other_step_size),
+            Premise("the step size is 1", _other_step_size, sp.Eq(gamma, 1)),
             young_inside(),
         )
 

@@ -39,7 +39,7 @@ class ErratumLimit(Theorem):
     @property
     def premises(self):
         """The setting of Theorem 2, with an even number of workers."""
-        return (weighted_permutation(), Premise("n is even", _odd))
+        return (weighted_permutation(), Premise("n is even", _odd, sp.Eq(sp.Mod(sp.Symbol("n"), 2), 0)))
 
     def constants(self, instance):
         """Both relative biases, from the closed form of the fixed point."""

@@ -41,7 +41,7 @@ class ExpectedIterate(Theorem):
     @property
     def premises(self):
         """E[B] is invertible."""
-        return (Premise("E[B] is invertible", _singular, _make_singular),)
+        return (Premise("E[B] is invertible", _singular, sp.Ne(sp.Determinant(B), 0), _make_singular),)
 
     def draw(self, draw):
         """Any method, all merges and partial participation included."""

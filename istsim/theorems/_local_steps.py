@@ -54,8 +54,8 @@ class LocalStepsSingleCoordinates(Theorem):
                 ),
                 with_changes(merge="literal"),
             ),
-            Premise("all D_ij are positive", _flat, _flatten),
-            Premise("step size below 2 / max D_ij", _too_long, _lengthen),
+            Premise("all D_ij are positive", _flat, sp.Gt(D[i, j], 0), _flatten),
+            Premise("step size below 2 / max D_ij", _too_long, sp.Lt(gamma, 2 / D[i, j]), _lengthen),
         )
 
     def draw(self, draw):

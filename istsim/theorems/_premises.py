@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import sympy as sp
 
 from istsim import theory, verify
 from istsim.methods import IST, CompressedGradient, Method
@@ -17,6 +18,10 @@ from istsim.problems import Quadratic, remark_1_quadratic
 from istsim.sketches import Identity, Permutation
 from istsim.theorems._instance import Instance
 from istsim.theorems._theorem import Premise
+
+gamma, theta, smallest = sp.symbols("gamma theta lambda_min")
+i, j = sp.symbols("i j", integer=True)
+b, L, D = sp.IndexedBase("b"), sp.IndexedBase("L"), sp.IndexedBase("D")
 
 # Quantities computed in floating point, such as a step size 1/theta, must pass where they are exact.
 SLACK = 1e-12
@@ -31,7 +36,7 @@ def method_is(text: str, holds: Callable[[Method], bool], other: Callable[[Insta
     def failure(instance: Instance) -> str:
         return "" if holds(instance.method) else f"the method is {instance.method!r}"
 
-    return Premise(text, failure, lambda instance: instance.changed(method=other(instance)))
+    return Premise(text, failure, break_just=lambda instance: instance.changed(method=other(instance)))
 
 
 def with_changes(**changes: Any) -> Callable[[Instance], Method]:
@@ -70,18 +75,18 @@ def interpolation() -> Premise:
         largest = float(abs(instance.problem.b).max())
         return f"the largest entry of the b_i is {largest:.6g}" if largest > 0 else ""
 
-    return Premise("all b_i = 0", failure, _change_one_b)
+    return Premise("all b_i = 0", failure, sp.Eq(b[i], 0), _change_one_b)
 
 
 def equal_vectors() -> Premise:
     """All workers have the same b_i."""
 
     def failure(instance: Instance) -> str:
-        b = np.asarray(instance.problem.b)
-        largest = float(np.abs(b - b[0]).max())
-        return "" if largest <= SLACK * np.abs(b).max() else f"they differ by up to {largest:.6g}"
+        vectors = np.asarray(instance.problem.b)
+        largest = float(np.abs(vectors - vectors[0]).max())
+        return "" if largest <= SLACK * np.abs(vectors).max() else f"they differ by up to {largest:.6g}"
 
-    return Premise("all b_i are equal", failure, _change_one_b)
+    return Premise("all b_i are equal", failure, sp.Eq(b[i], b[j]), _change_one_b)
 
 
 def exact_gradients() -> Premise:
@@ -98,7 +103,7 @@ def exact_gradients() -> Premise:
         noise = GaussianNoise(BEYOND * np.eye(problem.dim))
         return instance.changed(method=dataclasses.replace(method, noise=noise))
 
-    return Premise("the gradients are exact", failure, break_just)
+    return Premise("the gradients are exact", failure, break_just=break_just)
 
 
 def semidefinite_w() -> Premise:
@@ -114,7 +119,7 @@ def semidefinite_w() -> Premise:
         return _remark_1(instance, 1.6 + BEYOND)
 
     text = "W = 1/2 E[Lbar B + B' Lbar] is positive semidefinite"
-    return Premise(text, failure, break_just, certified=True)
+    return Premise(text, failure, sp.Ge(smallest, 0), break_just, certified=True)
 
 
 def some_theta() -> Premise:
@@ -126,22 +131,22 @@ def some_theta() -> Premise:
 
     # There W is singular, while B is not.
     text = "some theta has E[B' Lbar B] <= theta W"
-    return Premise(text, failure, lambda instance: _remark_1(instance, 1.6), certified=True)
+    return Premise(text, failure, sp.Lt(theta, sp.oo), lambda instance: _remark_1(instance, 1.6), certified=True)
 
 
 def step_size_at_most_inverse_theta() -> Premise:
     """The step size is short enough for Theorem 1."""
 
     def failure(instance: Instance) -> str:
-        theta = instance.contraction.theta
-        if instance.step_size * theta <= 1 + SLACK:
+        least = instance.contraction.theta
+        if instance.step_size * least <= 1 + SLACK:
             return ""
-        return f"it is {instance.step_size:.6g}, and 1/theta is {1 / theta:.6g}"
+        return f"it is {instance.step_size:.6g}, and 1/theta is {1 / least:.6g}"
 
     def break_just(instance: Instance) -> Instance:
         return instance.changed(step_size=(1 + BEYOND) / instance.contraction.theta)
 
-    return Premise("step size at most 1/theta", failure, break_just, certified=True)
+    return Premise("step size at most 1/theta", failure, sp.Le(gamma, 1 / theta), break_just, certified=True)
 
 
 def of_theorem_1() -> tuple[Premise, ...]:
@@ -166,8 +171,7 @@ def draw_for_theorem_1(draw: Callable[[Any], Any]) -> Instance:
     B, Lbar = np.asarray(theory.mean_operator(problem, method)[0]), np.asarray(problem.mean_hessian)
     eigenvalues = np.linalg.eigvalsh(Lbar @ B + B.T @ Lbar)
     hypothesis.assume(eigenvalues[0] > 1e-3 * eigenvalues[-1])
-    theta = theory.contraction(problem, method).theta
-    step_size = draw(st.floats(0.01, 1.0)) / theta
+    step_size = draw(st.floats(0.01, 1.0)) / theory.contraction(problem, method).theta
     return draw(verify.strategies.instances(problem, method, step_size))
 
 
@@ -182,25 +186,26 @@ def step_size_at_most(limit: float, *, excluded: bool = False) -> Premise:
     def break_just(instance: Instance) -> Instance:
         return instance.changed(step_size=limit if excluded else limit * (1 + BEYOND))
 
-    return Premise(f"step size {'below' if excluded else 'at most'} {limit:g}", failure, break_just)
+    relation = sp.Lt(gamma, sp.nsimplify(limit)) if excluded else sp.Le(gamma, sp.nsimplify(limit))
+    return Premise(f"step size {'below' if excluded else 'at most'} {limit:g}", failure, relation, break_just)
 
 
 def equal_matrices() -> Premise:
     """All workers have the same L_i."""
 
     def failure(instance: Instance) -> str:
-        L = np.asarray(instance.problem.L)
-        largest = float(np.abs(L - L[0]).max())
-        return "" if largest <= SLACK * np.abs(L).max() else f"they differ by up to {largest:.6g}"
+        matrices = np.asarray(instance.problem.L)
+        largest = float(np.abs(matrices - matrices[0]).max())
+        return "" if largest <= SLACK * np.abs(matrices).max() else f"they differ by up to {largest:.6g}"
 
     def break_just(instance: Instance) -> Instance:
         # Off the diagonal, so that only this premise fails.
-        L = np.array(instance.problem.L)
-        L[0, 0, 1] += BEYOND
-        L[0, 1, 0] += BEYOND
-        return instance.changed(problem=Quadratic(L, instance.problem.b))
+        matrices = np.array(instance.problem.L)
+        matrices[0, 0, 1] += BEYOND
+        matrices[0, 1, 0] += BEYOND
+        return instance.changed(problem=Quadratic(matrices, instance.problem.b))
 
-    return Premise("all L_i are equal", failure, break_just)
+    return Premise("all L_i are equal", failure, sp.Eq(L[i], L[j]), break_just)
 
 
 def ones_on_the_diagonals() -> Premise:
@@ -215,13 +220,13 @@ def ones_on_the_diagonals() -> Premise:
         problem = instance.problem
         return instance.changed(problem=Quadratic((1 + BEYOND) * problem.L, problem.b))
 
-    return Premise("the L_i have ones on the diagonal", failure, break_just)
+    return Premise("the L_i have ones on the diagonal", failure, sp.Eq(D[i], sp.Symbol("I")), break_just)
 
 
 def _change_one_b(instance: Instance) -> Instance:
-    b = np.array(instance.problem.b)
-    b[0, 0] += BEYOND * max(1.0, np.abs(b).max())
-    return instance.changed(problem=Quadratic(instance.problem.L, b))
+    vectors = np.array(instance.problem.b)
+    vectors[0, 0] += BEYOND * max(1.0, np.abs(vectors).max())
+    return instance.changed(problem=Quadratic(instance.problem.L, vectors))
 
 
 def _remark_1(instance: Instance, c: float) -> Instance:

@@ -42,6 +42,7 @@ class Premise:
     Attributes:
         text: what must hold, as LaTeX-free text.
         failure: for an instance, why it fails, or "" if it holds.
+        relation: the condition in sympy, where it is one between numbers or matrices; else None.
         certified: whether a certificate decides it, where one is asked for.
         break_just: for an instance inside the premises, one changed just enough that this premise fails; None where
             there is no general way to do that. `istsim.verify` holds `failure` against it.
@@ -49,6 +50,7 @@ class Premise:
 
     text: str
     failure: Callable[[Instance], str]
+    relation: Any = None
     break_just: Callable[[Instance], Instance] | None = None
     certified: bool = False
 

@@ -50,7 +50,12 @@ class Theorem2(Theorem):
         return (
             weighted_permutation(),
             young_inside(),
-            Premise("step size at most (1/2 - young) / (1/2 + young)", _too_long, _lengthen),
+            Premise(
+                "step size at most (1/2 - young) / (1/2 + young)",
+                _too_long,
+                sp.Le(gamma, _longest(young, sp.Rational(1, 2))),
+                _lengthen,
+            ),
         )
 
     def draw(self, draw):
@@ -92,12 +97,15 @@ def young_inside() -> Premise:
         return "" if 0 < value < 0.5 else f"it is {value:.6g}"
 
     return Premise(
-        "young lies between 0 and 1/2", failure, lambda instance: instance.changed(parameters={"young": 0.5})
+        "young lies between 0 and 1/2",
+        failure,
+        sp.And(young > 0, young < sp.Rational(1, 2)),
+        lambda instance: instance.changed(parameters={"young": 0.5}),
     )
 
 
-def _longest(value: float) -> float:
-    return (0.5 - value) / (0.5 + value)
+def _longest(value: Any, half: Any = 0.5) -> Any:
+    return (half - value) / (half + value)
 
 
 def _too_long(instance: Instance) -> str:

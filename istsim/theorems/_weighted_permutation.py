@@ -107,4 +107,4 @@ def weighted_permutation(merge: str = "mean") -> Premise:
         return instance.changed(method=dataclasses.replace(instance.method, weights=weights))
 
     text = f"IST with n = d, one coordinate each, weights D_i^-1/2, scales sqrt(n), merge {merge}"
-    return Premise(text, failure, break_just)
+    return Premise(text, failure, break_just=break_just)
