@@ -26,6 +26,8 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("istsim")
 
+pytest_plugins = ["false_alarms"]
+
 
 @pytest.fixture
 def seed(request) -> int:

@@ -1,14 +1,13 @@
-"""Run by test_product.py in a process of its own: `python product.py NUM_DEVICES ESTIMATOR`."""
+"""Run by test_product.py in a process of its own: `python product.py NUM_DEVICES ESTIMATOR FALSE_ALARM_RATE`."""
 
 import sys
 
 import jax
 
 REPETITIONS = 10_000
-FALSE_ALARM = 1e-6  # of the whole run: all estimators, combinations and coordinates together
 
 
-def main(num_devices: int, chosen_estimator: str) -> None:
+def main(num_devices: int, chosen_estimator: str, false_alarm_rate: float) -> None:
     # Before any device is used.
     jax.config.update("jax_num_cpu_devices", num_devices)
     jax.config.update("jax_disable_most_optimizations", True)
@@ -23,11 +22,12 @@ def main(num_devices: int, chosen_estimator: str) -> None:
 
     problem = problem_of(N, D)
     outcomes = {name: list(sketch.outcomes()) for name, sketch in SKETCHES.items()}
-    allowed_errors = scipy.stats.norm.isf(FALSE_ALARM / (2 * D * len(COMBINATIONS)))
-    for index, combination in enumerate(COMBINATIONS):
+    chosen = [
+        (index, combination) for index, combination in enumerate(COMBINATIONS) if combination[1] == chosen_estimator
+    ]
+    allowed_errors = scipy.stats.norm.isf(false_alarm_rate / (2 * D * len(chosen)))
+    for index, combination in chosen:
         sketch, estimator, merge, local_steps = combination
-        if estimator != chosen_estimator:
-            continue
         name = ", ".join(map(str, combination))
         method = ESTIMATORS[estimator](SKETCHES[sketch], merge=merge, local_steps=local_steps)
 
@@ -67,4 +67,4 @@ def main(num_devices: int, chosen_estimator: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    main(int(sys.argv[1]), sys.argv[2], float(sys.argv[3]))

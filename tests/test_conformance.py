@@ -9,6 +9,7 @@ from listed import SharedBlock
 
 import istsim
 from istsim.verify import check_sketch
+from istsim.verify._conformance import FALSE_ALARM_RATE
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,8 @@ from istsim.verify import check_sketch
     ],
     ids=repr,
 )
-def test_every_sketch_conforms(sketch):
+def test_every_sketch_conforms(sketch, count_false_alarm_rate):
+    count_false_alarm_rate(FALSE_ALARM_RATE)
     check_sketch(sketch)
 
 
@@ -76,7 +78,8 @@ class WrongOutcomes(SharedBlockWithOutcomes):
             yield mask, probability / 2
 
 
-def test_a_users_own_sketch_conforms():
+def test_a_users_own_sketch_conforms(count_false_alarm_rate):
+    count_false_alarm_rate(FALSE_ALARM_RATE)
     check_sketch(SharedBlockWithOutcomes(3, 5, 2))
 
 
@@ -125,16 +128,21 @@ class Uneven(istsim.Sketch):
             yield mask, 0.5
 
 
-def test_a_sketch_that_is_not_exchangeable_is_simulated_and_enumerated_but_has_no_formulas():
+def test_a_sketch_that_is_not_exchangeable_is_simulated_and_enumerated_but_has_no_formulas(
+    count_false_alarm_rate,
+):
     problem = istsim.random_quadratic(0, 3, 4, condition_number=5.0, matrix_heterogeneity=0.5, vector_heterogeneity=1.0)
     sketch = Uneven(3, 4)
     method = istsim.IST(sketch, forward_scale=1.0, gradient_scale=1.0)
+    count_false_alarm_rate(FALSE_ALARM_RATE)
     check_sketch(sketch)
     with pytest.raises(istsim.theory.NotCoveredError, match=r"formulas are for exchangeable sketches.*enumerat"):
         istsim.theory.exact_moments(problem, method, step_size=0.1, rounds=2)
     exact = istsim.theory.exact_moments(problem, method, step_size=0.1, rounds=6, route="enumeration")
     runs = istsim.simulate(problem, method, step_size=0.1, rounds=6, key=1, repetitions=4000)
-    assert istsim.verify.compare_means(runs.metrics["objective_gap"][0], exact.objective_gap).agrees
+    agreement = istsim.verify.compare_means(runs.metrics["objective_gap"][0], exact.objective_gap)
+    count_false_alarm_rate(agreement.false_alarm_rate)
+    assert agreement.agrees
 
 
 @pytest.mark.parametrize(

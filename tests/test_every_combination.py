@@ -14,7 +14,6 @@ from istsim.simulation._rounds import advance
 
 N, D, STEP_SIZE = 3, 4, 0.13
 X = np.array([1.0, -0.5, 2.0, 0.7])
-FALSE_ALARM = 1e-6
 
 SKETCHES = {
     "identity": istsim.Identity(N, D),
@@ -102,7 +101,7 @@ def test_every_combination_is_its_definition_and_has_its_exact_mean(sketch, esti
 @pytest.mark.parametrize("merge", ["mean", "owners", "literal"])
 @pytest.mark.parametrize("sketch", ["permutation", "coverage", "rand-k"])
 @pytest.mark.parametrize("local_steps", [1, 3])
-def test_simulated_means_are_the_enumerated_ones(sketch, merge, local_steps, seed):
+def test_simulated_means_are_the_enumerated_ones(sketch, merge, local_steps, seed, false_alarm_rate):
     problem, sketch = problem_of(N, D), SKETCHES[sketch]
     method = istsim.IST(sketch, merge=merge, local_steps=local_steps, participants=2)
     mean = np.zeros(D)
@@ -111,7 +110,7 @@ def test_simulated_means_are_the_enumerated_ones(sketch, merge, local_steps, see
     repetitions = 4000
     runs = istsim.simulate(problem, method, step_size=STEP_SIZE, rounds=1, key=seed, repetitions=repetitions, x0=X)
     error = runs.x[0].std(axis=0, ddof=1) / np.sqrt(repetitions)
-    allowed = scipy.stats.norm.isf(FALSE_ALARM / (2 * D))
+    allowed = scipy.stats.t.isf(false_alarm_rate / (2 * D), repetitions - 1)
     assert np.abs(runs.x[0].mean(axis=0) - mean).max() <= allowed * error.max()
     exact = istsim.theory.exact_mean(problem, method, step_size=STEP_SIZE, rounds=1, x0=X)[1]
     np.testing.assert_allclose(exact, mean, rtol=1e-12, atol=1e-12)
@@ -209,7 +208,7 @@ def test_two_local_steps_have_the_closed_form_of_permutation_sketches(n, q):
     np.testing.assert_allclose(np.array([p for _, p in outcomes]) @ np.asarray(rounds), closed, rtol=1e-11, atol=1e-11)
 
 
-def test_gaussian_noise_has_its_covariance_and_leaves_the_mean(seed):
+def test_gaussian_noise_has_its_covariance_and_leaves_the_mean(seed, false_alarm_rate):
     problem, sketch = problem_of(N, D), SKETCHES["identity"]
     covariance = np.diag([1.0, 2.0, 3.0, 4.0]) + 0.5
     method = istsim.CompressedGradient(sketch, noise=istsim.GaussianNoise(covariance))
@@ -218,7 +217,7 @@ def test_gaussian_noise_has_its_covariance_and_leaves_the_mean(seed):
     expected = istsim.theory.exact_mean(problem, method, step_size=STEP_SIZE, rounds=1, x0=X)[1]
     spread = STEP_SIZE**2 * covariance / N  # of the average of N independent noises
     deviation = runs.x[0] - np.asarray(expected)
-    allowed = scipy.stats.norm.isf(FALSE_ALARM / 40)
+    allowed = scipy.stats.norm.isf(false_alarm_rate / (2 * (D + D * D)))
     assert np.abs(deviation.mean(axis=0) / np.sqrt(np.diag(spread) / repetitions)).max() < allowed
     # Products of normal deviations: variance of the (i, j) one is s_ii s_jj + s_ij^2.
     error = np.sqrt((np.outer(np.diag(spread), np.diag(spread)) + spread**2) / repetitions)
@@ -234,7 +233,7 @@ def test_noise_is_masked_like_the_gradient():
     np.testing.assert_array_equal(advance(problem, method, nothing_held, 0.1, jnp.asarray(X)), X)
 
 
-def test_row_sampling_is_the_whole_gradient_for_whole_batches_and_unbiased_for_small_ones(seed):
+def test_row_sampling_is_the_whole_gradient_for_whole_batches_and_unbiased_for_small_ones(seed, false_alarm_rate):
     rng = np.random.default_rng(3)
     A, y = [rng.standard_normal((m, 3)) for m in (4, 5)], [rng.standard_normal(m) for m in (4, 5)]
     problem = istsim.Quadratic.from_least_squares(A, y, ridge=0.2)
@@ -243,7 +242,8 @@ def test_row_sampling_is_the_whole_gradient_for_whole_batches_and_unbiased_for_s
     runs = istsim.simulate(problem, small, step_size=0.1, rounds=1, key=seed, repetitions=8000, x0=x)
     expected = istsim.theory.exact_mean(problem, small, step_size=0.1, rounds=1, x0=x)[1]
     error = runs.x[0].std(axis=0, ddof=1) / np.sqrt(8000)
-    assert (np.abs(runs.x[0].mean(axis=0) - expected) / error).max() < scipy.stats.norm.isf(FALSE_ALARM / 6)
+    allowed = scipy.stats.t.isf(false_alarm_rate / (2 * 3), 8000 - 1)
+    assert (np.abs(runs.x[0].mean(axis=0) - expected) / error).max() < allowed
 
     equal = istsim.Quadratic.from_least_squares(np.stack([a[:4] for a in A]), np.stack([t[:4] for t in y]), ridge=0.2)
     whole = istsim.IST(sketch, noise=istsim.RowSampling(4), local_steps=3)

@@ -33,8 +33,6 @@ from listed import (
 import istsim
 from istsim import theory
 
-FALSE_ALARM = 1e-6
-
 
 def test_the_list_is_the_definition_of_a_round_worker_by_worker():
     """The list runs a round on coordinates of (1, x, noise). Here it is run on numbers."""
@@ -471,7 +469,7 @@ def test_sketches_weighted_by_the_inverse_roots_of_the_diagonals_contract_at_one
     ],
     ids=["permutation of seven workers", "owners of rand-k"],
 )
-def test_simulated_averages_are_within_their_standard_errors_at_two_hundred_coordinates(method, seed):
+def test_simulated_averages_are_within_their_standard_errors_at_two_hundred_coordinates(method, seed, false_alarm_rate):
     repetitions, rounds = 400, 4
     problem = problem_of(10, 200)
     exact = theory.exact_moments(problem, method, step_size=0.5, rounds=rounds)
@@ -484,7 +482,7 @@ def test_simulated_averages_are_within_their_standard_errors_at_two_hundred_coor
     sampled, expected = np.concatenate(sampled, axis=1), np.concatenate(expected)
     assert sampled.shape == (repetitions, 200 + 3 * rounds)
     error = sampled.std(axis=0, ddof=1) / np.sqrt(repetitions)
-    allowed = scipy.stats.t.isf(FALSE_ALARM / (2 * len(expected)), repetitions - 1)
+    allowed = scipy.stats.t.isf(false_alarm_rate / (2 * len(expected)), repetitions - 1)
     assert abs((sampled.mean(axis=0) - expected) / error).max() < allowed
     # The comparison has power: the spread that separates the gap from that of the mean is many errors wide.
     of_mean = float(problem.objective_gap(exact.mean[-1]))

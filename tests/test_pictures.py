@@ -44,8 +44,9 @@ def test_a_picture_shows_what_its_theorem_is_about(picture):
     ],
     ids=["rounds", "parameter", "entries"],
 )
-def test_both_sides_and_simulation_are_shown(picture, lines, x):
+def test_both_sides_and_simulation_are_shown(picture, lines, x, count_false_alarm_rate):
     data = picture.measure(picture.instances())
+    count_false_alarm_rate(data.attrs["false_alarm_rate"])
     assert data.line.values.tolist() == lines
     np.testing.assert_array_equal(data.x, x)
     np.testing.assert_allclose(data.lhs, data.rhs, rtol=1e-9)

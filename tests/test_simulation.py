@@ -9,8 +9,6 @@ import scipy.stats
 import istsim
 from istsim._random import stream
 
-FALSE_ALARM = 1e-6
-
 # One problem of each structure, n = 2 and d = 6, reused everywhere so that little is compiled.
 PROBLEM = istsim.random_quadratic(0, 2, 6, condition_number=5.0, matrix_heterogeneity=0.3, vector_heterogeneity=0.5)
 _RNG = np.random.default_rng(0)
@@ -210,7 +208,7 @@ def test_other_keys_draw_other_masks():
     assert len({mask.tobytes() for mask in (first, other, drawn(5, 0, 0))}) > 1
 
 
-def test_masks_are_independent_between_rounds_and_repetitions(seed):
+def test_masks_are_independent_between_rounds_and_repetitions(seed, false_alarm_rate):
     rounds, repetitions = 20, 2000
     masks = holders(spell(key=seed, repetitions=repetitions).x[0], rounds) * 2.0 - 1  # +-1, fair
     first = masks[:, :, 0]  # coordinate 0 in (repetition, round)
@@ -220,9 +218,10 @@ def test_masks_are_independent_between_rounds_and_repetitions(seed):
         "next repetition": (first[1:] * first[:-1]).mean(axis=0),
         "next repetition and round": (first[1:, :-1] * first[:-1, 1:]).mean(axis=0),
     }
+    # Means of about 2000 independent fair signs each; two-sided, Bonferroni over all comparisons.
+    comparisons = sum(means.size for means in products.values())
+    bound = scipy.stats.norm.isf(false_alarm_rate / (2 * comparisons)) / np.sqrt(repetitions - 1)
     for name, means in products.items():
-        # Means of about 2000 independent fair signs each; two-sided, Bonferroni over the comparisons.
-        bound = scipy.stats.norm.isf(FALSE_ALARM / (2 * means.size)) / np.sqrt(repetitions - 1)
         assert np.abs(means).max() <= bound, name
 
 

@@ -10,8 +10,6 @@ import scipy.stats
 
 import istsim
 
-FALSE_ALARM = 1e-6
-
 
 def permutation_law(n, d):
     """Every order of coordinates and of workers, dealt as the definition says."""
@@ -92,7 +90,7 @@ def test_reported_probability_is_that_of_the_law(sketch, law):
 
 
 @with_laws
-def test_draws_follow_the_law(sketch, law, key):
+def test_draws_follow_the_law(sketch, law, key, false_alarm_rate):
     draws = 4000
     drawn = np.asarray(jax.vmap(sketch.sample)(jax.random.split(key, draws)))
     counts = Counter(mask.tobytes() for mask in drawn)
@@ -101,7 +99,7 @@ def test_draws_follow_the_law(sketch, law, key):
     if len(expected) > 1:
         observed = np.array([counts[mask] for mask in law])
         chi_square = ((observed - expected) ** 2 / expected).sum()
-        assert chi_square < scipy.stats.chi2.isf(FALSE_ALARM, len(expected) - 1)
+        assert chi_square < scipy.stats.chi2.isf(false_alarm_rate, len(expected) - 1)
 
 
 @pytest.mark.parametrize(("n", "d"), [(3, 7), (4, 10), (10, 47)])

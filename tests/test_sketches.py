@@ -8,8 +8,6 @@ import scipy.stats
 
 import istsim
 
-# Chi-square tests have a false-alarm rate of 1e-6 each; keys are fixed, so that the verdict is the same in every run.
-FALSE_ALARM = 1e-6
 SAMPLES = 20_000
 
 SMALL = {
@@ -72,7 +70,7 @@ def test_outcomes_are_distinct_boolean_masks_whose_probabilities_sum_to_one(sket
 
 
 @small
-def test_sampled_masks_follow_the_law_of_the_outcomes(sketch, expected, key):
+def test_sampled_masks_follow_the_law_of_the_outcomes(sketch, expected, key, false_alarm_rate):
     reference = as_law(*expected)
     count = dict.fromkeys(reference, 0)
     for mask in draw(sketch, key, SAMPLES):
@@ -88,26 +86,27 @@ def test_sampled_masks_follow_the_law_of_the_outcomes(sketch, expected, key):
         np.append(values[order][pooled:], values[order][:pooled].sum()) for values in (expected_count, observed)
     )
     statistic = ((observed - expected_count) ** 2 / expected_count).sum()
-    assert statistic < scipy.stats.chi2.isf(FALSE_ALARM, len(observed) - 1)
+    assert statistic < scipy.stats.chi2.isf(false_alarm_rate, len(observed) - 1)
 
 
 @pytest.mark.parametrize("sketch", LARGE.values(), ids=LARGE.keys())
-def test_at_large_d_every_entry_and_every_pair_is_held_as_often_as_stated(sketch, key):
-    masks = draw(sketch, key, 4000).astype(float)
-    m, n, d = masks.shape
-
-    def check(frequency, probability, tests):
-        # A frequency is a mean of m coins; Bonferroni over the entries, two-sided.
-        bound = scipy.stats.norm.isf(FALSE_ALARM / (2 * tests)) * np.sqrt(probability * (1 - probability) / m)
-        assert np.abs(frequency - probability).max() <= bound
-
-    check(masks.mean(axis=0), sketch.inclusion_probability(1), n * d)
+def test_at_large_d_every_entry_and_every_pair_is_held_as_often_as_stated(sketch, key, false_alarm_rate):
+    masks = draw(sketch, key, 4000).astype(int)
+    m, _, d = masks.shape
     pairs = ~np.eye(d, dtype=bool)
-    same_worker = np.einsum("ma,mb->ab", masks[:, 0], masks[:, 0], optimize=True) / m
-    check(same_worker[pairs], sketch.inclusion_probability(2), d * d)
-    two_workers = np.einsum("ma,mb->ab", masks[:, 3], masks[:, 8], optimize=True) / m
-    check(two_workers[pairs], sketch.joint_probability(1, 1, 0), d * d)
-    check(np.diag(two_workers), sketch.joint_probability(1, 1, 1), d)
+    same_worker, two_workers = masks[:, 0].T @ masks[:, 0], masks[:, 3].T @ masks[:, 8]
+    held = [
+        (masks.sum(axis=0), sketch.inclusion_probability(1)),
+        (same_worker[pairs], sketch.inclusion_probability(2)),
+        (two_workers[pairs], sketch.joint_probability(1, 1, 0)),
+        (np.diag(two_workers), sketch.joint_probability(1, 1, 1)),
+    ]
+    # Bonferroni over all counts, two-sided. For rare pairs the normal law's tails are far too thin.
+    tail = false_alarm_rate / (2 * sum(counts.size for counts, _ in held))
+    for counts, probability in held:
+        law = scipy.stats.binom(m, probability)
+        assert law.ppf(tail) <= counts.min()
+        assert counts.max() <= law.isf(tail)
 
 
 @pytest.mark.parametrize("sketch", [LARGE["permutation"], LARGE["rand-k"]], ids=["permutation", "rand-k"])

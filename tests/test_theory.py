@@ -13,7 +13,6 @@ import istsim
 from istsim import theory
 from istsim.verify import strategies
 
-FALSE_ALARM = 1e-6
 ROUNDS = 4  # of everything compiled at (n, d) = (2, 4), so that it is compiled once
 
 SKETCHES = {
@@ -204,7 +203,7 @@ LARGE = {
 
 
 @pytest.mark.parametrize("method", LARGE.values(), ids=LARGE)
-def test_simulated_averages_agree_with_the_exact_ones_by_their_standard_errors(method, seed):
+def test_simulated_averages_agree_with_the_exact_ones_by_their_standard_errors(method, seed, false_alarm_rate):
     problem = random(0, N, D)
     step_size = 0.3 * theory.mean_step_size_limit(problem, method)
     exact = theory.exact_moments(problem, method, step_size=step_size, rounds=30)
@@ -219,7 +218,7 @@ def test_simulated_averages_agree_with_the_exact_ones_by_their_standard_errors(m
         samples.append((recorded[:, 1:], expected[1:]))
     tests = sum(sample.shape[1] for sample, _ in samples)
     assert tests == D + 3 * 3
-    bound = scipy.stats.t.isf(FALSE_ALARM / (2 * tests), REPETITIONS - 1)  # Bonferroni, two-sided: about 5.8
+    bound = scipy.stats.t.isf(false_alarm_rate / (2 * tests), REPETITIONS - 1)  # Bonferroni, two-sided: about 5.8
     for sample, expected in samples:
         error = sample.std(axis=0, ddof=1) / np.sqrt(REPETITIONS)
         assert (np.abs(sample.mean(axis=0) - np.asarray(expected)) <= bound * error).all()

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import scipy.stats
 import sympy as sp
 
 import istsim
@@ -60,8 +61,8 @@ class LongDescent(Descent):
     longest = 2.5
 
 
-def test_a_true_theorem_of_a_user_passes():
-    found = verify_theorem(Descent(), examples=20)
+def test_a_true_theorem_of_a_user_passes(false_alarm_rate):
+    found = verify_theorem(Descent(), examples=20, false_alarm_rate=false_alarm_rate)
     assert found.passed
     assert (found.found, found.code) == ("", "")
     assert found.examples == 20
@@ -121,7 +122,7 @@ def test_a_theorem_that_applies_nowhere_is_an_error():
         verify_theorem(Nowhere(), examples=5)
 
 
-def test_simulation_finds_an_engine_that_is_wrong(monkeypatch):
+def test_simulation_finds_an_engine_that_is_wrong(false_alarm_rate):
     class Slightly(PermQMean):
         """Both sides from the same wrong engine: only simulation can tell."""
 
@@ -138,18 +139,18 @@ def test_simulation_finds_an_engine_that_is_wrong(monkeypatch):
     found = verify_theorem(Slightly(), examples=2, simulations=2)
     assert not found.passed
     assert "disagrees with simulation" in found.found
-    assert verify_theorem(PermQMean(), examples=2, simulations=2).passed
+    assert verify_theorem(PermQMean(), examples=2, simulations=2, false_alarm_rate=false_alarm_rate).passed
 
 
-def test_assert_theorem_fails_with_the_code():
-    assert_theorem(Descent(), examples=5)
+def test_assert_theorem_fails_with_the_code(false_alarm_rate):
+    assert_theorem(Descent(), examples=5, false_alarm_rate=false_alarm_rate)
     with pytest.raises(AssertionError, match=r"(?s)descent does not hold.*import istsim"):
         assert_theorem(LongDescent(), examples=50)
 
 
 @pytest.mark.parametrize("name", [name for name in istsim.theorems.names() if name.startswith("erratum")])
-def test_every_erratum_is_refuted_with_code_that_shows_it(name):
-    found = verify_theorem(istsim.theorems.get(name))
+def test_every_erratum_is_refuted_with_code_that_shows_it(name, false_alarm_rate):
+    found = verify_theorem(istsim.theorems.get(name), false_alarm_rate=false_alarm_rate)
     assert found.passed
     assert found.found.startswith("refuted: the sides are")
     namespace = {}
@@ -170,21 +171,27 @@ def test_a_refuted_statement_that_holds_at_its_counterexample_is_found():
     assert found.found == "the statement holds at its counterexample"
 
 
-def test_the_jackknife_is_unbiased_and_knows_its_error():
+def test_the_jackknife_is_unbiased_and_knows_its_error(seed, false_alarm_rate):
     """The square of a mean: the plain estimate of the square of E B is too large by the variance."""
     problem = istsim.Quadratic([[[2.0]]], [[0.0]])
     method = istsim.CompressedGradient(istsim.Bernoulli(1, 1, 0.25))
     instance = istsim.theorems.Instance.of(problem, method, step_size=0.1, rounds=1)
 
     scores = []
-    for seed in range(30):
-        batches = _sampled.Batches(instance, seed)
+    for number in range(30):
+        batches = _sampled.Batches(instance, seed + number)
         estimate, error = _sampled.jackknife(batches, lambda sampled: sampled.mean_operator[0, 0] ** 2)
         scores.append((estimate - 4.0) / error)
+    degrees, tail = _sampled.BATCHES - 1, false_alarm_rate / 6  # three quantities, two-sided
     # B is 8 with probability 1/4: Var of the mean of N is 12 / N, and the delta method gives the error.
-    assert error == pytest.approx(2 * 2.0 * np.sqrt(12 / _sampled.REPETITIONS), rel=0.35)
-    assert abs(np.mean(scores)) < 5 / np.sqrt(30)
-    assert 0.5 < np.std(scores) < 1.6
+    relative = error / (2 * 2.0 * np.sqrt(12 / _sampled.REPETITIONS))
+    law = scipy.stats.chi2(degrees)
+    assert law.ppf(tail) < degrees * relative**2 < law.isf(tail)
+    # Scores follow Student's t, whose variance is slightly more than 1.
+    scores = np.array(scores) / scipy.stats.t.std(degrees)
+    assert abs(scores.mean()) < scipy.stats.norm.isf(tail) / np.sqrt(30)
+    law = scipy.stats.chi2(29)
+    assert law.ppf(tail) < 29 * scores.var(ddof=1) < law.isf(tail)
 
 
 @pytest.mark.parametrize(
@@ -198,28 +205,30 @@ def test_the_jackknife_is_unbiased_and_knows_its_error():
         ("settled_gap", istsim.IST(istsim.RandK(2, 4, 2))),
     ],
 )
-def test_what_is_sampled_is_what_the_engine_computes(quantity, method):
+def test_what_is_sampled_is_what_the_engine_computes(quantity, method, seed, false_alarm_rate):
     problem = istsim.random_quadratic(0, 2, 4, condition_number=3.0, matrix_heterogeneity=0.5, vector_heterogeneity=1.0)
     instance = istsim.theorems.Instance.of(problem, method, step_size=0.1, rounds=2)
     estimate, error = _sampled.jackknife(
-        _sampled.Batches(instance, 1), lambda found: np.asarray(getattr(found, quantity))
+        _sampled.Batches(instance, seed), lambda found: np.asarray(getattr(found, quantity))
     )
     exact = np.asarray(getattr(instance, quantity))
-    # 5 standard errors and 50 numbers: a false alarm once in 10 000 seeds, and the seed is fixed.
-    np.testing.assert_array_less(np.abs(estimate - exact), 5 * error + 1e-9)
+    allowed = scipy.stats.t.isf(false_alarm_rate / (2 * exact.size), _sampled.BATCHES - 1)
+    np.testing.assert_array_less(np.abs(estimate - exact), allowed * error + 1e-9)
 
 
-def test_sampled_second_moments_of_b_are_the_engines():
+def test_sampled_second_moments_of_b_are_the_engines(seed, false_alarm_rate):
     problem = istsim.random_quadratic(0, 2, 4, condition_number=3.0, matrix_heterogeneity=0.5, vector_heterogeneity=1.0)
     instance = istsim.theorems.Instance.of(problem, istsim.IST(istsim.RandK(2, 4, 2)), step_size=0.1, rounds=2)
-    batches, X = _sampled.Batches(instance, 1), np.arange(16.0).reshape(4, 4)
-    for statistic in (
+    batches, X = _sampled.Batches(instance, seed), np.arange(16.0).reshape(4, 4)
+    statistics = (
         lambda found: found.second_moment(X),
         lambda found: found.gradient_norm_squared(np.diag([1.0, 2, 3, 4])),
         lambda found: np.asarray(found.contraction.theta),
-    ):
+    )
+    for statistic in statistics:
         estimate, error = _sampled.jackknife(batches, statistic)
-        np.testing.assert_array_less(np.abs(estimate - statistic(instance)), 5 * error + 1e-9)
+        allowed = scipy.stats.t.isf(false_alarm_rate / len(statistics) / (2 * error.size), _sampled.BATCHES - 1)
+        np.testing.assert_array_less(np.abs(estimate - statistic(instance)), allowed * error + 1e-9)
 
 
 USER_FILE = '''
@@ -253,9 +262,10 @@ register(Halves())
 
 
 @pytest.mark.parametrize(("factor", "code"), [("(1 - gamma) ** 2", 0), ("(1 - gamma**2)", 1)])
-def test_the_command_line_verifies_a_users_theorem(tmp_path, factor, code):
+def test_the_command_line_verifies_a_users_theorem(tmp_path, factor, code, false_alarm_rate):
     (tmp_path / "mine.py").write_text(USER_FILE.format(name="mine", factor=factor))
     arguments = ["verify", "mine", "--load", str(tmp_path / "mine.py"), "--json", str(tmp_path / "found.json")]
+    arguments += ["--false-alarm-rate", str(false_alarm_rate)]
     run = subprocess.run(
         [sys.executable, "-m", "istsim", *arguments], capture_output=True, text=True, cwd=tmp_path, check=False
     )
@@ -264,7 +274,7 @@ def test_the_command_line_verifies_a_users_theorem(tmp_path, factor, code):
     assert ("does not hold" in run.stdout) == bool(code)
     assert ("istsim.Quadratic(" in run.stdout) == bool(code)
     found = json.loads((tmp_path / "found.json").read_text())
-    assert found["false_alarm_rate"] == 1e-6
+    assert found["false_alarm_rate"] == false_alarm_rate
     assert [theorem["passed"] for theorem in found["theorems"]] == [not code]
 
 
