@@ -12,7 +12,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DELETE_ON_ERROR:
-.PHONY: all reproduce test test-slow check docs wheel quick check-all clean help
+.PHONY: all reproduce verify proofs test test-slow check docs wheel quick check-all clean help
 
 all: $(STAMP)
 	@echo "The environment is in .venv. Next: make reproduce, make test or make help."
@@ -20,6 +20,8 @@ all: $(STAMP)
 help:
 	@echo "make             the environment, in .venv"
 	@echo "make reproduce   figures, data and report; ARGS=\"--quick --out DIR --only NAME\""
+	@echo "make verify      look for counterexamples to the theorems; ARGS=\"NAME --examples 100\""
+	@echo "make proofs      check every step of the derivations of the theorems"
 	@echo "make test        the tests and the examples in the docstrings and the README; ARGS goes to pytest"
 	@echo "make test-slow   the tests that take minutes each: whole products of options"
 	@echo "make check       formatting, lint, types"
@@ -44,6 +46,12 @@ $(STAMP): pyproject.toml constraints.txt
 
 reproduce: $(STAMP)
 	@$(BIN)/istsim reproduce $(ARGS)
+
+verify: $(STAMP)
+	@$(BIN)/istsim verify $(ARGS)
+
+proofs: $(STAMP)
+	@$(BIN)/python -m istsim.derivations proofs docs/proofs
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest $(ARGS)
@@ -72,8 +80,8 @@ wheel: $(STAMP)
 quick: $(STAMP)
 	@set -eu; tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; $(BIN)/istsim reproduce --quick --out "$$tmp/results"
 
-check-all: test test-slow check docs wheel quick
+check-all: test test-slow check proofs verify docs wheel quick
 
 clean:
-	rm -rf .venv build dist docs/_build docs/notebooks/*.md .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist docs/_build docs/notebooks/*.md docs/proofs .pytest_cache .ruff_cache .hypothesis
 	find istsim tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -12,6 +12,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 import istsim
+from istsim.derivations import render
 
 project = "istsim"
 author = "The istsim developers"
@@ -90,6 +91,7 @@ PUBLIC_MODULES = [
     "istsim.symbolic",
     "istsim.theorems",
     "istsim.certificates",
+    "istsim.derivations",
     "istsim.verify",
     "istsim.verify.strategies",
     "istsim.figures",
@@ -103,6 +105,10 @@ for notebook in sorted((DOCS.parent / "notebooks").glob("*.md")):
     copy.parent.mkdir(exist_ok=True)
     if not copy.exists() or copy.read_text(encoding="utf-8") != text:
         copy.write_text(text, encoding="utf-8")
+
+
+# The derivations write their own pages.
+render(DOCS.parent / "proofs", DOCS / "proofs")
 
 
 def warn_of_undocumented_names(app: Sphinx, env: BuildEnvironment) -> None:

@@ -42,7 +42,7 @@ from istsim.sketches import RandK as RandK  # noqa: E402
 from istsim.sketches import Sketch as Sketch  # noqa: E402
 
 # Imported when first used, because what they stand on (sympy, xarray, matplotlib, hypothesis) is slow to import.
-_ON_USE = ("certificates", "symbolic", "theorems", "verify")
+_ON_USE = ("certificates", "derivations", "symbolic", "theorems", "verify")
 
 
 def __getattr__(name: str) -> _Any:

@@ -1,40 +1,33 @@
-"""The expected iterate in closed form, by induction: every step is checked by sympy.
-
-A round is `x+ = x - gamma (B x - c)` with (B, c) independent of x, so that the mean obeys
-
-    m_(k+1) = A m_k + gamma E[c],    A = I - gamma E[B],    E[c] = E[B] x_inf.
-
-Claim: `m_k = A^k x_0 + (I - A^k) x_inf`.
+"""The expected iterate in closed form, by induction over the round.
 
 Run: python proofs/expected_iterate.py
 """
 
 import sympy as sp
 
-gamma, k = sp.symbols("gamma k", positive=True)
-A, EB, x0, x_inf = sp.symbols("A EB x_0 x_inf", commutative=False)  # matrices and vectors
+from istsim.derivations import Proof, equal, expect, matrix, vector
 
+gamma, k = sp.symbols("gamma k")
+B, c, x = matrix("B", random="round"), vector("c", random="round"), vector("x", random="past")
+after = x - gamma * (B * x - c)  # one round of any method
+EB, Ec, mean = expect(B, "round"), expect(c, "round"), expect(x, "past")
+inverse, x0, limit = matrix("(E B)^-1", latex=r"(\mathbb{E}B)^{-1}"), vector("x_0"), vector("x_inf", latex=r"x_\infty")
 
-def claim(rounds: sp.Expr) -> sp.Expr:
-    return A**rounds * x0 + x_inf - A**rounds * x_inf
-
-
-def check(step: str, expression: sp.Expr) -> None:
-    """Print the step if the expression vanishes identically, else fail."""
-    if sp.expand(expression) != 0:
-        raise SystemExit(f"FAILED: {step}: {sp.expand(expression)} is not 0")
-    print(f"checked: {step}")
-
-
-def main() -> None:
-    check("the claim holds at round 0", claim(sp.Integer(0)) - x0)
-
-    # E[B] = (I - A) / gamma, by the definition of A.
-    recurrence = A * claim(k) + gamma * EB * x_inf
-    recurrence = recurrence.subs(EB, (1 - A) / gamma)
-    check("if it holds at round k, the recurrence gives it at round k + 1", recurrence - claim(k + 1))
-    print("proved: expected-iterate")
-
-
-if __name__ == "__main__":
-    main()
+proof = Proof("expected-iterate")
+invertible = proof.premise("E[B] is invertible", equal(EB * inverse, EB**0))
+fixed_point = proof.define("x_inf is the inverse of E[B] times E[c]", equal(limit, inverse * Ec))
+step = proof.identity(
+    "the mean obeys a linear recurrence, because (B, c) is independent of the iterate",
+    expect(after, "round", "past"),
+    (1 - gamma * EB) * mean + gamma * EB * limit,
+    using=[invertible, fixed_point],
+)
+closed = proof.linear_recurrence(
+    "its solution moves from the start to the fixed point",
+    step,
+    now=mean,
+    start=x0,
+    closed=lambda power: power * x0 + (1 - power) * limit,
+    k=k,
+)
+proof.conclude(closed, where={"mean": mean, "B": EB, "x_0": x0, "x_inf": limit})

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 import sympy as sp
+from jaxtyping import Float
 
 from istsim.theorems._instance import Instance
 from istsim.theorems._scale_equivalence import draw_ist, ist, ist_without_weights
@@ -43,13 +44,13 @@ class BestForwardScale(Theorem):
 
     @property
     def premises(self):
-        """IST without weights, from a point at which not everything is 0."""
+        """IST without weights, with iterates that are not certainly 0."""
         return (
             ist_without_weights(),
             Premise(
-                "x_0 is not 0",
-                lambda instance: "" if np.any(instance.x0) else "it is",
-                sp.Ne(sp.Symbol("x_0"), 0),
+                "E ||z_k||^2 is positive in every round",
+                _at_rest,
+                sp.Gt(second, 0),
                 lambda instance: instance.changed(x0=np.zeros_like(instance.x0)),
             ),
         )
@@ -72,9 +73,18 @@ class BestForwardScale(Theorem):
         return {
             k: rounds_of(instance),
             gap: instance.objective_gap,
-            second: np.einsum("ab,kab->k", instance.Lbar, z.second_moments),
+            second: _squared_norms(z),
             cross: z.mean @ instance.Lbar @ instance.minimizer,
         }
+
+
+def _squared_norms(z: Instance) -> Float[np.ndarray, " iterates"]:
+    return np.einsum("ab,kab->k", z.Lbar, z.second_moments)
+
+
+def _at_rest(instance: Instance) -> str:
+    smallest = float(_squared_norms(_at_forward_scale_1(instance)).min())
+    return "" if smallest > 0 else f"it is {smallest:.6g} in some round"
 
 
 def _at_forward_scale_1(instance: Instance) -> Instance:

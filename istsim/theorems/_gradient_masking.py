@@ -16,8 +16,8 @@ limit, minimizer = sp.MatrixSymbol("x_inf", d, 1), sp.MatrixSymbol("x_star", d, 
 class GradientMaskingUnbiased(Theorem):
     """Where only gradients are masked, the expected iterate tends to the minimizer.
 
-    `E[B]` is a multiple of Lbar and `E[c]` the same multiple of bbar, whatever the sketch, the merge and the
-    workers that report.
+    `E[B]` is a multiple of Lbar and `E[c]` the same multiple of bbar, whatever the merge and the workers that
+    report, if the sketch treats all coordinates alike.
     """
 
     name = "gradient-masking-unbiased"
@@ -37,8 +37,10 @@ class GradientMaskingUnbiased(Theorem):
         """Masked gradients, one local step."""
         return (
             method_is(
-                "CompressedGradient with one local step",
-                lambda method: isinstance(method, CompressedGradient) and method.local_steps == 1,
+                "CompressedGradient with an exchangeable sketch, one local step",
+                lambda method: (
+                    isinstance(method, CompressedGradient) and method.sketch.exchangeable and method.local_steps == 1
+                ),
                 with_changes(local_steps=2),
             ),
         )

@@ -37,8 +37,8 @@ class ModelMaskingBiased(Theorem):
         """Masked models."""
         return (
             method_is(
-                "CompressedIterates, merge mean, one local step, all workers report",
-                lambda method: isinstance(method, CompressedIterates) and plain(method),
+                "CompressedIterates with an exchangeable sketch, merge mean, one local step, all workers report",
+                lambda method: isinstance(method, CompressedIterates) and method.sketch.exchangeable and plain(method),
                 with_changes(merge="literal"),
             ),
         )

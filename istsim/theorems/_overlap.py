@@ -46,9 +46,10 @@ class OverlapReducesBias(Theorem):
         """IST at forward scale 1."""
         return (
             method_is(
-                "IST with forward scale 1, merge mean or owners, one local step, no weights",
+                "IST with an exchangeable sketch, forward scale 1, merge mean or owners, one local step, no weights",
                 lambda method: (
                     isinstance(method, IST)
+                    and method.sketch.exchangeable
                     and bool(method.forward_scale == 1)
                     and method.merge in ("mean", "owners")
                     and method.local_steps == 1

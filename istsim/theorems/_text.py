@@ -20,14 +20,14 @@ def as_text(theorem: Theorem) -> str:
         <BLANKLINE>
         Where only gradients are masked, the expected iterate tends to the minimizer.
         <BLANKLINE>
-        `E[B]` is a multiple of Lbar and `E[c]` the same multiple of bbar, whatever the sketch, the merge and the
-        workers that report.
+        `E[B]` is a multiple of Lbar and `E[c]` the same multiple of bbar, whatever the merge and the workers that
+        report, if the sketch treats all coordinates alike.
         <BLANKLINE>
         Symbols, in LaTeX:
           x_inf: x_\infty
           x_star: x_\star
         Premises:
-          - CompressedGradient with one local step
+          - CompressedGradient with an exchangeable sketch, one local step
         Source: new here in this generality; known for unbiased compressors
     """
     statement = sp.pretty(theorem.statement, use_unicode=True, wrap_line=False)

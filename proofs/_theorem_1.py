@@ -1,0 +1,71 @@
+"""What both parts of Theorem 1 stand on: one round, and what the step size allows."""
+
+import dataclasses
+
+import sympy as sp
+
+from istsim.derivations import Proof, Relation, at_most, equal, expect, inverse, less, matrix, vector
+
+gamma, theta = sp.symbols("gamma theta")
+L = matrix("Lbar", symmetric=True, latex=r"\bar L")
+B, c = matrix("B", random="round"), vector("c", random="round")
+x = vector("x", random="past")
+after = x - gamma * (B * x - c)  # one round of any method
+minimizer = vector("x_star", latex=r"x_\star")
+W = matrix("W", symmetric=True)
+V = expect(B.T * L * B, "round")
+
+# All b_i in one vector: bbar = A b is their average, and c = M b averages what the masks leave of them.
+b, average = vector("b", dim="n d"), matrix("A", shape=("d", "n d"))
+masks = matrix("M", shape=("d", "n d"), random="round")
+
+error, later_error = (
+    vector("delta", random="past", latex=r"\delta"),
+    vector("delta+", random="past round", latex=r"\delta^+"),
+)
+
+
+def squared(point):
+    """The square of its norm, that of Lbar, on average."""
+    return expect(point.T * L * point, "round", "past")
+
+
+@dataclasses.dataclass
+class Round:
+    """What the first steps establish."""
+
+    mean: Relation  # W by E[B]
+    error: Relation  # by the iterate
+    expansion: Relation  # the expected squared error after a round
+    positive: Relation  # the step size
+    allowed: Relation  # what the step size leaves
+
+
+def one_round(proof: Proof) -> Round:
+    """The expected squared error after a round, and what it is at most."""
+    solution = proof.setting(
+        "x_star minimizes f: it solves Lbar x_star = bbar", equal(minimizer, inverse(L) * average * b)
+    )
+    zero = proof.premise("all b_i = 0", equal(b, 0 * b))
+    exact = proof.premise("the gradients are exact", equal(c, masks * b))
+    at_origin = proof.identity("so the minimizer is 0", minimizer, 0 * minimizer, using=[solution, zero])
+    mean = proof.define("W is the symmetric part of Lbar E[B]", equal(W, expect(L * B + B.T * L, "round") / 2))
+    error_is = proof.define("delta is the error before a round", equal(error, x - minimizer))
+    later_is = proof.define("delta+ is the one after it", equal(later_error, after - minimizer))
+    expansion = proof.identity(
+        "the expected squared error after a round is a quadratic form in the error before it",
+        squared(later_error),
+        expect(error.T * (L - 2 * gamma * W + gamma**2 * V) * error, "past"),
+        using=[error_is, later_is, at_origin, zero, exact, mean],
+    )
+    psd = proof.premise("W = 1/2 E[Lbar B + B' Lbar] is positive semidefinite", at_most(0, W))
+    bounded = proof.premise("some theta has E[B' Lbar B] <= theta W", at_most(V, theta * W))
+    positive = proof.setting("the step size is positive", less(0, gamma))
+    short = proof.premise("step size at most 1/theta", at_most(gamma * theta, 1))
+    allowed = proof.loewner(
+        "the step size leaves half of the linear term",
+        at_most(L - 2 * gamma * W + gamma**2 * V, L - gamma * W),
+        [(gamma**2, bounded), (gamma * (1 - gamma * theta), psd)],
+        using=[positive, short],
+    )
+    return Round(mean, error_is, expansion, positive, allowed)

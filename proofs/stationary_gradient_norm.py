@@ -1,0 +1,91 @@
+"""What the neighbourhood of Theorem 2 is, exactly.
+
+Run: python proofs/stationary_gradient_norm.py
+"""
+
+import sympy as sp
+from _weighted_permutation import (
+    L,
+    after,
+    bias,
+    bias_and_variance,
+    distance,
+    gamma,
+    h,
+    later_distance,
+    limit,
+    minimizer,
+    setting,
+    squared,
+    variance,
+    x,
+)
+
+from istsim.derivations import Proof, equal, expect, inverse, less, vector
+
+k, settled = sp.symbols("k settled")
+v, u, norm = sp.Function("v"), sp.Function("u"), sp.Function("a")
+
+
+def tilt(point):
+    """Its mean inner product with h."""
+    return expect(point.T * L * h, "round", "past")
+
+
+proof = Proof("stationary-gradient-norm")
+positive = proof.setting("the step size is positive", less(0, gamma))
+short = proof.premise("step size below 2", less(gamma, 2))
+first = setting(proof)
+names = bias_and_variance(proof)
+distances = (
+    proof.define("y is the distance to x_inf before a round", equal(distance, x - limit)),
+    proof.define("y+ is the one after it", equal(later_distance, after - limit)),
+)
+rules = [first.identity, first.limit, *names, *distances]
+
+spreads = proof.identity(
+    "a round shrinks the spread around x_inf and adds noise",
+    squared(later_distance),
+    (1 - gamma) ** 2 * squared(distance) + gamma**2 * variance,
+    using=rules,
+)
+tilts = proof.identity(
+    "and shrinks the distance of the mean", tilt(later_distance), (1 - gamma) * tilt(distance), using=rules
+)
+spread_now = proof.define("v(k) is the spread at round k", equal(v(k), squared(distance)))
+spread_later = proof.define("v(k + 1) is the one after another round", equal(v(k + 1), squared(later_distance)))
+tilt_now = proof.define("u(k) is the mean's part along h at round k", equal(u(k), tilt(distance)))
+tilt_later = proof.define("u(k + 1) is the one after another round", equal(u(k + 1), tilt(later_distance)))
+spread_step = proof.identity(
+    "the spread obeys a recurrence",
+    v(k + 1),
+    (1 - gamma) ** 2 * v(k) + gamma**2 * variance,
+    using=[spread_now, spread_later],
+    adding=[spreads],
+)
+tilt_step = proof.identity("so does u", u(k + 1), (1 - gamma) * u(k), using=[tilt_now, tilt_later], adding=[tilts])
+spread = proof.recurrence("v in closed form", spread_step, v, k)
+along = proof.recurrence("u in closed form", tilt_step, u, k)
+
+inverted = proof.setting("Lbar is invertible", equal(inverse(L) * L, L**0))
+gradient = vector("g", random="past")
+gradient_is = proof.define("g is the gradient of f at x", equal(gradient, L * (x - minimizer)))
+at_k = proof.define(
+    "a(k) is the squared gradient norm at round k, weighted by Lbar^-1",
+    equal(norm(k), expect(gradient.T * inverse(L) * gradient, "past")),
+)
+norms = proof.identity(
+    "it is made of both and the bias",
+    norm(k),
+    spread.right - 2 * along.right + bias,
+    using=[at_k, inverted, gradient_is, distances[0], *names],
+    adding=[spread_now.times(-1), tilt_now.times(2), spread, along.times(-2)],
+)
+found = proof.limit(
+    "only the bias and a part of the noise stay",
+    settled,
+    norms,
+    k,
+    using=[positive, short],
+)
+proof.conclude(found)

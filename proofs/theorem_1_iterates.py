@@ -1,0 +1,55 @@
+"""Theorem 1: linear convergence in mean square under interpolation.
+
+Run: python proofs/theorem_1_iterates.py
+"""
+
+import sympy as sp
+from _theorem_1 import B, L, W, error, gamma, later_error, one_round, squared
+
+from istsim.derivations import Proof, at_most, equal, less, matrix, square, vector
+
+k, rate = sp.symbols("k lambda_min")
+e = sp.Function("e")
+root, inverse_root = (matrix(f"Lbar^{sign}1/2", symmetric=True, latex=rf"\bar L^{{{sign}1/2}}") for sign in ("", "-"))
+
+proof = Proof("theorem-1-iterates")
+first = one_round(proof)
+
+roots = proof.cite(
+    "a positive definite matrix has a symmetric root, which is invertible",
+    equal(root * root, L),
+    equal(inverse_root * root, L**0),
+)
+smallest = proof.cite(
+    "a symmetric matrix is at least its smallest eigenvalue times the identity; "
+    "lambda_min is that of Lbar^-1/2 W Lbar^-1/2",
+    at_most(rate * L**0, inverse_root * W * inverse_root),
+)
+contracted = proof.loewner(
+    "so a round multiplies by 1 - gamma lambda_min at most",
+    at_most(first.allowed.left, (1 - gamma * rate) * L),
+    [(1, first.allowed), (gamma, smallest.congruence(root))],
+    using=[*roots, first.positive],
+)
+
+v = vector("v")
+definite = proof.setting("Lbar is positive definite: v' Lbar v > 0 for some v", less(0, v.T * L * v))
+factor = proof.loewner(
+    "the error after a round is a square, so this factor times Lbar is not negative",
+    at_most(0, (1 - gamma * rate) * L),
+    [(1, contracted), (1, square(root * (1 - gamma * B)))],
+    using=[*roots, first.mean],
+)
+not_negative = proof.inequality(
+    "nor is the factor", at_most(0, 1 - gamma * rate), using=[factor.congruence(v), definite]
+)
+
+now = proof.define("e(k) is the expected squared error at round k", equal(e(k), squared(error)))
+later = proof.define("e(k + 1) is the one after another round", equal(e(k + 1), squared(later_error)))
+step = proof.inequality(
+    "the squared error contracts from round to round",
+    at_most(e(k + 1), (1 - gamma * rate) * e(k)),
+    using=[now, later, first.expansion, contracted.congruence(error)],
+)
+bound = proof.recurrence("k rounds contract k times", step, e, k, using=[not_negative])
+proof.conclude(bound, where={"error": e(k), "initial_error": e(0)})
