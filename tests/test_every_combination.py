@@ -76,7 +76,10 @@ def held(sketch, masks):
     return jnp.asarray([[np.flatnonzero(row) for row in mask] for mask in masks])
 
 
-@pytest.mark.parametrize(("sketch", "estimator", "merge", "local_steps"), COMBINATIONS)
+@pytest.mark.parametrize(
+    ("sketch", "estimator", "merge", "local_steps"),
+    [pytest.param(*combination, marks=[pytest.mark.slow] * (combination[-1] == 3)) for combination in COMBINATIONS],
+)
 def test_every_combination_is_its_definition_and_has_its_exact_mean(sketch, estimator, merge, local_steps):
     sketch = SKETCHES[sketch]
     problem = problem_of(N, D)
@@ -100,7 +103,7 @@ def test_every_combination_is_its_definition_and_has_its_exact_mean(sketch, esti
 
 @pytest.mark.parametrize("merge", ["mean", "owners", "literal"])
 @pytest.mark.parametrize("sketch", ["permutation", "coverage", "rand-k"])
-@pytest.mark.parametrize("local_steps", [1, 3])
+@pytest.mark.parametrize("local_steps", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_simulated_means_are_the_enumerated_ones(sketch, merge, local_steps, seed, false_alarm_rate):
     problem, sketch = problem_of(N, D), SKETCHES[sketch]
     method = istsim.IST(sketch, merge=merge, local_steps=local_steps, participants=2)

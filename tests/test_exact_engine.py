@@ -76,7 +76,10 @@ COMBINED = [
 ]
 
 
-@pytest.mark.parametrize(("name", "estimator", "merge", "participants", "extras"), COMBINED)
+@pytest.mark.parametrize(
+    ("name", "estimator", "merge", "participants", "extras"),
+    [pytest.param(*combined, marks=[pytest.mark.slow] * (number % 3 > 0)) for number, combined in enumerate(COMBINED)],
+)
 @settings(max_examples=12)
 @given(alpha=st.floats(0.3, 3.0), beta=st.floats(0.3, 3.0), step_size=st.floats(0.01, 1.0))
 def test_exact_moments_are_those_of_the_list_whatever_is_combined(
@@ -276,6 +279,7 @@ def settled(spec, problem, step_size):
     return mean, np.linalg.solve(np.eye(d * d) - matrix, constant.ravel()).reshape(d, d)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LONG)
 def test_stationary_moments_are_what_a_listed_round_reproduces_and_what_long_runs_come_to(name):
     problem, spec = problem_of(N, D), LONG[name]
@@ -461,6 +465,7 @@ def test_sketches_weighted_by_the_inverse_roots_of_the_diagonals_contract_at_one
 # --- Against simulation, at a size that nothing can list -------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method",
     [

@@ -61,7 +61,17 @@ def test_the_scripts_of_a_folder_are_rendered(tmp_path, monkeypatch, capsys):
         main()
 
 
-@pytest.mark.parametrize("path", [*altering.SHARED, *altering.SCRIPTS], ids=lambda path: path.stem)
+# A few of them each time, the others where there is time.
+OFTEN = ("perm_q_mean", "overlap_reduces_bias")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=() if path.stem in OFTEN else pytest.mark.slow)
+        for path in (*altering.SHARED, *altering.SCRIPTS)
+    ],
+)
 def test_an_altered_step_fails(path, tmp_path):
     alterations = altering.with_altered_steps(path.read_text())
     assert alterations

@@ -102,6 +102,7 @@ def test_agreement_is_found_out_and_not_assumed(monkeypatch):
     assert not agrees(measure(tiny_curve("IST", istsim.IST(istsim.Permutation(2, 4)))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.name)
 def test_every_experiment_has_hundreds_of_repetitions(experiment):
     for quick in (True, False):

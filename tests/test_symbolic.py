@@ -175,6 +175,7 @@ def assert_second_moment_is_the_engines(problem, method):
     assert_close(found, theory.second_moment(problem, method, X, step_size=GAMMA))
 
 
+@pytest.mark.slow
 @settings(max_examples=10)  # the engine compiles each method anew
 @given(strategies.problems(*SHAPE), strategies.methods(*SHAPE, merges=("mean", "literal"), participation=True))
 def test_second_moment_is_the_engines(problem, method):
@@ -191,6 +192,7 @@ def test_the_second_moment_of_ist_is_the_engines_with_every_sketch(sketch):
     assert_second_moment_is_the_engines(problem_of(sketch.n), method)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "sketch"),
     [
@@ -206,6 +208,7 @@ def test_the_second_moment_of_literal_knows_the_models_loss(kind, sketch):
     assert_second_moment_is_the_engines(problem_of(3), method)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sketch", "participants"), [(istsim.Permutation(3, 4), 2), (istsim.Coverage(3, 4, 2), None)])
 def test_the_second_moment_of_owners_is_the_engines_where_holders_are_equally_many(sketch, participants):
     method = istsim.IST(sketch, merge="owners", participants=participants)

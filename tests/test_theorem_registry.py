@@ -300,6 +300,7 @@ def test_every_theorem_is_tried_inside_outside_and_with_faults():
     assert {name for name, *_ in FAULTS} == names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", INSIDE)
 @settings(max_examples=6)
 @given(seed=st.integers(0, 10**6), t=st.floats(0.01, 1.0))

@@ -25,6 +25,7 @@ def check(name: str, problem, method, step_size, **kwargs) -> TheoremCheck:
     return istsim.theorems.get(name).check(problem, method, step_size=step_size, rounds=ROUNDS, **kwargs)
 
 
+@pytest.mark.slow
 @given(strategies.problems(*SHAPE, interpolation=True), strategies.methods(*SHAPE), st.floats(0.01, 1.0))
 def test_theorem_1_holds_wherever_it_applies(problem, method, fraction):
     theta = istsim.theory.contraction(problem, method).theta

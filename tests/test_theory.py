@@ -43,7 +43,12 @@ METHODS = {
         {"model": True, "gradient": True},
     ),
 }
-sketches = pytest.mark.parametrize(("sketch", "outcomes"), SKETCHES.values(), ids=SKETCHES)
+# Three sketches each time, the others where there is time: every method with each of them compiles anew.
+OFTEN = ("permutation-2-4", "rand-k-3-3-2", "bernoulli-2-4")
+sketches = pytest.mark.parametrize(
+    ("sketch", "outcomes"),
+    [pytest.param(*pair, id=name, marks=() if name in OFTEN else pytest.mark.slow) for name, pair in SKETCHES.items()],
+)
 methods = pytest.mark.parametrize(("make", "masked"), METHODS.values(), ids=METHODS)
 
 
@@ -428,6 +433,7 @@ def test_x0_is_ones_unless_given():
 # Derivatives
 
 
+@pytest.mark.slow
 def test_the_exact_gap_can_be_differentiated_in_step_size_scales_and_probability():
     problem = random(6, 2, 4)
 

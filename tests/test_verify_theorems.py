@@ -32,7 +32,7 @@ class Descent(istsim.theorems.Theorem):
     def premises(self):
         return (
             Premise("gradient descent", self.other_method),
-            Premise(f"step size at most {self.longest} / lambda_max", self.too_long, self.lengthen),
+            Premise(f"step size at most {self.longest} / lambda_max", self.too_long, break_just=self.lengthen),
         )
 
     def other_method(self, instance):
@@ -122,6 +122,7 @@ def test_a_theorem_that_applies_nowhere_is_an_error():
         verify_theorem(Nowhere(), examples=5)
 
 
+@pytest.mark.slow
 def test_simulation_finds_an_engine_that_is_wrong(false_alarm_rate):
     class Slightly(PermQMean):
         """Both sides from the same wrong engine: only simulation can tell."""
@@ -202,7 +203,7 @@ def test_the_jackknife_is_unbiased_and_knows_its_error(seed, false_alarm_rate):
         ("second_moments", istsim.IST(istsim.RandK(2, 4, 2))),
         ("mean_operator", istsim.IST(istsim.RandK(2, 4, 2), merge="literal")),
         ("fixed_point", istsim.IST(istsim.RandK(2, 4, 2))),
-        ("settled_gap", istsim.IST(istsim.RandK(2, 4, 2))),
+        pytest.param("settled_gap", istsim.IST(istsim.RandK(2, 4, 2)), marks=pytest.mark.slow),
     ],
 )
 def test_what_is_sampled_is_what_the_engine_computes(quantity, method, seed, false_alarm_rate):

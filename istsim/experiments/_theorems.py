@@ -126,7 +126,7 @@ PICTURES = (
         "homogeneous-preconditioning",
         "Equal, preconditioned workers with one coordinate each.",
         "workers n",
-        _over((2, 3, 4, 5), _preconditioned),
+        _over((2, 3, 4), _preconditioned),
     ),
     Picture(
         "heterogeneous-preconditioning",
@@ -247,7 +247,7 @@ PICTURES = (
         "erratum-21",
         "Equal, preconditioned workers with one coordinate each.",
         "workers n",
-        _over((2, 3, 4, 5), _preconditioned),
+        _over((2, 3, 4), _preconditioned),
     ),
     Picture(
         "erratum-23",
