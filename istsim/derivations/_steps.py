@@ -22,7 +22,7 @@ class Status(enum.StrEnum):
     CITED = "cited"
     """A textbook theorem."""
     ASSUMED = "ASSUMED"
-    """Not shown: a proof with such a step proves nothing."""
+    """Not shown, so that a proof with such a step proves nothing."""
     CHECKED = "checked"
     """Shown by machine from earlier steps."""
 

@@ -119,7 +119,7 @@ class Polynomial:
 
     @property
     def T(self) -> Polynomial:
-        """The transpose: words reversed, letters transposed."""
+        """Words reversed, letters transposed."""
         return Polynomial(
             (self.shape[1], self.shape[0]), ((transposed(word), value) for word, value in self.terms.items())
         )

@@ -12,10 +12,10 @@ import numpy as np
 from hypothesis import assume as assume
 from hypothesis import strategies as st
 
+from istsim import theorems
 from istsim.methods import IST, CompressedGradient, CompressedIterates, GradientDescent, Method
 from istsim.problems import Quadratic, random_quadratic
 from istsim.sketches import Bernoulli, Coverage, Grouped, Identity, Permutation, RandK, Sketch
-from istsim.theorems import Instance
 
 # Shapes (n, d) and numbers of rounds.
 SHAPES = ((1, 3), (2, 2), (2, 4), (3, 3), (3, 6))
@@ -163,7 +163,7 @@ def instances(
     method: Method | None = None,
     step_size: float | None = None,
     parameters: Mapping[str, float] | None = None,
-) -> Instance:
+) -> theorems.Instance:
     """What a theorem is asked about: a problem, a method, and a run of a few rounds from integers.
 
     Args:
@@ -171,7 +171,7 @@ def instances(
         parameters: free constants of a theorem's statement.
     """
     quadratic: Quadratic = draw(integer_problems()) if problem is None else problem
-    return Instance.of(
+    return theorems.Instance.of(
         quadratic,
         draw(methods(quadratic.num_workers, quadratic.dim)) if method is None else method,
         step_size=draw(step_sizes()) if step_size is None else step_size,
