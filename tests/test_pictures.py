@@ -56,6 +56,15 @@ def test_both_sides_and_simulation_are_shown(picture, lines, x, count_false_alar
     assert figures.theorem(data).axes
 
 
+def test_where_both_sides_are_0_their_rounding_is_no_disagreement():
+    everything = istsim.IST(istsim.RandK(2, 4, 4), forward_scale=1.0)
+    half = istsim.IST(istsim.RandK(2, 4, 2), forward_scale=1.0)
+    instances = {k: Instance.of(PROBLEM, method, step_size=0.1, rounds=1) for k, method in ((2, half), (4, everything))}
+    data = Picture("overlap-reduces-bias", "No bias.", "subnetwork size k", lambda: instances).measure(instances)
+    assert sides_agree(data)
+    assert float(data.error.isel(x=-1).max()) == 0
+
+
 def test_a_wrong_left_side_is_a_disagreement(tmp_path, monkeypatch):
     exact = _picture._sides
     monkeypatch.setattr(_picture, "_sides", lambda *run: (found := exact(*run)) | {"lhs": found["lhs"] + 1.0})

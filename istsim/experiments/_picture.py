@@ -69,11 +69,12 @@ class Picture:
             values = {name: side.reshape(1, -1) for name, side in parts[0].items()}
             x = 1 + np.arange(values["lhs"].size)
 
-        # Rounding is no spread: where nothing is random, all runs are the same.
-        values["error"] = np.where(values["error"] > 1e-12 * np.abs(values["lhs"]), values["error"], 0.0)
+        # Rounding is no spread and no deviation: where nothing is random, all runs are the same.
+        rounding = 1e-12 * np.abs(values["lhs"]).max()
+        values["error"] = np.where(values["error"] > rounding, values["error"], 0.0)
+        off = np.abs(values["simulated"] - values["lhs"])
         with np.errstate(divide="ignore", invalid="ignore"):
-            deviation = np.abs(values["simulated"] - values["lhs"]) / values["error"]
-        deviation = np.where(np.isclose(values["simulated"], values["lhs"], rtol=1e-9, atol=0), 0.0, deviation)
+            deviation = np.where(off > 1000 * rounding, off / values["error"], 0.0)
         attributes = {
             "theorem": self.name,
             "title": theorem.title,
