@@ -70,6 +70,20 @@ def test_a_true_theorem_of_a_user_passes(false_alarm_rate):
     assert 0 < found.tightness <= 1
 
 
+def test_a_bound_from_below_is_one():
+    class NeverNegative(Descent):
+        kind = Kind.LOWER
+        statement = sp.Ge(gap, sp.Float(0), evaluate=False)
+
+    class AtLeastTheLast(Descent):
+        kind = Kind.LOWER
+        statement = sp.Ge(gap, previous, evaluate=False)
+
+    problem = istsim.Quadratic([[[1.0]]], [[0.0]])
+    for theorem, holds in ((NeverNegative(), True), (AtLeastTheLast(), False)):
+        assert theorem.check(problem, istsim.GradientDescent(), step_size=0.5, rounds=3).holds is holds
+
+
 def test_a_subtly_false_theorem_is_shrunk_to_code_that_shows_it(capsys):
     istsim.theorems.register(LongDescent())
     found = verify_theorem(LongDescent(), examples=50)
@@ -292,6 +306,9 @@ def test_a_name_of_istsims_own_cannot_be_taken():
         name = "theorem-2"
 
     with pytest.raises(ValueError, match="'theorem-2' is one of istsim's own"):
+        istsim.theorems.register(Mine())
+    Mine.name, Mine.statement = "mine", sp.Symbol("true")
+    with pytest.raises(ValueError, match="statement must be a sympy Eq, Le or Ge"):
         istsim.theorems.register(Mine())
     with pytest.raises(ValueError, match="must be an instance of a subclass"):
         istsim.theorems.register(Mine)

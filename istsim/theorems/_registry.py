@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import sympy as sp
+
 from istsim.theorems._best_forward_scale import BestForwardScale
 from istsim.theorems._erratum_17 import Erratum17
 from istsim.theorems._erratum_21 import Erratum21
@@ -73,7 +75,7 @@ def register(theorem: Any) -> Theorem:
         The theorem.
 
     Raises:
-        ValueError: if it is no theorem, or its name is one of istsim's own.
+        ValueError: if it is no theorem, its statement no equality or bound, or its name one of istsim's own.
 
     Example:
         >>> import istsim, sympy as sp
@@ -103,6 +105,8 @@ def register(theorem: Any) -> Theorem:
     """
     if not isinstance(theorem, Theorem):
         raise ValueError(f"theorem must be an instance of a subclass of istsim.theorems.Theorem, got {theorem!r}")
+    if not isinstance(theorem.statement, sp.Eq | sp.Le | sp.Ge):
+        raise ValueError(f"statement must be a sympy Eq, Le or Ge, got {theorem.statement!r}")
     if theorem.name in (own.name for own in _OWN):
         raise ValueError(f"the name {theorem.name!r} is one of istsim's own theorems; choose another")
     _THEOREMS[theorem.name] = theorem

@@ -31,6 +31,8 @@ class Kind(enum.StrEnum):
     """Both sides are equal."""
     UPPER = "upper"
     """The right side bounds the left one from above."""
+    LOWER = "lower"
+    """The right side bounds the left one from below."""
     REFUTED = "refuted"
     """False, though printed in its source; `counterexample` gives an instance inside the printed premises."""
 
@@ -140,7 +142,7 @@ class Theorem(abc.ABC):
     @property
     @abc.abstractmethod
     def statement(self) -> Any:
-        """The claim as a sympy relation. The symbol k is the round."""
+        """The claim as a sympy relation: Eq, Le or Ge. The symbol k is the round."""
 
     @property
     @abc.abstractmethod
@@ -283,6 +285,8 @@ class Theorem(abc.ABC):
     def _holds(self, sides: Sides) -> bool:
         if isinstance(self.statement, sp.Le):
             return bool(np.all(sides.lhs <= sides.rhs + ROUNDING * sides.size))
+        if isinstance(self.statement, sp.Ge):
+            return bool(np.all(sides.lhs >= sides.rhs - ROUNDING * sides.size))
         # Relative to the largest entry so far: a vector's small entries carry its large ones' rounding.
         size = np.atleast_1d(sides.size)
         largest = np.maximum.accumulate(size.reshape(len(size), -1).max(axis=1))
