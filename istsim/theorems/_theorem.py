@@ -142,7 +142,7 @@ class Theorem(abc.ABC):
     @property
     @abc.abstractmethod
     def statement(self) -> Any:
-        """The claim as a sympy relation: Eq, Le or Ge. The symbol k is the round."""
+        """The claim, a sympy Eq, Le or Ge. The symbol k is the round."""
 
     @property
     @abc.abstractmethod
