@@ -78,6 +78,13 @@ def test_the_printed_theta_is_refuted_exactly():
     assert promise.witness is not None
 
 
+@pytest.mark.parametrize("name", [name for name in istsim.theorems.names() if name.startswith("erratum")])
+def test_no_refuted_statement_is_certified_at_its_counterexample(name):
+    theorem = istsim.theorems.get(name)
+    problem, method, arguments = theorem.counterexample()
+    assert not theorem.check(problem, method, exact=True, **arguments).holds
+
+
 def test_a_wrong_statement_gets_no_certificate():
     class TooSmall(type(istsim.theorems.get("homogeneous-preconditioning"))):
         def certify(self, instance):

@@ -1,16 +1,12 @@
 """Formulas against the exact engine, which shares nothing with them but the list of patterns."""
 
-import dataclasses
-import math
-
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
 import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from listed import SharedBlock
 
 import istsim
 from istsim import symbolic, theory
@@ -22,23 +18,6 @@ GAMMA = 0.3
 X = np.random.default_rng(0).normal(size=(4, 4))  # not symmetric
 SYMBOLS = {"n", "d", "q", "k", "p", "c", "m", "G", "alpha", "beta", "gamma", "K"}
 MATRICES = {"Lbar", "Dbar", "bbar", "x_0", "I", "E", "X", "L_i", "D_i"}
-
-
-@dataclasses.dataclass(frozen=True)
-class SharedBlock(istsim.Sketch):
-    """A user's sketch: all workers hold the same k coordinates."""
-
-    k: int
-
-    def sample(self, key):
-        held = jax.random.permutation(key, self.d) < self.k
-        return jnp.broadcast_to(held, (self.n, self.d))
-
-    def inclusion_probability(self, size):
-        return math.perm(self.k, size) / math.perm(self.d, size)
-
-    def joint_probability(self, left, right, shared):
-        return self.inclusion_probability(left + right - shared)
 
 
 class FirstBlock(SharedBlock):

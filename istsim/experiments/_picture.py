@@ -11,7 +11,7 @@ import sympy as sp
 
 from istsim import theorems
 from istsim.theorems import Instance
-from istsim.verify._sampled import BATCHES, REPETITIONS, Batches, jackknife
+from istsim.verify._sampled import REPETITIONS, Batches, allowed_deviation, deviations, jackknife
 
 if TYPE_CHECKING:
     import xarray
@@ -48,7 +48,6 @@ class Picture:
             on_instance: called after each of them.
         """
         import xarray
-        from scipy import stats
 
         theorem, parts = theorems.get(self.name), []
         for instance in instances.values():
@@ -69,23 +68,23 @@ class Picture:
             values = {name: side.reshape(1, -1) for name, side in parts[0].items()}
             x = 1 + np.arange(values["lhs"].size)
 
-        # Rounding is no spread and no deviation: where nothing is random, all runs are the same.
+        # Rounding is no spread: where nothing is random, all runs are the same.
         rounding = 1e-12 * np.abs(values["lhs"]).max()
         values["error"] = np.where(values["error"] > rounding, values["error"], 0.0)
-        off = np.abs(values["simulated"] - values["lhs"])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            deviation = np.where(off > 1000 * rounding, off / values["error"], 0.0)
+        deviation = deviations(values["simulated"], values["error"], values["lhs"], np.abs(values["lhs"]).max())
         attributes = {
             "theorem": self.name,
             "title": theorem.title,
             "kind": str(theorem.kind),
             "text": self.text,
             "axis": self.axis,
+            # Entries are no curve: between them there is nothing.
+            "is_curve": int(has_rounds or None not in instances),
             "source": theorem.source,
             "lhs": sp.latex(theorem.statement.lhs, symbol_names=dict(theorem.notation)),
             "statement": sp.pretty(theorem.statement, use_unicode=True, wrap_line=False),
             "repetitions": REPETITIONS,
-            "allowed": float(stats.t.isf(FALSE_ALARM_RATE / 2 / deviation.size, BATCHES - 1)),
+            "allowed": allowed_deviation(FALSE_ALARM_RATE, deviation.size),
             "false_alarm_rate": FALSE_ALARM_RATE,
         }
         return xarray.Dataset(

@@ -60,8 +60,7 @@ def theorem(data: xarray.Dataset) -> Figure:
 
 def _sides(ax: Any, one: xarray.Dataset, bound_color: str, color: str) -> None:
     kind = one.attrs["kind"]
-    # Entries are no curve: between them there is nothing.
-    joined = one.attrs["axis"] not in ("coordinate", "entry of E[B]")
+    joined = bool(one.attrs["is_curve"])
     ax.plot(one.x, one.rhs, {"refuted": "--"}.get(kind, "-") if joined else "_", color=bound_color, markersize=9)
     chosen = np.unique(np.linspace(0, one.sizes["x"] - 1, DOTS).astype(int)) if joined else slice(None)
     shown = one.isel(x=chosen)

@@ -5,11 +5,13 @@ from typing import ClassVar
 import numpy as np
 import sympy as sp
 
+from istsim.certificates import as_fraction, decide
 from istsim.methods import IST
 from istsim.problems import Quadratic
 from istsim.sketches import Permutation
+from istsim.theorems._certified import equal, rational_round
 from istsim.theorems._homogeneous_preconditioning import HomogeneousPreconditioning, alpha, beta, n
-from istsim.theorems._theorem import Kind
+from istsim.theorems._theorem import Certificate, Kind
 
 smallest, largest = sp.symbols("smallest lambda_max")
 
@@ -48,6 +50,14 @@ class Erratum21(HomogeneousPreconditioning):
             alpha: method.forward_scale,
             beta: method.gradient_scale,
         }
+
+    def certify(self, instance):
+        """Where the eigenvalue and its inverse are equal: with ones on the diagonals only for `Lbar = I`."""
+        one_round, method = rational_round(instance), instance.method
+        scale = as_fraction(method.forward_scale) * as_fraction(method.gradient_scale) / instance.problem.num_workers
+        multiple = equal("W = (alpha beta / n) Lbar", one_round.W, scale * one_round.Lbar)
+        largest = decide("Lbar <= I", np.eye(instance.problem.dim, dtype=int) - one_round.Lbar)
+        return Certificate((), (multiple, largest))
 
     def counterexample(self):
         """Any equal, preconditioned workers whose Lbar is not the identity."""

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from istsim import theory
 from istsim.simulation import trajectory
 from istsim.theorems._instance import Instance
+from istsim.theorems._theorem import ROUNDING
 from istsim.theory._contraction import contraction_of
 
 BATCHES = 64
@@ -174,6 +175,23 @@ def jackknife(
         parts.append(BATCHES * whole - (BATCHES - 1) * statistic(SampledInstance.of_batches(batches, weights)))
     estimate, error = np.mean(parts, axis=0), np.std(parts, axis=0, ddof=1) / np.sqrt(BATCHES)
     return np.asarray(estimate), np.asarray(error)
+
+
+def deviations(
+    estimate: Float[np.ndarray, "..."], error: Float[np.ndarray, "..."], exact: Float[np.ndarray, "..."], size: float
+) -> Float[np.ndarray, "..."]:
+    """Distances in standard errors, 0 within the rounding of numbers of that size: where nothing is random."""
+    off = np.abs(estimate - exact)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.where(off <= ROUNDING * size, 0.0, off / error)
+    return np.where(np.isnan(found), np.inf, found)
+
+
+def allowed_deviation(false_alarm_rate: float, count: int) -> float:
+    """How many standard errors any of so many estimates may be off: Student's t bound, summed over them."""
+    from scipy import stats
+
+    return float(stats.t.isf(false_alarm_rate / 2 / count, BATCHES - 1))
 
 
 @functools.partial(jax.jit, static_argnames="rounds")

@@ -15,7 +15,7 @@ from hypothesis.errors import NoSuchExample, Unsatisfiable
 from istsim.theorems._instance import Instance
 from istsim.theorems._theorem import ROUNDING, Kind, Theorem, TheoremCheck
 from istsim.verify._code import as_code
-from istsim.verify._sampled import BATCHES, REPETITIONS, Batches, jackknife
+from istsim.verify._sampled import REPETITIONS, Batches, allowed_deviation, deviations, jackknife
 
 # How many instances at most are simulated besides those wanted, because nothing in them is random.
 PLAIN = 4
@@ -187,18 +187,12 @@ def _fault_outside(theorem: Theorem, instance: Instance, seen: _Seen) -> str:
 
 def _compare(theorem: Theorem, instance: Instance, rate: float, seed: int, seen: _Seen) -> str:
     """The left side of exact expectations against that of simulated runs."""
-    from scipy import stats
-
     exact = theorem.sides(instance)
     estimate, error = jackknife(Batches(instance, seed), lambda sampled: theorem.sides(sampled).lhs)
-    allowed = float(stats.t.isf(rate / 2 / exact.lhs.size, BATCHES - 1))
-    # Where nothing is random there is no spread, only rounding.
-    off = np.abs(estimate - exact.lhs)
-    rounding = ROUNDING * max(np.abs(exact.lhs).max(initial=0.0), np.abs(exact.size).max(initial=0.0))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        deviations = np.where(off <= rounding, 0.0, off / error)
-    seen.simulated += bool(np.any(error > rounding))
-    largest = float(np.max(np.where(np.isnan(deviations), np.inf, deviations)))
+    size = max(np.abs(exact.lhs).max(), exact.size.max())
+    allowed = allowed_deviation(rate, exact.lhs.size)
+    largest = float(deviations(estimate, error, exact.lhs, size).max())
+    seen.simulated += bool(np.any(error > ROUNDING * size))
     seen.deviation, seen.allowed = max(seen.deviation, largest), max(seen.allowed, allowed)
     if largest <= allowed:
         return ""
