@@ -5,13 +5,13 @@ from typing import ClassVar
 import numpy as np
 import sympy as sp
 
-from istsim.theorems._greedy import draw_greedy, greedy
-from istsim.theorems._theorem import Kind, Theorem
+from istsim.theorems._greedy import GreedyTheorem
+from istsim.theorems._theorem import Kind
 
 rate, smallest, largest = sp.symbols("rate lambda_min lambda_max")
 
 
-class GreedyEigenvalues(Theorem):
+class GreedyEigenvalues(GreedyTheorem):
     """Greedy local updates contract at least as fast as gradient descent, asymptotically, each at its best step.
 
     The eigenvalues of T are those of the diagonal blocks of Lbar, which lie between its own extreme ones. So they are
@@ -33,15 +33,6 @@ class GreedyEigenvalues(Theorem):
     def statement(self):
         """Greedy updates' best rate, and gradient descent's."""
         return sp.Le(rate, (largest - smallest) / (largest + smallest), evaluate=False)
-
-    @property
-    def premises(self):
-        """Greedy updates."""
-        return (greedy(),)
-
-    def draw(self, draw):
-        """Any two blocks."""
-        return draw_greedy(draw)
 
     def constants(self, instance):
         """The eigenvalues of the engine's E[B], and those of Lbar."""

@@ -6,16 +6,16 @@ import numpy as np
 import sympy as sp
 
 from istsim.methods import LocalUpdates
-from istsim.theorems._greedy import draw_greedy, greedy
+from istsim.theorems._greedy import GreedyTheorem
 from istsim.theorems._instance import Instance
-from istsim.theorems._theorem import Kind, Theorem
+from istsim.theorems._theorem import Kind
 
 d = sp.Symbol("d")
 T, U = sp.MatrixSymbol("T", d, d), sp.MatrixSymbol("U", d, d)
 bias, minimizer = sp.MatrixSymbol("bias", d, 1), sp.MatrixSymbol("x_star", d, 1)
 
 
-class GreedyFixedPoint(Theorem):
+class GreedyFixedPoint(GreedyTheorem):
     """Where greedy local updates stop.
 
     With T the block lower-triangular part of Lbar and U the rest, `T x_inf = bbar = (T + U) x*`. There is
@@ -33,15 +33,6 @@ class GreedyFixedPoint(Theorem):
     def statement(self):
         """The bias by forward substitution."""
         return sp.Eq(bias, T**-1 * U * minimizer, evaluate=False)
-
-    @property
-    def premises(self):
-        """Greedy updates."""
-        return (greedy(),)
-
-    def draw(self, draw):
-        """Any two blocks."""
-        return draw_greedy(draw)
 
     def constants(self, instance):
         """The fixed point from the exact engine, T and U from the blocks."""
