@@ -16,6 +16,7 @@ from istsim._types import Numbers
 from istsim._validation import one_of, positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
+from istsim.simulation import _compiled
 from istsim.simulation._devices import AXIS, draws_of_device, split_workers
 from istsim.simulation._metrics import METRICS, metrics
 from istsim.simulation._rounds import check_problem_and_method, starting_point
@@ -100,7 +101,7 @@ def simulate(
     )
     chunk_records = max(1, chunk_records)
 
-    placed, run_chunk = _placed(backend, problem)
+    placed, run_chunk = _placed(backend, problem, method)
     with _progress_bar(rounds, progress) as bar:
         for first_round, end, stride, kept in _chunks(recorded_rounds, record_every, chunk_records):
             x, part = run_chunk(
@@ -213,8 +214,10 @@ def _chunk(
     return x, metrics(problem, iterates)
 
 
-def _placed(backend: str, problem: Quadratic) -> tuple[Quadratic, Callable[..., Any]]:
+def _placed(backend: str, problem: Quadratic, method: Method) -> tuple[Quadratic, Callable[..., Any]]:
     """The problem where the backend wants it, once and for all, and the function that runs a chunk there."""
+    if backend == "vmap" and _compiled.covers(problem, method):
+        return problem, _compiled.run_chunk
     if backend == "vmap":
         return problem, _chunk_function(backend, 1)
     num_devices = len(jax.devices())

@@ -49,6 +49,11 @@ class StepSizes(Pytree):
             raise ValueError(f"step_size must be positive, got {sizes[sizes <= 0][0]}")
         return cls(jnp.asarray(sizes, dtype), None)
 
+    def between(self, first: int, end: int) -> Float[np.ndarray, "round step_size"]:
+        """Those of the rounds from the first up to the end."""
+        sizes = np.broadcast_to(np.asarray(self.sizes), (end - first, len(self.sizes)))
+        return sizes if self.schedule is None else sizes * np.asarray(self.schedule)[first:end, None]
+
     def at(self, round_index: Int[Array, ""]) -> Float[Array, " step_size"]:
         """The step sizes of a round."""
         return self.sizes if self.schedule is None else self.sizes * self.schedule[round_index]
