@@ -16,6 +16,17 @@ def main(num_devices: int) -> None:
 
     assert len(jax.devices()) == num_devices
 
+    def check_equal(problem, method, mesh_shape=None):
+        run = {"step_size": [0.02, 0.05], "rounds": 9, "record_every": 4, "repetitions": 3, "key": 3}
+        expected = istsim.simulate(problem, method, **run)
+        for backend in ("pmap", "shard_map"):
+            found = istsim.simulate(problem, method, backend=backend, mesh_shape=mesh_shape, **run)
+            np.testing.assert_allclose(found.x, expected.x, rtol=1e-12, atol=1e-13)
+            for name, values in expected.metrics.items():
+                np.testing.assert_allclose(found.metrics[name], values, rtol=1e-11, atol=1e-13)
+        where = "any devices" if mesh_shape is None else f"{mesh_shape[0]} x {mesh_shape[1]} devices"
+        print(f"n = {problem.num_workers}, {type(method).__name__}: equal on {where}")
+
     rng = np.random.default_rng(0)
     for n in (2, 3, 5):
         d = 2 * n
@@ -44,24 +55,13 @@ def main(num_devices: int) -> None:
         # Everything where workers are padded; where they fit, what is drawn and what is not.
         chosen = methods if n == 5 else methods[1::4]
         for problem, method in chosen:
-            runs = {
-                backend: istsim.simulate(
-                    problem,
-                    method,
-                    step_size=[0.02, 0.05],
-                    rounds=9,
-                    record_every=4,
-                    repetitions=2,
-                    key=3,
-                    backend=backend,
-                )
-                for backend in ("vmap", "pmap", "shard_map")
-            }
-            for backend in ("pmap", "shard_map"):
-                np.testing.assert_allclose(runs[backend].x, runs["vmap"].x, rtol=1e-12, atol=1e-13)
-                for name, values in runs["vmap"].metrics.items():
-                    np.testing.assert_allclose(runs[backend].metrics[name], values, rtol=1e-11, atol=1e-13)
-            print(f"n = {n}, {type(method).__name__}: equal on {len(jax.devices())} devices")
+            check_equal(problem, method, (1, num_devices))
+        # One of them on every mesh there is: three repetitions, padded where the rows are two or four.
+        if n == 5:
+            for rows in range(1, num_devices + 1):
+                if num_devices % rows == 0:
+                    check_equal(*methods[3], (rows, num_devices // rows))
+            check_equal(*methods[3])
 
 
 if __name__ == "__main__":

@@ -409,7 +409,7 @@ def compilations():
 def test_new_values_of_the_same_shapes_compile_nothing(compilations):
     def run(step_size, key, problem, alpha, **changes):
         method = istsim.IST(istsim.Permutation(2, 6), forward_scale=alpha)
-        return gap(simulate(problem, method, step_size=step_size, key=key, repetitions=3, **changes))
+        return gap(simulate(problem, method, step_size=step_size, key=key, repetitions=7, **changes))
 
     other = istsim.random_quadratic(9, 2, 6, condition_number=5.0, matrix_heterogeneity=0.3, vector_heterogeneity=0.5)
     before = len(compilations)
@@ -422,9 +422,9 @@ def test_new_values_of_the_same_shapes_compile_nothing(compilations):
 
 
 def test_more_chunks_of_rounds_compile_nothing_new(compilations):
-    gap(simulate(rounds=256, repetitions=2))
+    gap(simulate(rounds=512, repetitions=2))
     before = len(compilations)
-    gap(simulate(rounds=1024, repetitions=2))
+    gap(simulate(rounds=2048, repetitions=2))
     assert len(compilations) == before
 
 

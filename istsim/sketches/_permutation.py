@@ -44,10 +44,19 @@ class Permutation(Sketch):
             return 1
         return None if self.d % self.n else self.d // self.n
 
+    @property
+    def order_shape(self):
+        """One order of all coordinates, where all workers hold equally many."""
+        return None if self.n > self.d or self.size is None else (self.d,)
+
+    def cut(self, order):
+        """Blocks of q."""
+        return order.reshape(*order.shape[:-1], self.n, self.d // self.n)
+
     def sample_indices(self, key):
         """Each worker's coordinates, where all hold equally many."""
         if self.n <= self.d:
-            return random_order(key, (self.d,)).reshape(self.n, self.d // self.n)
+            return super().sample_indices(key)
         workers_key, coordinates_key = random.split(key)
         dealt = random_order(coordinates_key, (self.d,))[jnp.arange(self.n) % self.d]
         return jnp.zeros_like(dealt).at[random_order(workers_key, (self.n,))].set(dealt)[:, None]

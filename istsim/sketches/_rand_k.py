@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 
-from istsim._random import random_order
 from istsim._validation import positive_int
 from istsim.sketches._sketch import Sketch, check_outcome_count, falling_ratio
 
@@ -49,9 +48,14 @@ class RandK(Sketch):
         """The number of coordinates a worker draws, k."""
         return self.k
 
-    def sample_indices(self, key):
-        """The first k of a random order of the coordinates for each worker, shape (n, k)."""
-        return random_order(key, (self.n, self.d))[:, : self.k]
+    @property
+    def order_shape(self):
+        """One order of all coordinates a worker."""
+        return (self.n, self.d)
+
+    def cut(self, order):
+        """The first k of each."""
+        return order[..., : self.k]
 
     def inclusion_probability(self, size):
         """`k (k-1) ... / (d (d-1) ...)`, `size` factors each."""

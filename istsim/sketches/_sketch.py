@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int
 
 from istsim._pytree import Pytree
+from istsim._random import random_order
 from istsim._validation import positive_int
 
 MAX_OUTCOMES = 1_000_000
@@ -78,9 +79,23 @@ class Sketch(Pytree, abc.ABC):
         """Labels of the coordinates, shape (d,); equal ones are always held together. All differ but for `Grouped`."""
         return np.arange(self.d)
 
+    @property
+    def order_shape(self) -> tuple[int, ...] | None:
+        """The shape of the random orders, along the last axis, whose cuts the sets are; None if they are not.
+
+        Knowing it, the simulation may sort many rounds' orders at once.
+        """
+        return None
+
+    def cut(self, order: Any) -> Any:
+        """One round's or many rounds' sets, shape (..., n, size), from random orders (..., *order_shape)."""
+        raise NotImplementedError(f"{self} is not cut from a random order")
+
     def sample_indices(self, key: Any) -> Int[Array, "n size"]:
         """Draw one round's sets as lists of distinct coordinates, where their `size` is fixed."""
-        raise NotImplementedError(f"{self} has no fixed size: use sample")
+        if self.order_shape is None:
+            raise NotImplementedError(f"{self} has no fixed size: use sample")
+        return self.cut(random_order(key, self.order_shape))
 
     def sample(self, key: Any) -> Bool[Array, "n d"]:
         """Draw one round's masks from a JAX key: entry (i, j) says whether worker i holds coordinate j.

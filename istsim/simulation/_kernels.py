@@ -1,0 +1,264 @@
+"""Rounds of IST as loops compiled by numba.
+
+XLA gathers the block of L_i that a worker holds entry by entry, with index arithmetic for each, and both triangles.
+Here one triangle is copied, the row that follows being prefetched while memory delivers this one, and then multiplied
+where it lies in the cache, for all step sizes.
+
+Loops over blocks of different structures differ in `_hold` and `_multiply` only. All are in one file because numba
+recompiles what it has cached on disk when, and only when, the file changes.
+"""
+
+# What is here is Python to numba only: type checkers do not know what `_hold` and the like stand for.
+# pyright: basic, reportArgumentType=false, reportCallIssue=false, reportIndexIssue=false, reportOptionalSubscript=false
+# pyright: reportAttributeAccessIssue=false, reportReturnType=false
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, no_type_check
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic, overload
+
+from istsim.methods._method import MERGES
+
+_MEAN, _OWNERS, _LITERAL = (MERGES.index(merge) for merge in ("mean", "owners", "literal"))
+# Sums may be reordered; numbers beyond floating point must stay what they are.
+_OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz"}}
+
+
+def _compiled(function) -> Any:
+    # Without what checks types in the tests, which cannot be compiled.
+    return numba.njit(inspect.unwrap(function), cache=True, **_OPTIONS)
+
+
+@intrinsic
+@no_type_check
+def _prefetch(typing_context, array, index):
+    """Ask memory for an entry, without waiting for it."""
+
+    def generate(context, builder, signature, arguments):
+        array_type = signature.args[0]
+        array = context.make_array(array_type)(context, builder, arguments[0])
+        entry = cgutils.get_item_pointer(
+            context, builder, array_type, array, [arguments[1]], wraparound=False, boundscheck=False
+        )
+        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        prefetch = builder.module.declare_intrinsic(
+            "llvm.prefetch", (pointer,), ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        )
+        read, keep, data = number(0), number(3), number(1)
+        builder.call(prefetch, [builder.bitcast(entry, pointer), read, keep, data])
+        return context.get_dummy_value()
+
+    return types.void(array, index), generate
+
+
+def _coordinates(held, on):
+    """Copy the coordinates that a worker holds, in order, and return their number; from a list or a mask."""
+
+
+@overload(_coordinates, jit_options=_OPTIONS)
+@no_type_check
+def _coordinates_of(held, on):
+    def of_list(held, on):
+        on[:] = held
+        return len(held)
+
+    def of_mask(held, on):
+        count = 0
+        for j in range(len(held)):
+            if held[j]:
+                on[count] = j
+                count += 1
+        return count
+
+    return of_mask if held.dtype == types.boolean else of_list
+
+
+def _hold(parts, i, on, block):
+    """Bring what worker i needs of L_i to multiply on its coordinates into the cache."""
+
+
+@overload(_hold, jit_options=_OPTIONS)
+@no_type_check
+def _hold_of(parts, i, on, block):
+    def dense(parts, i, on, block):
+        matrix, size = parts[0][i], len(on)
+        if size > 0:
+            for c in range(size):
+                _prefetch(matrix[on[0]], on[c])
+        for a in range(size):
+            row, following = matrix[on[a]], matrix[on[min(a + 1, size - 1)]]
+            for c in range(a, size):
+                _prefetch(following, on[c])
+                block[a, c] = row[on[c]]
+        for a in range(size):
+            for c in range(a):
+                block[a, c] = block[c, a]
+
+    def tridiagonal(parts, i, on, block):
+        entries, couplings = parts[0][i], parts[1][i]
+        for a in range(len(on)):
+            j = on[a]
+            block[0, a] = entries[j]
+            block[1, a] = couplings[j] if a > 0 and on[a - 1] == j - 1 else 0
+
+    def diagonal(parts, i, on, block):
+        for a in range(len(on)):
+            block[0, a] = parts[0][i, on[a]]
+
+    def factored(parts, i, on, block):
+        pass  # rows of the factor are contiguous as they are
+
+    return {(3,): dense, (3, 1): factored, (2, 2): tridiagonal, (2,): diagonal}[tuple(part.ndim for part in parts)]
+
+
+def _multiply(parts, i, on, block, values, product):
+    """product = L_i's block on the coordinates times values."""
+
+
+@overload(_multiply, jit_options=_OPTIONS)
+@no_type_check
+def _multiply_of(parts, i, on, block, values, product):
+    def dense(parts, i, on, block, values, product):
+        size = len(on)
+        for a in range(size):
+            total = block[a, 0] * values[0]
+            for c in range(1, size):
+                total += block[a, c] * values[c]
+            product[a] = total
+
+    def factored(parts, i, on, block, values, product):
+        factor, ridge, samples = parts[0][i], parts[1], block[0]
+        width = factor.shape[1]
+        samples[:] = 0
+        for a in range(len(on)):
+            row = factor[on[a]]
+            for m in range(width):
+                samples[m] += row[m] * values[a]
+        for a in range(len(on)):
+            row, total = factor[on[a]], ridge[on[a]] * values[a]
+            for m in range(width):
+                total += row[m] * samples[m]
+            product[a] = total
+
+    def tridiagonal(parts, i, on, block, values, product):
+        for a in range(len(on)):
+            product[a] = block[0, a] * values[a]
+        for a in range(1, len(on)):
+            product[a] += block[1, a] * values[a - 1]
+            product[a - 1] += block[1, a] * values[a]
+
+    def diagonal(parts, i, on, block, values, product):
+        for a in range(len(on)):
+            product[a] = block[0, a] * values[a]
+
+    return {(3,): dense, (3, 1): factored, (2, 2): tridiagonal, (2,): diagonal}[tuple(part.ndim for part in parts)]
+
+
+def block_shape(parts, size):
+    """The shape of the array that `_hold` fills for so many coordinates."""
+    return {
+        (3,): (size, size),
+        (3, 1): (1, parts[0].shape[-1]),
+        (2, 2): (2, size),
+        (2,): (1, size),
+    }[tuple(part.ndim for part in parts)]
+
+
+@_compiled
+def _combine(updates, holders, step_size, scales, merge, reports, x):
+    alpha, beta = scales
+    for j in range(len(x)):
+        step = step_size * beta * updates[j]
+        if merge == _MEAN:
+            x[j] -= step / reports
+        elif merge == _OWNERS:
+            x[j] -= step / max(holders[j], 1)
+        elif merge == _LITERAL:
+            x[j] = (alpha * holders[j] * x[j] - step) / reports
+
+
+@_compiled
+def advance(
+    repetitions,
+    parts,
+    b,
+    held,
+    reporting,
+    step_sizes,
+    scales,
+    merge,
+    reports,
+    local_steps,
+    shape,
+    first,
+    end,
+    stride,
+    x,
+    records,
+):
+    """Rounds from one on, as many as were drawn, of some repetitions, in place.
+
+    Args:
+        repetitions: the first, and the one after the last.
+        parts: the arrays of the L_i.
+        b: (n, d).
+        held: (round, repetition, n, k) sorted lists, or (round, repetition, n, d) masks.
+        reporting: (round, repetition, n).
+        step_sizes: (round, step_size).
+        scales: alpha and beta.
+        merge: the number of the merge.
+        reports, local_steps: m and H.
+        shape: of the block.
+        first: rounds since the last chunk.
+        end: rounds of this chunk.
+        stride: rounds from record to record.
+        x: (repetition, step_size, d).
+        records: (record, repetition, step_size, d).
+    """
+    num_rounds, _, n, width = held.shape
+    lanes, d = x.shape[1:]
+    block, everything = np.empty(shape, x.dtype), np.empty(width, np.int32)
+    start, point, product, total = (
+        np.empty(width, x.dtype),
+        np.empty(width, x.dtype),
+        np.empty(width, x.dtype),
+        np.empty(width, x.dtype),
+    )
+    updates, holders = np.empty((lanes, d), x.dtype), np.empty(d, np.int64)
+    for r in range(repetitions[0], repetitions[1]):
+        for c in range(num_rounds):
+            updates[:] = 0
+            holders[:] = 0
+            for i in range(n):
+                if not reporting[c, r, i]:
+                    continue
+                size = _coordinates(held[c, r, i], everything)
+                if size == 0:
+                    continue
+                on = everything[:size]
+                _hold(parts, i, on, block)
+                for a in range(size):
+                    holders[on[a]] += 1
+                for s in range(lanes):
+                    for a in range(size):
+                        start[a] = scales[0] * x[r, s, on[a]]
+                        total[a] = 0
+                    for _ in range(local_steps):
+                        for a in range(size):
+                            point[a] = start[a] - step_sizes[c, s] * total[a]
+                        _multiply(parts, i, on, block, point, product)
+                        for a in range(size):
+                            total[a] += product[a] - b[i, on[a]]
+                    for a in range(size):
+                        updates[s, on[a]] += total[a]
+            for s in range(lanes):
+                _combine(updates[s], holders, step_sizes[c, s], scales, merge, reports, x[r, s])
+            done = first + c + 1
+            if done % stride == 0 or done == end:
+                records[(done - 1) // stride, r] = x[r]
