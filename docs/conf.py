@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.metadata
+import json
 import os
 import tempfile
 import types
@@ -12,6 +13,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 import istsim
+from istsim.benchmark import as_markdown
 from istsim.derivations import render
 
 project = "istsim"
@@ -106,6 +108,11 @@ for notebook in sorted((DOCS.parent / "notebooks").glob("*.md")):
     if not copy.exists() or copy.read_text(encoding="utf-8") != text:
         copy.write_text(text, encoding="utf-8")
 
+
+# The page on speed shows what the benchmark printed.
+(DOCS / "generated").mkdir(exist_ok=True)
+measured = json.loads((DOCS.parent / "benchmarks" / "results.json").read_text(encoding="utf-8"))
+(DOCS / "generated" / "benchmark.md").write_text(as_markdown(measured), encoding="utf-8")
 
 # The derivations write their own pages.
 render(DOCS.parent / "proofs", DOCS / "proofs")

@@ -98,6 +98,22 @@ def verify(
         sys.exit(1)
 
 
+def bench(quick: bool = False, json: Path | None = None) -> None:
+    """Time simulated rounds beside NumPy's, torch's and what memory allows; then how the time of a run grows.
+
+    All are timed in turn; the table says how many times slower than istsim the others are. It takes about ten minutes.
+
+    Args:
+        quick: The smallest problem only.
+        json: File for the results.
+    """
+    from istsim.benchmark import run_benchmark, write_json
+
+    result = run_benchmark(quick, report=lambda line: print(line, flush=True))
+    if json is not None:
+        write_json(json, result)
+
+
 def main() -> None:
     """Run the command line; exit codes are 0, 1 for a result that is wrong, 2 for wrong input."""
     try:
@@ -106,7 +122,7 @@ def main() -> None:
         for command in (theorems, verify):
             command.__annotations__["names"] = tyro.conf.Positional[tuple[str, ...]]
         tyro.extras.subcommand_cli_from_dict(
-            {"reproduce": reproduce, "theorems": theorems, "verify": verify},
+            {"reproduce": reproduce, "theorems": theorems, "verify": verify, "bench": bench},
             prog="istsim",
             description="What happens when each worker trains only a random part of the model?",
         )

@@ -42,6 +42,27 @@ def test_devices_hold_all_workers_once_and_in_order(num_devices):
         np.testing.assert_array_equal(np.concatenate([part.reporting for part in parts]), np.arange(len(held)) < 5)
 
 
+@pytest.mark.parametrize("backend", ["pmap", "shard_map"])
+def test_a_mesh_is_filled_once_and_compiled_for_once(backend, monkeypatch):
+    compiled, placed = [], []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda name, _, **__: compiled.append(name) if name.endswith("backend_compile_duration") else None
+    )
+    place = jax.make_array_from_callback
+    monkeypatch.setattr(jax, "make_array_from_callback", lambda *where: placed.append(where) or place(*where))
+
+    def run(problem, rounds, step_size, key):
+        istsim.simulate(problem, method, step_size=step_size, rounds=rounds, key=key, backend=backend)
+
+    run(problem, 512, 0.1, 1)
+    other = istsim.random_quadratic(7, 5, 10, condition_number=3.0, matrix_heterogeneity=0.5, vector_heterogeneity=1.0)
+    arrays, chunk = len(placed), len(compiled)
+    placed.clear()
+    run(other, 5 * 512, 0.2, 2)
+    assert len(placed) == arrays  # however many chunks of rounds
+    assert len(compiled) == chunk
+
+
 def test_a_schedule_is_the_step_size_of_each_round():
     def schedule(k):
         return 0.1 / (k + 1)

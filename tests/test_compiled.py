@@ -83,6 +83,19 @@ def test_a_trajectory_by_jax_is_the_run_of_the_loops():
     np.testing.assert_allclose(runs.x[0, 0], path[-1], rtol=1e-12)
 
 
+def test_new_values_of_the_same_shapes_compile_nothing():
+    from istsim.simulation import _kernels
+
+    def run(problem, step_size, key):
+        return istsim.simulate(problem, METHODS["mean"], step_size=step_size, rounds=9, key=key)
+
+    run(DENSE, 0.1, 1)
+    known = len(_kernels.advance.signatures), len(_kernels.prepare.signatures)
+    other = istsim.random_quadratic(5, 3, 6, condition_number=3.0, matrix_heterogeneity=0.1, vector_heterogeneity=0.0)
+    run(other, 0.2, 2)
+    assert (len(_kernels.advance.signatures), len(_kernels.prepare.signatures)) == known
+
+
 @pytest.mark.parametrize(
     "method",
     [

@@ -28,14 +28,20 @@ class Arrays:
     @classmethod
     def of(cls, problem: Quadratic, method: IST) -> Arrays:
         """The arrays."""
-        arrays = (problem.L, problem.b, problem.mean_hessian, problem.minimizer)
-        return cls(*map(np.asarray, arrays), float(method.forward_scale), float(method.gradient_scale))
+        return cls(
+            L=np.asarray(problem.L),
+            b=np.asarray(problem.b),
+            Lbar=np.asarray(problem.mean_hessian),
+            minimizer=np.asarray(problem.minimizer),
+            alpha=float(np.asarray(method.forward_scale)),
+            beta=float(np.asarray(method.gradient_scale)),
+        )
 
     def metrics(self, x: Float[np.ndarray, " d"]) -> tuple[float, float, float]:
         """Objective gap, squared gradient norm, squared distance."""
         error = x - self.minimizer
         gradient = self.Lbar @ error
-        return 0.5 * error @ gradient, gradient @ gradient, error @ error
+        return float(0.5 * error @ gradient), float(gradient @ gradient), float(error @ error)
 
 
 def dense_masks(arrays: Arrays, step_size: float, rounds: int, rng: np.random.Generator) -> list[Any]:

@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import time
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-CACHE_LINE = 64  # bytes
+from istsim.benchmark._workload import Workload
+
+_CACHE_LINE = 64  # bytes
 
 
-def bytes_of_round(n: int, d: int, item_bytes: int) -> float:
-    """Expected bytes that a round of IST with `Permutation(n, d)` moves from memory, in whole cache lines.
+def bytes_of_round(workload: Workload) -> float:
+    """Expected bytes of the L_i that a round of one trajectory moves from memory, in whole cache lines.
 
-    A worker reads q = d/n rows of its matrix; of the `d item_bytes / 64` lines of a row those that hold any of its q
-    coordinates, each with probability `1 - (1 - q/d)^(64 / item_bytes)`.
+    Of a row of d items, of which a worker needs q at random, those lines are read that hold any: each with probability
+    `1 - (1 - q/d)^(items in a line)`. Dense L_i have q such rows a worker; factored ones q contiguous rows of m items;
+    tridiagonal ones two, the diagonal and what is beside it.
 
     Example:
-        >>> from istsim.benchmark import bytes_of_round
-        >>> round(bytes_of_round(10, 1000, 8) / 1e6, 2)
+        >>> from istsim.benchmark import Workload, bytes_of_round
+        >>> round(bytes_of_round(Workload(10, 1000)) / 1e6, 2)
         4.56
     """
-    q, per_line = d / n, CACHE_LINE / item_bytes
-    return n * q * (d / per_line) * (1 - (1 - q / d) ** per_line) * CACHE_LINE
+    n, d, items = workload.n, workload.d, np.dtype(workload.dtype).itemsize
+    q, in_line = d / n, _CACHE_LINE / items
+    row = d / in_line * (1 - (1 - q / d) ** in_line) * _CACHE_LINE
+    return n * {"dense": q * row, "factored": q * workload.rank * items, "tridiagonal": 2 * row}[workload.structure]
 
 
 def read_speed(size: int = 2**28, repeats: int = 5) -> float:
-    """Bytes a second at which one core streams an array far larger than its caches: the best of several sums."""
-    data = np.ones(size // 8)
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        data.sum()
-        times.append(time.perf_counter() - start)
-    return size / min(times)
+    """Bytes a second at which one core, or the accelerator, streams an array far larger than its caches: the best."""
+    if jax.default_backend() == "cpu":
+        data = np.ones(size // 8)
+        return size / min(_seconds(data.sum) for _ in range(repeats))
+    on_device, total = jnp.ones(4 * size // 4, jnp.float32), jax.jit(jnp.sum)
+    total(on_device).block_until_ready()
+    return 4 * size / min(_seconds(lambda: total(on_device).block_until_ready()) for _ in range(repeats))
+
+
+def _seconds(function) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start

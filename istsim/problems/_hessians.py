@@ -7,12 +7,16 @@ arrays hold, for each worker, the distinct coordinates it was dealt.
 from __future__ import annotations
 
 import abc
+from typing import Any, TypeVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from istsim._pytree import Pytree
+
+Tree = TypeVar("Tree")
 
 
 class Hessians(Pytree, abc.ABC):
@@ -41,6 +45,10 @@ class Hessians(Pytree, abc.ABC):
     @abc.abstractmethod
     def scaled(self, scale: Float[Array, " d"]) -> Hessians:
         """`diag(scale) L_i diag(scale)`."""
+
+    def astype(self, dtype: Any) -> Hessians:
+        """The same matrices in another precision."""
+        return cast(self, dtype)
 
     @abc.abstractmethod
     def solve(self, vectors: Float[Array, "n d"]) -> Float[Array, "n d"]:
@@ -75,6 +83,15 @@ class Hessians(Pytree, abc.ABC):
     @abc.abstractmethod
     def smallest_eigenvalue(self, worker: int) -> float:
         """The smallest eigenvalue of one worker's L_i."""
+
+
+def cast(tree: Tree, dtype: Any) -> Tree:
+    """A tree with its floating-point arrays in another precision, and all others as they are."""
+
+    def convert(array: Array) -> Array:
+        return array.astype(dtype) if jnp.issubdtype(array.dtype, jnp.floating) else array
+
+    return jax.tree.map(convert, tree)
 
 
 def rows_of(table: Float[Array, "n d ..."], indices: Int[Array, "n k"]) -> Float[Array, "n k ..."]:

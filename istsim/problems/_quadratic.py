@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import jax
@@ -15,7 +16,8 @@ from istsim._validation import finite_array, finite_number, is_concrete
 from istsim.problems._dense import DenseHessians
 from istsim.problems._diagonal import DiagonalHessians
 from istsim.problems._factored import FactoredHessians, is_factor_cheaper
-from istsim.problems._hessians import Hessians
+from istsim.problems._hessians import Hessians, cast
+from istsim.problems._matrix_free import MatrixFreeHessians
 from istsim.problems._tridiagonal import TridiagonalHessians
 
 
@@ -89,8 +91,7 @@ class Quadratic(Pytree):
         dtype = np.result_type(matrices.dtype, vectors.dtype)
         if is_concrete(matrices):
             matrices = _checked_symmetric(matrices)
-        _assemble(self, DenseHessians(jnp.asarray(matrices, dtype)), jnp.asarray(vectors, dtype))
-        _check_definite(self)
+        _assemble_checked(self, DenseHessians(jnp.asarray(matrices, dtype)), jnp.asarray(vectors, dtype))
 
     @classmethod
     def from_diagonals(cls, diagonals: Numbers, b: Numbers) -> Quadratic:
@@ -109,8 +110,7 @@ class Quadratic(Pytree):
             [1.0, 1.0]
         """
         entries, vectors = _checked_bands(diagonals, b)
-        problem = _assemble(object.__new__(cls), DiagonalHessians(jnp.asarray(entries)), jnp.asarray(vectors))
-        return _check_definite(problem)
+        return _assemble_checked(object.__new__(cls), DiagonalHessians(entries), vectors)
 
     @classmethod
     def from_tridiagonals(cls, diagonals: Numbers, off_diagonals: Numbers, b: Numbers) -> Quadratic:
@@ -136,8 +136,8 @@ class Quadratic(Pytree):
         couplings = finite_array("off_diagonals", off_diagonals, "(n, d - 1)", 2)
         if couplings.shape != (n, d - 1):
             raise ValueError(f"off_diagonals must have shape (n, d - 1) = {(n, d - 1)}, got {couplings.shape}")
-        hessians = TridiagonalHessians.of(jnp.asarray(entries), jnp.asarray(couplings, entries.dtype))
-        return _check_definite(_assemble(object.__new__(cls), hessians, jnp.asarray(vectors)))
+        hessians = TridiagonalHessians.of(entries, jnp.asarray(couplings, entries.dtype))
+        return _assemble_checked(object.__new__(cls), hessians, vectors)
 
     @classmethod
     def from_least_squares(cls, A: Any, y: Any, ridge: float = 0.0) -> Quadratic:
@@ -177,7 +177,47 @@ class Quadratic(Pytree):
         else:
             grams = [a.T @ a / len(a) + ridge * np.eye(d, dtype=dtype) for a in features]
             hessians = DenseHessians(jnp.asarray(np.stack(grams), dtype))
-        return _check_definite(_assemble(object.__new__(cls), hessians, jnp.asarray(b, dtype), samples))
+        return _assemble_checked(object.__new__(cls), hessians, jnp.asarray(b, dtype), samples)
+
+    @classmethod
+    def from_matvec(cls, matvec: Callable[..., Any], data: Any, b: Numbers) -> Quadratic:
+        """L_i that are never formed: a function of yours multiplies with them.
+
+        Args:
+            matvec: `matvec(data_i, on, values)` gets the data of one worker, a list `on` of distinct coordinates in any
+                order, shape (k,), and as many values. It returns the entries at `on` of `L_i x`, shape (k,), where x is
+                zero but for `values` at `on`. Pure JAX. Compiled programs belong to the function, so define it once.
+            data: arrays with a leading axis of n workers, alone or in nested tuples, lists and dicts; floating-point
+                numbers are converted to the problem's precision, which is float32 if they and b are, else float64.
+            b: shape (n, d).
+
+        The minimizer is found by conjugate gradients. That matvec is symmetric, and the same for a part of the
+        coordinates as for all, is tried on random values. An L_i that is not positive semidefinite is found by Lanczos'
+        method, where its smallest eigenvalue is negative by at least a twentieth of the spread of all, and mostly long
+        before. All this takes some 65 products with every L_i, and those with Lbar to solve two systems.
+
+        Raises:
+            ValueError: for wrong shapes, non-finite numbers, products that are not those of a symmetric positive
+                semidefinite matrix, a singular Lbar, or one for which conjugate gradients do not converge.
+
+        Example:
+            >>> import numpy as np, istsim
+            >>> def matvec(u, on, values):  # I + u u'
+            ...     return values + u[on] * (u[on] @ values)
+            >>> problem = istsim.Quadratic.from_matvec(matvec, np.array([[1.0, 1.0]]), [[3.0, 3.0]])
+            >>> problem, problem.minimizer.round(12).tolist()
+            (Quadratic(num_workers=1, dim=2, matrix-free, float64), [1.0, 1.0])
+        """
+        if not (callable(matvec) and isinstance(matvec, Hashable)):
+            raise ValueError(f"matvec must be a function of (data_i, on, values) that can be hashed, got {matvec!r}")
+        vectors = finite_array("b", b, "(n, d)", 2)
+        if 0 in vectors.shape:
+            raise ValueError(f"b must have shape (n, d) with n, d >= 1, got {vectors.shape}")
+        data, dtype = _checked_data(data, vectors)
+        hessians = MatrixFreeHessians(matvec, cast(data, dtype), jnp.ones(vectors.shape[1], dtype))
+        if is_concrete(hessians, vectors):
+            hessians.check_matvec()
+        return _assemble_checked(object.__new__(cls), hessians, jnp.array(vectors, dtype))
 
     @property
     def num_workers(self) -> int:
@@ -259,15 +299,12 @@ class Quadratic(Pytree):
         """The same problem with all arrays converted to `dtype`."""
         if self.dtype == dtype:
             return self
-
-        def convert(array: Array) -> Array:
-            return array.astype(dtype) if jnp.issubdtype(array.dtype, jnp.floating) else array
-
-        hessians, b, samples, scale = jax.tree.map(convert, (self.hessians, self.b, self.samples, self.scale))
-        return _assemble(object.__new__(type(self)), hessians, b, samples, scale)
+        b, samples, scale = cast((self.b, self.samples, self.scale), dtype)
+        return _assemble(object.__new__(type(self)), self.hessians.astype(dtype), b, samples, scale)
 
     def __repr__(self) -> str:
-        kind = type(self.hessians).__name__.removesuffix("Hessians").lower()
+        words = re.findall("[A-Z][a-z]+", type(self.hessians).__name__.removesuffix("Hessians"))
+        kind = "-".join(words).lower()
         return f"Quadratic(num_workers={self.num_workers}, dim={self.dim}, {kind}, {self.dtype})"
 
 
@@ -291,8 +328,7 @@ def _assemble(
 ) -> Quadratic:
     """Fill in what is derived from the L_i and b_i, once, in float64, then rounded to the problem's dtype."""
     average, mean_vector = hessians.mean(), b.mean(axis=0)
-    wide = jax.tree.map(lambda array: array.astype(jnp.float64), average)
-    minimizer = wide.solve(mean_vector.astype(jnp.float64)[None])[0].astype(b.dtype)
+    minimizer = average.astype(jnp.float64).solve(mean_vector.astype(jnp.float64)[None])[0].astype(b.dtype)
     vars(problem).update(
         hessians=hessians,
         b=b,
@@ -318,11 +354,17 @@ def _checked_symmetric(L: np.ndarray) -> np.ndarray:
     return (L + L.transpose(0, 2, 1)) / 2
 
 
-def _check_definite(problem: Quadratic) -> Quadratic:
-    """Refuse an L_i that is not positive semidefinite, or an Lbar that is singular; where they have values."""
-    hessians, average = problem.hessians, problem.average
-    if not is_concrete(problem):
-        return problem
+def _assemble_checked(
+    problem: Quadratic, hessians: Hessians, b: Float[Array, "n d"], samples: Samples | None = None
+) -> Quadratic:
+    """Fill in a problem from a user, whose L_i are checked first, where they have values."""
+    if is_concrete(hessians, b):
+        _check_definite(hessians)
+    return _assemble(problem, hessians, b, samples)
+
+
+def _check_definite(hessians: Hessians) -> None:
+    """Refuse an L_i that is not positive semidefinite, or an Lbar that is singular."""
     for i, slack in enumerate(hessians.rounding()):
         # Rounding moves the zero eigenvalues of a rank-deficient matrix by about this much.
         if slack > 0 and not hessians.is_definite(i, shift=slack):
@@ -330,6 +372,7 @@ def _check_definite(problem: Quadratic) -> Quadratic:
                 "every L_i must be positive semidefinite, but "
                 f"L[{i}] has the eigenvalue {hessians.smallest_eigenvalue(i):.6g}"
             )
+    average = hessians.mean()
     (slack,) = average.rounding()
     if slack == 0 or not average.is_definite(0, shift=-slack):
         raise ValueError(
@@ -337,17 +380,37 @@ def _check_definite(problem: Quadratic) -> Quadratic:
             f"smallest eigenvalue is {average.smallest_eigenvalue(0):.3g}; add a ridge, such as "
             "Quadratic.from_least_squares(A, y, ridge=1e-3) or Quadratic(L + 1e-3 * numpy.eye(d), b)"
         )
-    return problem
 
 
-def _checked_bands(diagonals: Numbers, b: Numbers) -> tuple[Any, Any]:
+def _checked_bands(diagonals: Numbers, b: Numbers) -> tuple[Float[Array, "n d"], Float[Array, "n d"]]:
     entries, vectors = finite_array("diagonals", diagonals, "(n, d)", 2), finite_array("b", b, "(n, d)", 2)
     if 0 in entries.shape:
         raise ValueError(f"diagonals must have shape (n, d) with n, d >= 1, got {entries.shape}")
     if vectors.shape != entries.shape:
         raise ValueError(f"b must have shape (n, d) = {entries.shape} to go with diagonals, got {vectors.shape}")
     dtype = np.result_type(entries.dtype, vectors.dtype)
-    return entries.astype(dtype), vectors.astype(dtype)
+    return jnp.array(entries, dtype), jnp.array(vectors, dtype)
+
+
+def _checked_data(data: Any, b: Any) -> tuple[Any, Any]:
+    """The data of a matvec as arrays, and the precision of the problem."""
+    n, dtypes = len(b), [b.dtype]
+    if not jax.tree.leaves(data):
+        raise ValueError(f"data must hold at least one array, with a leading axis of n = {n} workers, got {data!r}")
+
+    def checked(path: Any, leaf: Any) -> Array:
+        name, shape = f"data{jax.tree_util.keystr(path)}", jnp.shape(leaf)
+        if shape[:1] != (n,):
+            raise ValueError(f"{name} must have a leading axis of n = {n} workers, as b has, got shape {shape}")
+        array = jnp.array(leaf)
+        if jnp.issubdtype(array.dtype, jnp.floating):
+            dtypes.append(array.dtype)
+            if is_concrete(array) and not np.isfinite(array).all():
+                raise ValueError(f"{name} must be finite, but has entries that are not")
+        return array
+
+    arrays = jax.tree_util.tree_map_with_path(checked, data)
+    return arrays, np.result_type(*dtypes)
 
 
 def _checked_samples(A: Any, y: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:

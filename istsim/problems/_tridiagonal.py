@@ -80,36 +80,47 @@ class TridiagonalHessians(Hessians):
     def apply_rows(self, indices, point):
         return (
             rows_of(self.entries, indices) * point[indices]
-            + rows_of(self.below, indices) * jnp.roll(point, 1)[indices]
-            + rows_of(self.above, indices) * jnp.roll(point, -1)[indices]
+            + rows_of(self.couplings, indices) * jnp.roll(point, 1)[indices]
+            + rows_of(self.couplings, indices + 1) * jnp.roll(point, -1)[indices]
         )
 
     def apply_columns(self, indices, values):
         result, workers = jnp.zeros_like(self.entries), jnp.arange(self.num_workers)[:, None]
         before, after = (indices - 1) % self.dim, (indices + 1) % self.dim
-        for entries, rows in ((self.entries, indices), (self.below, before), (self.above, after)):
-            result = result.at[workers, rows].add(rows_of(entries, indices) * values, mode="promise_in_bounds")
+        for coefficients, rows in (
+            (rows_of(self.entries, indices), indices),
+            (rows_of(self.couplings, indices), before),
+            (rows_of(self.couplings, indices + 1), after),
+        ):
+            result = result.at[workers, rows].add(coefficients * values, mode="promise_in_bounds")
         return result
 
     def apply_block(self, indices, values):
-        # In sorted order, coordinates that are coupled are neighbours: no array of length d is needed.
-        ranks = jnp.broadcast_to(jnp.arange(indices.shape[1]), indices.shape)
-        held, places = jax.lax.sort((indices, ranks), num_keys=1)
-        coupled = jnp.where(held[:, 1:] == held[:, :-1] + 1, rows_of(self.below, held)[:, 1:], 0)
+        # In order, coordinates that are coupled are neighbours: no array of length d is needed. Sorting words of
+        # a coordinate and its place is several times faster than sorting pairs.
+        words = (indices.astype(jnp.uint64) << 32) | jnp.arange(indices.shape[1], dtype=jnp.uint64)
+        words = jnp.sort(words, axis=1)
+        held, places = (words >> 32).astype(jnp.int32), (words & 0xFFFFFFFF).astype(jnp.int32)
+        sorted_values = rows_of(values, places)
+        coupled = jnp.where(held[:, 1:] == held[:, :-1] + 1, rows_of(self.couplings, held[:, 1:]), 0)
+        from_before = jnp.pad(coupled * sorted_values[:, :-1], ((0, 0), (1, 0)))
+        from_after = jnp.pad(coupled * sorted_values[:, 1:], ((0, 0), (0, 1)))
+        result = rows_of(self.entries, held) * sorted_values + from_before + from_after
         workers = jnp.arange(self.num_workers)[:, None]
-        result = rows_of(self.entries, indices) * values
-        result = result.at[workers, places[:, 1:]].add(coupled * rows_of(values, places[:, :-1]))
-        return result.at[workers, places[:, :-1]].add(coupled * rows_of(values, places[:, 1:]))
+        return jnp.zeros_like(result).at[workers, places].set(result, mode="promise_in_bounds", unique_indices=True)
 
     def rounding(self):
-        entries, couplings = np.abs(self.entries), np.abs(self.couplings)
-        return 10 * np.finfo(entries.dtype).eps * (entries.max(axis=1) + 2 * couplings.max(axis=1))
+        entries, couplings = (
+            np.maximum(part.max(axis=1), -part.min(axis=1))
+            for part in (np.asarray(self.entries), np.asarray(self.couplings))
+        )
+        return 10 * np.finfo(entries.dtype).eps * (entries + 2 * couplings)
 
     def is_definite(self, worker, shift):
         entries = np.asarray(self.entries[worker], np.float64)
-        banded = np.stack([np.asarray(self.below[worker], np.float64), entries + shift])
+        banded = np.stack([np.asarray(self.couplings[worker, :-1], np.float64), entries + shift])
         try:
-            scipy.linalg.cholesky_banded(banded, check_finite=False)
+            scipy.linalg.cholesky_banded(banded, overwrite_ab=True, check_finite=False)
         except np.linalg.LinAlgError:
             return False
         return True

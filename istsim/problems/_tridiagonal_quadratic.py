@@ -46,7 +46,11 @@ def tridiagonal_quadratic(
     u, v = noise_scale * random.normal(stream(as_key(key), "problem"), (2, n), dtype=jnp.float64)
     u = u + 1
     least = u.mean() * jnp.sin(jnp.pi / (2 * (d + 1))) ** 2  # eigenvalue of mean(u) T / 4
-    diagonals = jnp.broadcast_to((u / 2 + smallest_eigenvalue - least)[:, None], (n, d))
-    off_diagonals = jnp.broadcast_to((-u / 4)[:, None], (n, d - 1))
-    b = jnp.zeros((n, d)).at[:, 0].set(u * (v - 1) / 4)
-    return Quadratic.from_tridiagonals(diagonals.astype(dtype), off_diagonals.astype(dtype), b.astype(dtype))
+    diagonals, off_diagonals, first = (
+        of_worker[:, None].astype(dtype) for of_worker in (u / 2 + smallest_eigenvalue - least, -u / 4, u * (v - 1) / 4)
+    )
+    return Quadratic.from_tridiagonals(
+        jnp.broadcast_to(diagonals, (n, d)),
+        jnp.broadcast_to(off_diagonals, (n, d - 1)),
+        jnp.pad(first, ((0, 0), (0, d - 1))),
+    )

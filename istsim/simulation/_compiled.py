@@ -1,7 +1,7 @@
 """Rounds of IST on a CPU by compiled loops, where numba is installed: the same runs as by JAX, to rounding.
 
 Masks are drawn by JAX, a block of rounds at a time, so they are the same bits; metrics are computed by JAX too, while
-the loops go on. Threads share the repetitions.
+the loops go on.
 
 numba rather than a C++ extension: it comes as wheels for every platform, needs no compiler where istsim is installed,
 and keeps what it has compiled on disk.
@@ -9,13 +9,14 @@ and keeps what it has compiled on disk.
 
 from __future__ import annotations
 
+import collections
 import functools
 import importlib.util
 import itertools
 import math
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -38,7 +39,9 @@ from istsim.sketches._sketch import Sketch
 
 # What is drawn at once, in bytes: enough rounds that dispatching them costs little.
 _DRAW_BYTES = 4 * 2**20
-_DRAW_ROUNDS = 256
+_DRAW_ROUNDS = 512
+# Blocks of rounds to come, prepared by one core at once: as much as stays in a cache.
+_PREPARED_BYTES = 2**20
 # Moving a row to a larger page costs about as much as so many reads from it then save.
 _READS_PER_MOVE = 100
 
@@ -65,7 +68,7 @@ class Block(NamedTuple):
 
 def chunks(run: Run) -> Iterator[Chunk]:
     """The run, chunk by chunk."""
-    from istsim.simulation._kernels import advance, block_shape
+    from istsim.simulation._kernels import advance
 
     problem, method = run.problem, cast(IST, run.method)
     hessians = problem.hessians
@@ -73,41 +76,77 @@ def chunks(run: Run) -> Iterator[Chunk]:
     if run.rounds * run.repetitions > _READS_PER_MOVE * problem.num_workers:
         for part in parts:
             use_huge_pages(part)
-    b = np.asarray(problem.b)
     x = np.tile(np.asarray(run.x0), (run.repetitions, len(run.steps.sizes), 1))
-    scales = np.array([method.forward_scale, method.gradient_scale], x.dtype)
-    merge, reports = MERGES.index(method.merge), method.num_reports(problem.num_workers)
-    threads = min(os.cpu_count() or 1, run.repetitions)
-    bounds = [at * run.repetitions // threads for at in range(threads + 1)]
+    share = _share_rounds if _prepares_ahead(run) else _share_repetitions
     records = np.empty(0)
-    with ThreadPoolExecutor(threads) as pool:
-        for block, drawn, reporting in one_behind(_drawn(run, _blocks(run))):
+    with ThreadPoolExecutor(_cores()) as pool:
+        for block, drawn in one_behind(_drawn(run, pool)):
             stretch, length = block.stretch, run.rounds_of(block.stretch)
             since = block.first - stretch.first
             if since == 0:
                 records = np.zeros((run.records_of_chunk, *x.shape), x.dtype)
-            held = _in_order(method.sketch, np.asarray(drawn)[: block.rounds])
+            held, reporting = drawn.result()
             rounds = functools.partial(
                 advance,
                 parts=parts,
-                b=b,
+                b=np.asarray(problem.b),
                 held=held,
-                reporting=np.asarray(reporting)[: block.rounds],
+                reporting=reporting,
                 step_sizes=np.ascontiguousarray(run.steps.between(block.first, block.first + block.rounds)),
-                scales=scales,
-                merge=merge,
-                reports=reports,
+                scales=np.array([method.forward_scale, method.gradient_scale], x.dtype),
+                merge=MERGES.index(method.merge),
+                reports=method.num_reports(problem.num_workers),
                 local_steps=method.local_steps,
-                shape=block_shape(parts, held.shape[-1]),
                 first=since,
                 end=length,
                 stride=stretch.stride,
                 x=x,
                 records=records,
             )
-            list(pool.map(rounds, itertools.pairwise(bounds)))
+            share(pool, rounds, parts, held)
             if since + block.rounds == length:
                 yield Chunk(length, stretch.kept, _metrics(problem, jnp.asarray(records)), x)
+
+
+def _prepares_ahead(run: Run) -> bool:
+    """Whether cores are left over by the repetitions, and reading the L_i is most of the work."""
+    dense, lists = type(run.problem.hessians) is DenseHessians, run.method.sketch_for(run.problem).size is not None
+    return run.repetitions < _cores() and dense and lists
+
+
+def _share_repetitions(pool: ThreadPoolExecutor, rounds: Any, parts: Any, held: np.ndarray) -> None:
+    """Every core runs some of the repetitions."""
+    from istsim.simulation._kernels import block_shape
+
+    def some(repetitions: tuple[int, int]) -> None:
+        block = np.empty((1, 1, 1, *block_shape(parts, held.shape[-1])), parts[0].dtype)
+        rounds(repetitions, (0, len(held)), blocks=block, prepared=False)
+
+    threads = min(_cores(), held.shape[1])
+    list(pool.map(some, itertools.pairwise(at * held.shape[1] // threads for at in range(threads + 1))))
+
+
+def _share_rounds(pool: ThreadPoolExecutor, rounds: Any, parts: Any, held: np.ndarray) -> None:
+    """One core multiplies; all others read the blocks of the rounds to come into the cache."""
+    from istsim.simulation._kernels import block_shape, prepare
+
+    shape = (*held.shape[1:3], *block_shape(parts, held.shape[-1]))
+    each = max(1, _PREPARED_BYTES // (math.prod(shape) * parts[0].itemsize))
+    buffers = itertools.cycle([np.empty((each, *shape), parts[0].dtype) for _ in range(_cores() + 1)])
+    waiting = collections.deque()
+
+    def multiply_next() -> None:
+        some, blocks, done = waiting.popleft()
+        done.result()
+        rounds((0, held.shape[1]), some, blocks=blocks, prepared=True)
+
+    for first in range(0, len(held), each):
+        some, blocks = (first, min(first + each, len(held))), next(buffers)
+        waiting.append((some, blocks, pool.submit(prepare, some, parts, held, blocks)))
+        if len(waiting) > _cores():
+            multiply_next()
+    while waiting:
+        multiply_next()
 
 
 def _blocks(run: Run) -> Iterator[Block]:
@@ -121,21 +160,19 @@ def _blocks(run: Run) -> Iterator[Block]:
             yield Block(stretch, first, min(most, end - first))
 
 
-def _drawn(run: Run, blocks: Iterator[Block]) -> Iterator[tuple[Block, Array, Array]]:
-    for block in blocks:
+def _drawn(run: Run, pool: ThreadPoolExecutor) -> Iterator[tuple[Block, Future[Any]]]:
+    """For each block who holds what, and who reports, as soon as they are known."""
+
+    def ready(block: Block, drawn: Array, reporting: Array) -> tuple[np.ndarray, np.ndarray]:
+        in_order = _in_order(run.method.sketch_for(run.problem), np.asarray(drawn)[: block.rounds])
+        return in_order, np.asarray(reporting)[: block.rounds]
+
+    repetitions, num_workers = jnp.arange(run.repetitions), run.problem.num_workers
+    for block in _blocks(run):
         # A power of two at least, so that few lengths are compiled.
         count = 1 << (block.rounds - 1).bit_length()
-        yield (
-            block,
-            *_draws(
-                run.method,
-                run.sketch_key,
-                jnp.arange(run.repetitions),
-                block.first,
-                count=count,
-                num_workers=run.problem.num_workers,
-            ),
-        )
+        drawn = _draws(run.method, run.sketch_key, repetitions, block.first, count=count, num_workers=num_workers)
+        yield block, pool.submit(ready, block, *drawn)
 
 
 @functools.partial(jax.jit, static_argnames=("count", "num_workers"))
@@ -164,6 +201,11 @@ def _in_order(sketch: Sketch, drawn: np.ndarray) -> Int[np.ndarray, "*rounds n k
         return drawn
     held = drawn if sketch.order_shape is None else sketch.cut(order_of(np.sort(drawn, axis=-1)))
     return np.sort(held, axis=-1)
+
+
+def _cores() -> int:
+    """As many as this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 _metrics = jax.jit(metrics)

@@ -251,8 +251,8 @@ def _map_workers(tree: Tree, on_workers: Callable[[Any], Any], on_others: Callab
             child = jax.tree.map(on_others, child)
         elif isinstance(child, Pytree):
             child = _map_workers(child, on_workers, on_others)
-        elif child is not None:
-            child = on_workers(child)
+        else:
+            child = jax.tree.map(on_workers, child)
         vars(changed)[name] = child
     return changed
 

@@ -184,8 +184,25 @@ def _combine(updates, holders, step_size, scales, merge, reports, x):
 
 
 @_compiled
+def prepare(rounds, parts, held, blocks):
+    """Hold the blocks of all repetitions and workers for some rounds.
+
+    Args:
+        rounds: the first, and the one after the last.
+        parts: the arrays of the L_i.
+        held: (round, repetition, n, k) sorted lists.
+        blocks: (round, repetition, n, ...), the first for the first of these rounds.
+    """
+    for c in range(rounds[0], rounds[1]):
+        for r in range(held.shape[1]):
+            for i in range(held.shape[2]):
+                _hold(parts, i, held[c, r, i], blocks[c - rounds[0], r, i])
+
+
+@_compiled
 def advance(
     repetitions,
+    rounds,
     parts,
     b,
     held,
@@ -195,17 +212,19 @@ def advance(
     merge,
     reports,
     local_steps,
-    shape,
+    blocks,
+    prepared,
     first,
     end,
     stride,
     x,
     records,
 ):
-    """Rounds from one on, as many as were drawn, of some repetitions, in place.
+    """Some of the rounds that were drawn, of some repetitions, in place.
 
     Args:
         repetitions: the first, and the one after the last.
+        rounds: the first, and the one after the last.
         parts: the arrays of the L_i.
         b: (n, d).
         held: (round, repetition, n, k) sorted lists, or (round, repetition, n, d) masks.
@@ -214,16 +233,17 @@ def advance(
         scales: alpha and beta.
         merge: the number of the merge.
         reports, local_steps: m and H.
-        shape: of the block.
-        first: rounds since the last chunk.
+        blocks: (round, repetition, n, ...) prepared for these rounds, or (1, 1, 1, ...) to hold them one by one.
+        prepared: which of both.
+        first: rounds of this chunk before the first that was drawn.
         end: rounds of this chunk.
         stride: rounds from record to record.
         x: (repetition, step_size, d).
         records: (record, repetition, step_size, d).
     """
-    num_rounds, _, n, width = held.shape
+    n, width = held.shape[2:]
     lanes, d = x.shape[1:]
-    block, everything = np.empty(shape, x.dtype), np.empty(width, np.int32)
+    everything = np.empty(width, np.int32)
     start, point, product, total = (
         np.empty(width, x.dtype),
         np.empty(width, x.dtype),
@@ -232,7 +252,7 @@ def advance(
     )
     updates, holders = np.empty((lanes, d), x.dtype), np.empty(d, np.int64)
     for r in range(repetitions[0], repetitions[1]):
-        for c in range(num_rounds):
+        for c in range(rounds[0], rounds[1]):
             updates[:] = 0
             holders[:] = 0
             for i in range(n):
@@ -242,7 +262,11 @@ def advance(
                 if size == 0:
                     continue
                 on = everything[:size]
-                _hold(parts, i, on, block)
+                if prepared:
+                    block = blocks[c - rounds[0], r, i]
+                else:
+                    block = blocks[0, 0, 0]
+                    _hold(parts, i, on, block)
                 for a in range(size):
                     holders[on[a]] += 1
                 for s in range(lanes):
