@@ -43,16 +43,23 @@ def check_equal(problem, method, **run):
         np.testing.assert_allclose(values, theirs.metrics[name], rtol=1e-11)
 
 
-@pytest.mark.parametrize("repetitions", [1, 5])
+# One repetition: its blocks are prepared ahead, where there are several cores. Five: they share the cores.
+@pytest.mark.parametrize("repetitions", [1, pytest.param(5, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_the_loops_give_the_same_runs_for_every_method(method, repetitions):
     check_equal(DENSE, method, step_size=[0.05, 0.1], rounds=9, repetitions=repetitions, key=1, record_every=4)
 
 
-@pytest.mark.parametrize("method", [METHODS["mean"], METHODS["masks"]], ids=["lists", "masks"])
+@pytest.mark.parametrize("method", ["mean", pytest.param("masks", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("problem", STRUCTURES.values(), ids=STRUCTURES)
 def test_the_loops_give_the_same_runs_for_every_structure(problem, method):
-    check_equal(problem, method, step_size=[0.05, 0.1], rounds=9, repetitions=1, key=1, record_every=4)
+    check_equal(problem, METHODS[method], step_size=[0.05, 0.1], rounds=9, repetitions=3, key=1, record_every=4)
+
+
+def test_blocks_prepared_ahead_are_those_of_their_rounds(monkeypatch):
+    monkeypatch.setattr(_compiled, "_cores", lambda: 3)  # more than repetitions, wherever this runs
+    monkeypatch.setattr(_compiled, "_PREPARED_BYTES", 1)  # one round a group: more groups than buffers
+    check_equal(DENSE, METHODS["mean"], step_size=[0.05, 0.1], rounds=9, repetitions=2, key=1)
 
 
 def test_the_draws_may_come_in_any_number_of_blocks(monkeypatch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ import numpy as np
 
 from istsim.benchmark._workload import Workload
 
+READ_BYTES = 2**28
 _CACHE_LINE = 64  # bytes
 
 
@@ -31,17 +32,10 @@ def bytes_of_round(workload: Workload) -> float:
     return n * {"dense": q * row, "factored": q * workload.rank * items, "tridiagonal": 2 * row}[workload.structure]
 
 
-def read_speed(size: int = 2**28, repeats: int = 5) -> float:
-    """Bytes a second at which one core, or the accelerator, streams an array far larger than its caches: the best."""
+def reading() -> Callable[[int], object]:
+    """Streams `READ_BYTES` so many times, by one core or the accelerator: far more than its caches hold."""
     if jax.default_backend() == "cpu":
-        data = np.ones(size // 8)
-        return size / min(_seconds(data.sum) for _ in range(repeats))
-    on_device, total = jnp.ones(4 * size // 4, jnp.float32), jax.jit(jnp.sum)
-    total(on_device).block_until_ready()
-    return 4 * size / min(_seconds(lambda: total(on_device).block_until_ready()) for _ in range(repeats))
-
-
-def _seconds(function) -> float:
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
+        data = np.ones(READ_BYTES // 8)
+        return lambda times: [data.sum() for _ in range(times)]
+    on_device, total = jnp.ones(READ_BYTES // 4, jnp.float32), jax.jit(jnp.sum)
+    return lambda times: jax.block_until_ready([total(on_device) for _ in range(times)])

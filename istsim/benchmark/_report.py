@@ -19,7 +19,7 @@ import jax
 from istsim._files import written_whole
 from istsim.benchmark import _rounds as by
 from istsim.benchmark._growth import SERIES, time_growth
-from istsim.benchmark._memory import read_speed
+from istsim.benchmark._memory import READ_BYTES, reading
 from istsim.benchmark._timing import interleaved
 from istsim.benchmark._workload import Workload
 
@@ -39,12 +39,11 @@ def run_benchmark(quick: bool = False, report: Callable[[str], None] = print) ->
     sizes, dtypes = (SIZES[1:2], ("float64",)) if quick else (SIZES, ("float64", "float32"))
     dense = [Workload(n, d, dtype) for dtype in dtypes for n, d in sizes]
     structured = [Workload(n, d, structure=kind) for kind in ("factored", "tridiagonal") for n, d in sizes]
-    speed = result["machine"]["read_speed"]
     for title, key, rows in (
-        (DENSE, "rounds", (by.time_rounds(w, speed) for w in _with_batches(dense))),
-        (STRUCTURED, "structures", (by.time_rounds(w, speed) for w in _with_batches(structured))),
-        (RECORDING, "recording", (by.time_recording(w) for w in dense[: len(sizes)])),
-        (CORES, "cores", (_time_cores(_batch_of(w)) for w in dense[: len(sizes)])),
+        (DENSE, "rounds", map(by.time_rounds, _with_batches(dense))),
+        (STRUCTURED, "structures", map(by.time_rounds, _with_batches(structured))),
+        (RECORDING, "recording", map(by.time_recording, dense[: len(sizes)])),
+        (CORES, "cores", map(_time_cores, map(_batch_of, dense[: len(sizes)]))),
         (GROWTH, "growth", map(time_growth, SERIES)),
         (IMPORT, "import", (measure() for measure in [_time_import])),
     ):
@@ -89,7 +88,7 @@ def _machine() -> dict[str, Any]:
         "cores": _cores(),
         "device": "CPU" if device.platform == "cpu" else device.device_kind,
         "devices": len(jax.devices()),
-        "read_speed": read_speed(),
+        "read_speed": 1e3 * READ_BYTES / interleaved({"": reading()})[""],
         "packages": {
             name: importlib.metadata.version(name) for name in _PACKAGES if importlib.util.find_spec(name) is not None
         },

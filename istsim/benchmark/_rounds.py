@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from istsim.benchmark._baselines import Arrays, dense_masks, gathered, gathered_by_torch
-from istsim.benchmark._memory import bytes_of_round
+from istsim.benchmark._memory import READ_BYTES, bytes_of_round, reading
 from istsim.benchmark._timing import interleaved
 from istsim.benchmark._workload import Workload
 from istsim.problems import Quadratic
@@ -62,18 +62,11 @@ def contestants(workload: Workload) -> dict[str, Callable[[int], object]]:
     return found | {name: one_by_one(run) for name, run in others.items()}
 
 
-def time_rounds(workload: Workload, speed: float) -> dict[str, Any]:
-    """Milliseconds a round of all trajectories by every contestant, and of one by what memory allows.
-
-    Args:
-        workload: what is run.
-        speed: bytes a second that are read from memory.
-    """
-    return {
-        **dataclasses.asdict(workload),
-        "floor": 1e3 * bytes_of_round(workload) / speed,
-        "milliseconds": interleaved(contestants(workload)),
-    }
+def time_rounds(workload: Workload) -> dict[str, Any]:
+    """Milliseconds a round of all trajectories by every contestant, and of one by what memory allows at that time."""
+    found = interleaved({"reading": reading(), **contestants(workload)})
+    floor = bytes_of_round(workload) / READ_BYTES * found.pop("reading")
+    return {**dataclasses.asdict(workload), "floor": floor, "milliseconds": found}
 
 
 def time_recording(workload: Workload) -> dict[str, Any]:

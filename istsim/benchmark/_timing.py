@@ -34,13 +34,15 @@ def interleaved(
 
 
 def _rounds_of_about(seconds: float, run: Callable[[int], object]) -> int:
-    """How many rounds take so long, a power of two; each number is warmed up before it is timed."""
+    """How many rounds take so long; each number is warmed up before it is timed."""
     rounds = 1
     while True:
         run(rounds)
-        if _seconds(run, rounds) > 0.75 * seconds:
+        taken = _seconds(run, rounds)
+        if taken > 0.75 * seconds:
             return rounds
-        rounds *= 2
+        # Not by more at once: where a call costs much and a round little, the first times say nothing of the rounds.
+        rounds *= max(2, min(16, round(seconds / taken)))
 
 
 def _seconds(run: Callable[[int], object], rounds: int) -> float:

@@ -15,6 +15,7 @@ import importlib.util
 import itertools
 import math
 import os
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, cast
@@ -30,10 +31,11 @@ from istsim.methods._method import MERGES
 from istsim.problems._dense import DenseHessians
 from istsim.problems._diagonal import DiagonalHessians
 from istsim.problems._factored import FactoredHessians
+from istsim.problems._hessians import Hessians
 from istsim.problems._quadratic import Quadratic
 from istsim.problems._tridiagonal import TridiagonalHessians
 from istsim.simulation._huge_pages import use_huge_pages
-from istsim.simulation._metrics import metrics
+from istsim.simulation._metrics import metrics_of_errors
 from istsim.simulation._run import Chunk, Run, Stretch, one_behind
 from istsim.sketches._sketch import Sketch
 
@@ -44,6 +46,8 @@ _DRAW_ROUNDS = 512
 _PREPARED_BYTES = 2**20
 # Moving a row to a larger page costs about as much as so many reads from it then save.
 _READS_PER_MOVE = 100
+# Of each row, by all runs so far.
+_reads: weakref.WeakKeyDictionary[Hessians, float] = weakref.WeakKeyDictionary()
 
 
 def covers(problem: Quadratic, method: Method) -> bool:
@@ -73,7 +77,8 @@ def chunks(run: Run) -> Iterator[Chunk]:
     problem, method = run.problem, cast(IST, run.method)
     hessians = problem.hessians
     parts = tuple(np.asarray(getattr(hessians, name)) for name in hessians.data_fields)
-    if run.rounds * run.repetitions > _READS_PER_MOVE * problem.num_workers:
+    _reads[hessians] = _reads.get(hessians, 0.0) + run.rounds * run.repetitions / problem.num_workers
+    if _reads[hessians] > _READS_PER_MOVE:
         for part in parts:
             use_huge_pages(part)
     x = np.tile(np.asarray(run.x0), (run.repetitions, len(run.steps.sizes), 1))
@@ -101,6 +106,7 @@ def chunks(run: Run) -> Iterator[Chunk]:
                 end=length,
                 stride=stretch.stride,
                 x=x,
+                minimizer=np.asarray(problem.minimizer),
                 records=records,
             )
             share(pool, rounds, parts, held)
@@ -208,4 +214,4 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-_metrics = jax.jit(metrics)
+_metrics = jax.jit(metrics_of_errors)

@@ -218,6 +218,7 @@ def advance(
     end,
     stride,
     x,
+    minimizer,
     records,
 ):
     """Some of the rounds that were drawn, of some repetitions, in place.
@@ -239,7 +240,8 @@ def advance(
         end: rounds of this chunk.
         stride: rounds from record to record.
         x: (repetition, step_size, d).
-        records: (record, repetition, step_size, d).
+        minimizer: (d,).
+        records: (record, repetition, step_size, d), what x - x* goes to.
     """
     n, width = held.shape[2:]
     lanes, d = x.shape[1:]
@@ -285,4 +287,6 @@ def advance(
                 _combine(updates[s], holders, step_sizes[c, s], scales, merge, reports, x[r, s])
             done = first + c + 1
             if done % stride == 0 or done == end:
-                records[(done - 1) // stride, r] = x[r]
+                for s in range(lanes):
+                    for j in range(d):
+                        records[(done - 1) // stride, r, s, j] = x[r, s, j] - minimizer[j]

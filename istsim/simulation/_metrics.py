@@ -17,7 +17,11 @@ def metrics(problem: Quadratic, x: Float[Array, "... d"]) -> dict[str, Float[Arr
 
     From x - x*, because the difference of two values of f loses all digits near the optimum.
     """
-    error = x - problem.minimizer
+    return metrics_of_errors(problem, x - problem.minimizer)
+
+
+def metrics_of_errors(problem: Quadratic, error: Float[Array, "... d"]) -> dict[str, Float[Array, "..."]]:
+    """All metrics at points of which `x - x*` is known."""
     gradient = problem.mean_hessian_times(error)
     return {
         "objective_gap": 0.5 * jnp.sum(error * gradient, axis=-1),

@@ -88,7 +88,7 @@ class Sketch(Pytree, abc.ABC):
         return None
 
     def cut(self, order: Any) -> Any:
-        """One round's or many rounds' sets, shape (..., n, size), from random orders (..., *order_shape)."""
+        """The sets of any number of rounds, `(..., n, size)`, from random orders of shape `(..., *order_shape)`."""
         raise NotImplementedError(f"{self} is not cut from a random order")
 
     def sample_indices(self, key: Any) -> Int[Array, "n size"]:
