@@ -8,7 +8,7 @@ import pytest
 
 import istsim
 from istsim._random import as_key, round_key, stream
-from istsim.simulation._devices import draws_of_device, split_workers
+from istsim.simulation._devices import Share, split_workers
 from istsim.simulation._rounds import advance
 
 problem = istsim.random_quadratic(0, 5, 10, condition_number=5.0, matrix_heterogeneity=0.5, vector_heterogeneity=1.0)
@@ -35,7 +35,7 @@ def test_devices_hold_all_workers_once_and_in_order(num_devices):
     assert not np.concatenate(split.b)[5:].any()
     np.testing.assert_array_equal(split.average.matrices[-1], problem.average.matrices)
     draws = method.draw(jax.random.key(0), 5)
-    parts = [draws_of_device(draws, num_devices, device) for device in range(num_devices)]
+    parts = [Share(num_devices, device, lambda sums: sums).of_draws(draws) for device in range(num_devices)]
     held = np.concatenate([part.held for part in parts])
     np.testing.assert_array_equal(held[:5], draws.held)  # the same masks, bit for bit
     if 5 % num_devices:

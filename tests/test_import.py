@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "sympy", "xarray", "matplotlib", "sklearn", "hypothesis", "tqdm")
+HEAVY = ("torch", "sympy", "scipy.optimize", "numba", "xarray", "matplotlib", "sklearn", "hypothesis", "tqdm")
 
 
 def run(code: str) -> str:

@@ -6,9 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
-import scipy.optimize
-import scipy.sparse.linalg
+import scipy
 from jaxtyping import Array, Float
 
 from istsim.methods._method import Method
