@@ -101,6 +101,7 @@ def test_runs_are_those_of_the_matrices(method):
         same(ours.metrics[name], values, 1e-11)
 
 
+@pytest.mark.slow
 def test_exact_moments_are_those_of_the_matrices():
     method = METHODS["IST with noise"]
     ours, theirs = (theory.exact_moments(problem, method, step_size=0.05, rounds=3) for problem in (FREE, DENSE))
@@ -121,6 +122,7 @@ def test_the_preconditioned_problem_is_that_of_the_matrices(rng):
     same(runs[0].x, runs[1].x)
 
 
+@pytest.mark.slow
 def test_single_precision_stays_single_and_keeps_integers():
     single, dense = FREE.astype(np.float32), DENSE.astype(np.float32)
 
@@ -145,6 +147,7 @@ def test_single_precision_stays_single_and_keeps_integers():
     np.testing.assert_allclose(single.minimizer, wide, rtol=np.finfo(np.float32).eps)
 
 
+@pytest.mark.slow
 def test_it_may_be_built_and_differentiated_inside_jax():
     L, b = DENSE.L, DENSE.b
 
