@@ -11,6 +11,7 @@ jaxtyping.install_import_hook("istsim", "typecheck.check")
 import jax  # noqa: E402
 
 import istsim  # noqa: E402, F401
+from istsim.simulation import _compiled  # noqa: E402
 
 # The tests compile much and compute little.
 jax.config.update("jax_disable_most_optimizations", True)
@@ -47,6 +48,15 @@ def _forget_compiled_programs():
     """After each file: a process may map only so many (Linux: 65530 memory maps), and crashes beyond."""
     yield
     jax.clear_caches()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _by_xla_where_the_loops_are_not_the_subject(request):
+    """numba compiles for seconds what most tests run for milliseconds."""
+    with pytest.MonkeyPatch.context() as patched:
+        if "test_compiled" not in request.node.name:
+            patched.setattr(_compiled, "covers", lambda problem, method: False)
+        yield
 
 
 @pytest.fixture

@@ -116,8 +116,9 @@ def chunks(run: Run) -> Iterator[Chunk]:
 
 def _prepares_ahead(run: Run) -> bool:
     """Whether cores are left over by the repetitions, and reading the L_i is most of the work."""
-    dense, lists = type(run.problem.hessians) is DenseHessians, run.method.sketch_for(run.problem).size is not None
-    return run.repetitions < _cores() and dense and lists
+    large = type(run.problem.hessians) in (DenseHessians, FactoredHessians)
+    lists = run.method.sketch_for(run.problem).size is not None
+    return run.repetitions < _cores() and large and lists
 
 
 def _share_repetitions(pool: ThreadPoolExecutor, rounds: Any, parts: Any, held: np.ndarray) -> None:

@@ -112,7 +112,14 @@ def _hold_of(parts, i, on, block):
             block[0, a] = parts[0][i, on[a]]
 
     def factored(parts, i, on, block):
-        pass  # rows of the factor are contiguous as they are
+        factor, size = parts[0][i], len(on)
+        width, line = factor.shape[1], max(1, 64 // block.itemsize)
+        for a in range(size):
+            row, following = factor[on[a]], factor[on[min(a + 1, size - 1)]]
+            for m in range(0, width, line):
+                _prefetch(following, m)
+            for m in range(width):
+                block[a, m] = row[m]
 
     return {(3,): dense, (3, 1): factored, (2, 2): tridiagonal, (2,): diagonal}[tuple(part.ndim for part in parts)]
 
@@ -133,17 +140,16 @@ def _multiply_of(parts, i, on, block, values, product):
             product[a] = total
 
     def factored(parts, i, on, block, values, product):
-        factor, ridge, samples = parts[0][i], parts[1], block[0]
-        width = factor.shape[1]
+        size, width = len(on), block.shape[1]
+        ridge, samples = parts[1], block[size]
         samples[:] = 0
-        for a in range(len(on)):
-            row = factor[on[a]]
+        for a in range(size):
             for m in range(width):
-                samples[m] += row[m] * values[a]
-        for a in range(len(on)):
-            row, total = factor[on[a]], ridge[on[a]] * values[a]
+                samples[m] += block[a, m] * values[a]
+        for a in range(size):
+            total = ridge[on[a]] * values[a]
             for m in range(width):
-                total += row[m] * samples[m]
+                total += block[a, m] * samples[m]
             product[a] = total
 
     def tridiagonal(parts, i, on, block, values, product):
@@ -164,7 +170,7 @@ def block_shape(parts, size):
     """The shape of the array that `_hold` fills for so many coordinates."""
     return {
         (3,): (size, size),
-        (3, 1): (1, parts[0].shape[-1]),
+        (3, 1): (size + 1, parts[0].shape[-1]),  # the last row holds what one sum over rows is gathered in
         (2, 2): (2, size),
         (2,): (1, size),
     }[tuple(part.ndim for part in parts)]

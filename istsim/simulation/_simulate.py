@@ -122,12 +122,11 @@ def _until_not_finite(
     that what is recorded does not depend on when the run noticed.
     """
     together = {name: np.concatenate([part[name] for part in parts]).transpose(2, 1, 0) for name in METRICS}
-    ended = np.logical_or.accumulate(~np.isfinite(together["objective_gap"]), axis=-1)
-    missing = [(0, 0), (0, 0), (0, num_records - ended.shape[-1])]
-    recorded = {
-        name: np.pad(np.where(ended, np.nan, values), missing, constant_values=np.nan)
-        for name, values in together.items()
-    }
+    # A run stops before all is recorded where all trajectories have ended, be it between two records.
+    missing = [(0, 0), (0, 0), (0, num_records - together["objective_gap"].shape[-1])]
+    padded = {name: np.pad(values, missing, constant_values=np.nan) for name, values in together.items()}
+    ended = np.logical_or.accumulate(~np.isfinite(padded["objective_gap"]), axis=-1)
+    recorded = {name: np.where(ended, np.nan, values) for name, values in padded.items()}
     return recorded, ended[..., -1]
 
 
