@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_SUFFIX = ".part"
 
 
 @contextmanager
@@ -15,7 +19,8 @@ def written_whole(path: Path) -> Iterator[Path]:
 
     An existing file stays as it is until then.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    prefix = f".{path.name}.{socket.gethostname()}.{os.getpid()}."
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=_SUFFIX)
     os.close(handle)
     part = Path(name)
     try:
@@ -24,3 +29,24 @@ def written_whole(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes of this machine were writing to when they were killed."""
+    if os.name != "posix":  # elsewhere there is no asking for a process without harming it
+        return
+    written_here = re.compile(rf".*\.{re.escape(socket.gethostname())}\.(\d+)\.[^.]*{re.escape(_SUFFIX)}")
+    for part in folder.glob(f".*{_SUFFIX}"):
+        match = written_here.fullmatch(part.name)
+        if match and not _runs(int(match[1])):
+            part.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True

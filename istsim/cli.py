@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import runpy
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from istsim._optional import require
+from istsim.sweeps import Grid
 
 
 def reproduce(out: Path = Path("results"), only: tuple[str, ...] = (), quick: bool = False) -> None:
@@ -98,6 +101,44 @@ def verify(
         sys.exit(1)
 
 
+def sweep(
+    grid: Grid,
+    store: Path = Path("sweep"),
+    load: tuple[Path, ...] = (),
+    out: Path | None = None,
+    figure: Path | None = None,
+    json: bool = False,
+) -> None:
+    """Run all combinations of problems, methods, sketches, scales, seeds and step sizes; go on where a run was killed.
+
+    Each combination is stored as soon as it has ended. Prints the best step size of each.
+
+    Example: istsim sweep --problems "real_quadratic('diabetes', 5)" --sketches Permutation "RandK(k=2)" --step-sizes
+    0.05 0.1 0.2 0.4 --rounds 200 --figure sweep.svg
+
+    Args:
+        grid: What to run.
+        store: Folder of the results; made if missing.
+        load: Python files whose classes and functions may be named in the grid.
+        out: File for all results as one dataset (netCDF).
+        figure: File for the figure (SVG, PNG or PDF).
+        json: Print the table as JSON.
+    """
+    from istsim._files import written_whole
+    from istsim.figures import save
+    from istsim.sweeps import _table, sweep
+
+    names = {name: value for path in load for name, value in _names_in(path).items()}
+    swept = sweep(grid, store=store, names=names)
+    rows = _table.rows(swept)
+    print(_table.as_json(rows) if json else _table.as_text(rows))
+    if out is not None:
+        with written_whole(out) as part:
+            swept.dataset.to_netcdf(part, engine="h5netcdf")
+    if figure is not None:
+        save(swept.plot(), figure)
+
+
 def bench(quick: bool = False, json: Path | None = None) -> None:
     """Time simulated rounds beside NumPy's, torch's and what memory allows; then how the time of a run grows.
 
@@ -114,6 +155,22 @@ def bench(quick: bool = False, json: Path | None = None) -> None:
         write_json(json, result)
 
 
+def _names_in(path: Path) -> dict[str, Any]:
+    """The public names of a Python file, whose classes other processes get with the objects made of them."""
+    import importlib.util
+
+    import cloudpickle
+
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    cloudpickle.register_pickle_by_value(module)
+    return {name: value for name, value in vars(module).items() if not name.startswith("_")}
+
+
 def main() -> None:
     """Run the command line; exit codes are 0, 1 for a result that is wrong, 2 for wrong input."""
     try:
@@ -121,8 +178,10 @@ def main() -> None:
         # Set here because tyro is imported only now.
         for command in (theorems, verify):
             command.__annotations__["names"] = tyro.conf.Positional[tuple[str, ...]]
+        sweep.__annotations__["grid"] = tyro.conf.OmitArgPrefixes[Grid]
+        Grid.__annotations__["step_sizes"] = Sequence[float]  # arrays are for Python
         tyro.extras.subcommand_cli_from_dict(
-            {"reproduce": reproduce, "theorems": theorems, "verify": verify, "bench": bench},
+            {"reproduce": reproduce, "theorems": theorems, "verify": verify, "sweep": sweep, "bench": bench},
             prog="istsim",
             description="What happens when each worker trains only a random part of the model?",
         )

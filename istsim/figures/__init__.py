@@ -9,6 +9,8 @@ from istsim.figures._scan import forward_scale as forward_scale
 from istsim.figures._scan import phase_diagram as phase_diagram
 from istsim.figures._scan import rate as rate
 from istsim.figures._scan import stationary as stationary
+from istsim.figures._step_sizes import step_sizes as step_sizes
 from istsim.figures._style import METHOD_COLORS as METHOD_COLORS
 from istsim.figures._style import save as save
+from istsim.figures._swept import swept as swept
 from istsim.figures._theorem import theorem as theorem

@@ -115,10 +115,12 @@ def chunks(run: Run) -> Iterator[Chunk]:
 
 
 def _prepares_ahead(run: Run) -> bool:
-    """Whether cores are left over by the repetitions, and reading the L_i is most of the work."""
-    large = type(run.problem.hessians) in (DenseHessians, FactoredHessians)
-    lists = run.method.sketch_for(run.problem).size is not None
-    return run.repetitions < _cores() and large and lists
+    """Whether cores are left over by the repetitions, and reading the L_i is most of the work.
+
+    Rows of factors are contiguous: one core reads them as fast as the others draw masks and compute metrics.
+    """
+    dense, lists = type(run.problem.hessians) is DenseHessians, run.method.sketch_for(run.problem).size is not None
+    return run.repetitions < _cores() and dense and lists
 
 
 def _share_repetitions(pool: ThreadPoolExecutor, rounds: Any, parts: Any, held: np.ndarray) -> None:

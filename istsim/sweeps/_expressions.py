@@ -1,0 +1,74 @@
+"""From text such as "RandK(k=2)" to what it says: names, literals and calls of names, nothing else."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+
+def evaluate(text: str, names: Mapping[str, Any], supplied: Mapping[str, Any] | None = None) -> Any:
+    """The value of an expression.
+
+    Args:
+        text: names, literals, and calls of names. A name that can be called is called.
+        names: what may be named.
+        supplied: arguments that calls get where they take them and the text does not give them.
+
+    Raises:
+        ValueError: for other text, an unknown name, or arguments that do not fit.
+
+    Example:
+        >>> import istsim
+        >>> from istsim.sweeps._expressions import evaluate
+        >>> evaluate("RandK(k=2)", {"RandK": istsim.RandK}, {"n": 3, "d": 8})
+        RandK(n=3, d=8, k=2)
+    """
+    try:
+        tree = ast.parse(text, mode="eval").body
+    except SyntaxError as error:
+        raise ValueError(f"cannot read {text!r}: {error.msg}") from None
+    value = _value(tree, text, names, supplied or {})
+    return _called(value, text, [], {}, supplied or {}) if _makes_something(value) else value
+
+
+def _value(node: ast.expr, text: str, names: Mapping[str, Any], supplied: Mapping[str, Any]) -> Any:
+    if isinstance(node, ast.Name):
+        if node.id not in names:
+            raise ValueError(f"unknown name {node.id!r} in {text!r}; known are {', '.join(sorted(names))}")
+        return names[node.id]
+    if isinstance(node, ast.Call):
+        function = _value(node.func, text, names, supplied)
+        arguments = [_value(argument, text, names, supplied) for argument in node.args]
+        if any(keyword.arg is None for keyword in node.keywords):
+            raise ValueError(f"cannot read {text!r}: write every argument out")
+        named = {str(keyword.arg): _value(keyword.value, text, names, supplied) for keyword in node.keywords}
+        return _called(function, text, arguments, named, supplied)
+    if isinstance(node, ast.Tuple | ast.List):
+        return [_value(entry, text, names, supplied) for entry in node.elts]
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        raise ValueError(
+            f"cannot read {text!r}: {ast.unparse(node)!r} is neither a number, text, a name nor a call"
+        ) from None
+
+
+def _called(function: Any, text: str, arguments: list[Any], named: dict[str, Any], supplied: Mapping[str, Any]) -> Any:
+    if not callable(function):
+        raise ValueError(f"cannot call {function!r} in {text!r}")
+    try:
+        signature = inspect.signature(function)
+        given = signature.bind_partial(*arguments, **named).arguments
+        # What is given by position may stand for what would be supplied: `RandK(10, 5, 2)`.
+        open_ones = {name: value for name, value in supplied.items() if name in signature.parameters}
+        if arguments and any(name in given and name not in named for name in open_ones):
+            open_ones = {name: value for name, value in open_ones.items() if name not in given}
+        return function(*arguments, **{**open_ones, **named})
+    except TypeError as error:
+        raise ValueError(f"{text!r} does not fit: {error}") from None
+
+
+def _makes_something(value: Any) -> bool:
+    return inspect.isclass(value) or inspect.isroutine(value)

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from istsim.sweeps._cell import Cell, identity_of, method_of, problem_of, run_cell
+from istsim.sweeps._commit import commit
+from istsim.sweeps._estimate import estimate
+from istsim.sweeps._grid import Grid
+from istsim.sweeps._identity import content
+from istsim.sweeps._pool import num_cores, process_pool
+from istsim.sweeps._store import Store
+from istsim.sweeps._swept import Swept, assemble
+
+if TYPE_CHECKING:
+    import xarray
+
+# Of an executor that does not tell its size: enough for a cluster, not so many that arguments fill the memory.
+_WAITING = 256
+
+
+class Planned(NamedTuple):
+    """A cell that can be run, and its name in the store."""
+
+    cell: Cell
+    name: str
+    config: str
+
+
+def sweep(
+    grid: Grid,
+    *,
+    store: str | Path,
+    executor: Executor | None = None,
+    names: Mapping[str, Any] | None = None,
+    progress: bool = True,
+) -> Swept:
+    """Run all cells of a grid, each stored as soon as it has ended; a sweep that was killed goes on where it was.
+
+    A cell is one call of `simulate` with all step sizes. What it is stored under depends on all that decides its
+    numbers: the content of problem and method, a user's own classes included, and the run. Nothing is computed twice,
+    and nothing that has changed is taken from the store. A cell that fails is recorded with its reason, and tried again
+    by the next call; the others go on.
+
+    Args:
+        grid: what to run.
+        store: folder of the results; made if missing. Several grids and several processes may share one.
+        executor: any `concurrent.futures.Executor`: what runs the cells. None for one new process a core; scripts that
+            start processes need `if __name__ == "__main__":`.
+        names: problems, sketches and methods of your own, or functions that make them, by the names that stand for
+            them in the grid.
+        progress: before the start, print size and estimated time to standard error; then show a progress bar.
+
+    Returns:
+        A `Swept`: the results as one dataset, the best step sizes, rates, and a figure.
+
+    Raises:
+        ValueError: for text in the grid that cannot be read, or a problem that cannot be made.
+        RuntimeError: if your executor breaks; what has ended is stored.
+
+    Example:
+        >>> import concurrent.futures, tempfile, istsim
+        >>> grid = istsim.Grid(problems=["real_quadratic('diabetes', 5)"], step_sizes=[0.05, 0.1, 0.2], rounds=50,
+        ...                    sketches=["Permutation", "RandK(k=2)"], repetitions=20, record_every=50)
+        >>> with tempfile.TemporaryDirectory() as store, concurrent.futures.ThreadPoolExecutor(1) as executor:
+        ...     swept = istsim.sweep(grid, store=store, executor=executor, progress=False)
+        >>> {name: size for name, size in swept.dataset.sizes.items() if size > 1}
+        {'sketch': 2, 'step_size': 3, 'repetition': 20, 'round': 2}
+    """
+    import xarray
+
+    names = dict(names or {})
+    folder = Store(Path(store))
+    planned, reasons = _plan(grid, names)
+    by_name = {one.name: one for one in planned.values()}
+    missing = [one for name, one in by_name.items() if name not in folder]
+    if progress:
+        print(_announcement(grid, by_name, missing, names, executor), file=sys.stderr)
+
+    failed: dict[str, str] = {}
+    with _progress_bar(len(by_name), len(by_name) - len(missing), progress) as bar:
+        for one, outcome in _outcomes(missing, folder, executor, names):
+            if isinstance(outcome, str):
+                failed[one.name] = outcome
+            if isinstance(outcome, xarray.Dataset):
+                outcome.attrs |= {"config": one.config, "config_hash": one.name, "commit": commit()}
+                folder.save(one.name, outcome)
+            bar.update()
+
+    if progress and (why := [*reasons.values(), *failed.values()]):
+        print(f"{len(why)} combinations failed, see dataset.reason; the first: {why[0]}", file=sys.stderr)
+
+    def load(choice: tuple[Any, ...]) -> xarray.Dataset | str:
+        if choice in reasons:
+            return reasons[choice]
+        name = planned[choice].name
+        return failed[name] if name in failed else folder.load(name)
+
+    return Swept(grid=grid, dataset=assemble(grid, load), names=names)
+
+
+def _plan(grid: Grid, names: Mapping[str, Any]) -> tuple[dict[tuple[Any, ...], Planned], dict[tuple[Any, ...], str]]:
+    """The cells to run, by their choices; and why the others cannot be."""
+    planned, reasons = {}, {}
+    for text in grid.problems:
+        problem = problem_of(text, names)
+        problem_content = content(problem)
+        for choice in itertools.product(*({**grid.axes, "problem": (text,)}).values()):
+            cell = Cell.of(grid, choice)
+            try:
+                method = method_of(cell, problem.num_workers, problem.dim, names)
+                method.sketch_for(problem)
+            except ValueError as error:
+                reasons[choice] = str(error)
+                continue
+            planned[choice] = Planned(cell, *identity_of(cell, problem_content, method))
+    return planned, reasons
+
+
+def _outcomes(
+    missing: list[Planned], store: Store, executor: Executor | None, names: Mapping[str, Any]
+) -> Iterator[tuple[Planned, xarray.Dataset | str | None]]:
+    """For each cell its dataset, or why it failed, or None if another process was faster."""
+    import cloudpickle
+
+    packed = cloudpickle.dumps(dict(names))
+    if executor is not None:
+        try:
+            yield from _run(missing, store, executor, packed)
+        except BrokenProcessPool:
+            raise RuntimeError("the executor broke: one of its processes died. What has ended is stored") from None
+        return
+    left = {one.name: one for one in missing}
+    try:
+        if left:
+            with process_pool(min(num_cores(), len(left))) as pool:
+                for one, outcome in _run(missing, store, pool, packed):
+                    del left[one.name]
+                    yield one, outcome
+    except BrokenProcessPool:
+        # One of the cells took its process with it, and so all that waited. Each alone, they show which.
+        for one in list(left.values()):
+            try:
+                with process_pool(1) as pool:
+                    yield from _run([one], store, pool, packed)
+            except BrokenProcessPool:
+                yield one, "its process died: out of memory, or a script without `if __name__ == '__main__':`"
+
+
+def _run(
+    cells: list[Planned], store: Store, executor: Executor, packed: bytes
+) -> Iterator[tuple[Planned, xarray.Dataset | str | None]]:
+    """As `_outcomes`, in the order in which they end."""
+    waiting: dict[Future[xarray.Dataset], Planned] = {}
+    most = 2 * getattr(executor, "_max_workers", _WAITING // 2)
+    upcoming = iter(cells)
+    try:
+        while True:
+            while len(waiting) < most and (one := next(upcoming, None)) is not None:
+                if one.name in store:
+                    yield one, None
+                else:
+                    waiting[executor.submit(run_cell, one.cell, packed)] = one
+            if not waiting:
+                return
+            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                one = waiting.pop(future)
+                yield one, _outcome(future)
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _outcome(future: Future[xarray.Dataset]) -> xarray.Dataset | str:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        raise
+    except Exception as error:  # whatever a user's own code may raise
+        return f"{type(error).__name__}: {error}"
+
+
+def _announcement(
+    grid: Grid, cells: Mapping[str, Planned], missing: list[Planned], names: Mapping[str, Any], executor: Any
+) -> str:
+    trajectories = len(grid.step_sizes) * grid.repetitions
+    size = 3 * 8 * trajectories * grid.num_records * len(cells)
+    text = (
+        f"{len(cells)} cells of {trajectories} trajectories with {grid.rounds} rounds: {_bytes(size)}; "
+        f"{len(cells) - len(missing)} are stored."
+    )
+    if missing:
+        workers = getattr(executor, "_max_workers", 1) if executor is not None else num_cores()
+        seconds = estimate(missing, names) / min(workers, len(missing))
+        text += f" The others take about {_duration(seconds)} with {workers} at a time."
+    return text
+
+
+def _progress_bar(cells: int, done: int, shown: bool) -> Any:
+    from tqdm.auto import tqdm
+
+    return tqdm(total=cells, initial=done, unit=" cells", disable=not shown)
+
+
+def _bytes(size: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from istsim.methods import Method
+from istsim.problems import Quadratic
+from istsim.simulation._metrics import METRICS
+from istsim.sweeps._cell import Cell, method_of, problem_of
+from istsim.sweeps._fitted_rate import fitted_rate
+from istsim.sweeps._grid import Grid
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.figure import Figure
+
+FAILED = "failed"
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Swept:
+    """What `sweep` returns.
+
+    Attributes:
+        grid: what was run.
+        dataset: the metrics over problem, algorithm, sketch, forward_scale, gradient_scale, seed, step_size, repetition
+            and round; `status` of each trajectory; `reason` why a cell failed, else "".
+        names: the user's own.
+    """
+
+    grid: Grid
+    dataset: xarray.Dataset = dataclasses.field(repr=False)
+    names: Mapping[str, Any] = dataclasses.field(repr=False)
+
+    def best(self) -> xarray.Dataset:
+        """The step size with the least mean objective gap at the last round, for each combination of the others.
+
+        The mean is over seeds and repetitions; step sizes at which one of them diverged are out of the question.
+
+        Returns:
+            A dataset of `best_step_size`, its `objective_gap` and `standard_error`, and `at_end`: whether it is the
+            first or last of the grid, so that a better one may lie beyond. NaN where none is left.
+        """
+        gap = self._gap().isel(round=-1)
+        mean = gap.mean(("seed", "repetition"), skipna=False)
+        error = gap.std(("seed", "repetition"), skipna=False, ddof=1) / np.sqrt(gap.seed.size * gap.repetition.size)
+        comparable = mean.fillna(np.inf)
+        at = comparable.argmin("step_size")
+        found = np.isfinite(comparable.min("step_size"))
+        ends = (mean.step_size.min(), mean.step_size.max())
+        chosen = mean.step_size[at]
+        best = {
+            "objective_gap": mean.isel(step_size=at),
+            "standard_error": error.isel(step_size=at),
+        }
+        best = {name: values.drop_vars("step_size").where(found) for name, values in best.items()}
+        return type(self.dataset)(
+            {
+                "best_step_size": chosen.drop_vars("step_size").where(found),
+                **best,
+                "at_end": ((chosen == ends[0]) | (chosen == ends[1])).drop_vars("step_size"),
+            }
+        )
+
+    def rate(self, exact: bool = True) -> xarray.Dataset:
+        """The factor by which the mean objective gap approaches its floor a round, fitted and exact.
+
+        Fitted: `floor + c factor^k`, by least squares on the logarithms of the means over seeds and repetitions, from
+        where a quarter of the first gap is left; its 95 % confidence interval from groups of runs left out in turn.
+        Exact, asymptotically: that of the squared error, or where the method is biased that of the mean if it is
+        slower, because then the mean's error counts once, not squared.
+
+        Args:
+            exact: whether to compute the exact rates too; with many coordinates that takes long.
+
+        Returns:
+            A dataset of `rate`, `low`, `high` and `exact`. NaN where runs diverged or failed, or have no exact rate.
+        """
+        fits = np.full((*self._shape(), len(tuple(self.grid.step_sizes)), 4), np.nan)
+        gap = self._gap()
+        for at, cell in self._combinations():
+            for s, step_size in enumerate(tuple(self.grid.step_sizes)):
+                runs = gap.isel(dict(zip(self._dims(), at, strict=True))).isel(step_size=s)
+                values = runs.transpose("seed", "repetition", "round").values.reshape(-1, gap.sizes["round"])
+                if np.isfinite(values).all():
+                    fits[(*at, s)][:3] = fitted_rate(gap["round"].values, values)
+                if exact and np.isfinite(values[:, 0]).any():
+                    fits[(*at, s)][3] = exact_rate(*self._built(cell), step_size)
+        dims = (*self._dims(), "step_size")
+        coordinates = {name: self.dataset[name] for name in dims}
+        names = ("rate", "low", "high", "exact")
+        return type(self.dataset)(
+            {name: (dims, fits[..., i]) for i, name in enumerate(names)}, coords=coordinates, attrs={"confidence": 0.95}
+        )
+
+    def plot(self) -> Figure:
+        """The mean objective gap at the last round against the step size, a line for each combination of the others."""
+        from istsim.figures import swept
+
+        return swept(self.dataset)
+
+    def _gap(self) -> xarray.DataArray:
+        return self.dataset.objective_gap
+
+    def _dims(self) -> tuple[str, ...]:
+        return tuple(name for name in self.grid.axes if name != "seed")
+
+    def _shape(self) -> tuple[int, ...]:
+        return tuple(len(self.grid.axes[name]) for name in self._dims())
+
+    def _combinations(self) -> Iterator[tuple[tuple[int, ...], Cell]]:
+        """Every combination of all choices but the seeds: its place, and its cell of the first seed."""
+        axes = self.grid.axes
+        for at in np.ndindex(self._shape()):
+            choice = {name: axes[name][i] for name, i in zip(self._dims(), at, strict=True)}
+            yield at, Cell.of(self.grid, tuple(({**choice, "seed": axes["seed"][0]})[name] for name in axes))
+
+    def _built(self, cell: Cell) -> tuple[Quadratic, Method]:
+        problem = problem_of(cell.problem, self.names)
+        return problem, method_of(cell, problem.num_workers, problem.dim, self.names)
+
+
+def exact_rate(problem: Quadratic, method: Method, step_size: float) -> float:
+    """The asymptotic factor of the expected objective gap's distance from its floor; NaN where the engine has none."""
+    from istsim import theory
+
+    try:
+        squared = theory.mean_square_rate(problem, method, step_size)
+        bias = np.asarray(theory.fixed_point(problem, method, step_size=step_size)) - np.asarray(problem.minimizer)
+        scale = 1 + np.abs(np.asarray(problem.minimizer)).max()
+        if np.abs(bias).max() <= 1e-9 * scale:
+            return squared
+        return max(squared, theory.mean_rate(problem, method, step_size))
+    except theory.NotCoveredError:
+        return float("nan")
+
+
+def assemble(grid: Grid, load: Callable[[tuple[Any, ...]], xarray.Dataset | str]) -> xarray.Dataset:
+    """All cells as one dataset.
+
+    Args:
+        grid: what was run.
+        load: for a choice on every axis its dataset, or why there is none.
+    """
+    import xarray
+
+    axes = grid.axes
+    shape = tuple(map(len, axes.values()))
+    inner = (len(tuple(grid.step_sizes)), grid.repetitions)
+    metrics = {name: np.full((*shape, *inner, grid.num_records), np.nan) for name in METRICS}
+    status = np.full((*shape, *inner), FAILED, dtype="<U9")
+    reason = np.full(shape, "", dtype=object)
+    recorded, attributes = np.append(np.arange(0, grid.rounds, grid.record_every), grid.rounds), {}
+    for at, choice in zip(np.ndindex(shape), itertools.product(*axes.values()), strict=True):
+        found = load(choice)
+        if isinstance(found, str):
+            reason[at] = found
+            continue
+        for name, values in metrics.items():
+            values[at] = found[name].values
+        status[at] = found.status.values
+        attributes = {name: found.attrs[name] for name in ("istsim", "jax", "numpy", "commit")}
+    dims = (*axes, "step_size", "repetition")
+    return xarray.Dataset(
+        {
+            **{
+                name: (
+                    (*dims, "round"),
+                    values,
+                    {"long_name": METRICS[name], "units": "1", "source": "simulated by istsim.simulate"},
+                )
+                for name, values in metrics.items()
+            },
+            "status": (dims, status),
+            "reason": (tuple(axes), reason.astype(str)),
+        },
+        coords={
+            **{name: _labels(choices) for name, choices in axes.items()},
+            "step_size": list(grid.step_sizes),
+            "repetition": np.arange(grid.repetitions),
+            "round": recorded,
+        },
+        attrs={**attributes, "grid": repr(grid)},
+    )
+
+
+def _labels(choices: tuple[Any, ...]) -> list[Any]:
+    """Numbers where all are; else text, None being "default"."""
+    if all(isinstance(choice, int | float) for choice in choices):
+        return list(choices)
+    return ["default" if choice is None else str(choice) for choice in choices]
