@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,7 +60,7 @@ def swept(data: xarray.Dataset) -> Figure:
     return figure
 
 
-def _label(data: Any, line: dict[str, Any]) -> str:
+def _label(data: Any, line: Mapping[Any, Any]) -> str:
     """What tells this line from the others; where there is one line only, its sketch."""
     telling = [name for name in _BY_LINE if data.sizes[name] > 1] or ["sketch"]
     return ", ".join(f"{_WORDS.get(name, '')}{line[name]}" for name in telling)

@@ -49,7 +49,19 @@ class Cell:
     @classmethod
     def of(cls, grid: Grid, choice: tuple[Any, ...]) -> Cell:
         """The grid's cell for one choice on every axis."""
-        return cls(*choice, tuple(grid.step_sizes), grid.rounds, grid.repetitions, grid.record_every)
+        problem, method, sketch, forward_scale, gradient_scale, seed = choice
+        return cls(
+            problem=problem,
+            method=method,
+            sketch=sketch,
+            forward_scale=forward_scale,
+            gradient_scale=gradient_scale,
+            seed=seed,
+            step_sizes=tuple(grid.step_sizes),
+            rounds=grid.rounds,
+            repetitions=grid.repetitions,
+            record_every=grid.record_every,
+        )
 
 
 def problem_of(text: str, names: Mapping[str, Any]) -> Quadratic:
@@ -75,9 +87,9 @@ def method_of(cell: Cell, n: int, d: int, names: Mapping[str, Any]) -> Method:
         if value is not None
     }
     method = _checked(evaluate(cell.method, known, {"sketch": sketch, **scales}), Method, "method", cell.method)
+    fields = getattr(method, "__dataclass_fields__", {})
     for name, value in scales.items():
         found = getattr(method, name)
-        fields = {field.name for field in dataclasses.fields(method)} if dataclasses.is_dataclass(method) else set()
         if name not in fields or (value != "unbiased" and found != value):
             raise ValueError(f"{cell.method} does not take {name}={value!r}")
     return method

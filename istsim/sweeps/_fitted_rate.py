@@ -24,7 +24,7 @@ def fitted_rate(rounds: Int[np.ndarray, " round"], gaps: Float[np.ndarray, "run 
         >>> rounds = np.arange(50)
         >>> spread = np.random.default_rng(0).exponential(size=(200, 50))
         >>> rate, low, high = fitted_rate(rounds, (0.1 + 0.8**rounds) * spread)
-        >>> low < 0.8 < high, high - low < 0.1
+        >>> bool(low < 0.8 < high), bool(high - low < 0.1)
         (True, True)
     """
     from scipy import stats
@@ -49,7 +49,7 @@ def fitted_rate(rounds: Int[np.ndarray, " round"], gaps: Float[np.ndarray, "run 
     )
     error = np.sqrt((count - 1) / count * ((logs - logs.mean()) ** 2).sum())
     reach = stats.t.ppf((1 + _CONFIDENCE) / 2, count - 1) * error
-    return rate, rate * np.exp(-reach), rate * np.exp(reach)
+    return rate, float(rate * np.exp(-reach)), float(rate * np.exp(reach))
 
 
 def _first_where_a_quarter_is_left(mean: np.ndarray) -> int:

@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from istsim._types import Numbers
+import numpy as np
+
 from istsim._validation import finite_number, positive_int
 
 Scale = float | Literal["unbiased"] | None
@@ -43,7 +44,7 @@ class Grid:
     """
 
     problems: Sequence[str]
-    step_sizes: Sequence[float] | Numbers
+    step_sizes: Sequence[float] | np.ndarray
     methods: Sequence[str] = ("IST",)
     sketches: Sequence[str] = ("Permutation",)
     forward_scales: Sequence[Scale] = (None,)

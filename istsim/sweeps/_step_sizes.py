@@ -11,7 +11,7 @@ from istsim._validation import positive_int
 from istsim.methods import Method
 from istsim.problems import Quadratic
 from istsim.simulation import simulate
-from istsim.sweeps._swept import exact_rate
+from istsim.sweeps._swept import asymptotic_rate
 
 if TYPE_CHECKING:
     import xarray
@@ -32,7 +32,7 @@ class StepSizes:
         theorem_applies: "" if its premises hold, so that it promises convergence; else which one fails.
         largest_stable: above it the squared error grows.
         dataset: over `step_size`: the simulated mean gap and its `standard_error`, the `exact` gap, the `stationary`
-            one that remains after infinitely many rounds, and the `rate` at which it is approached.
+            one that remains after infinitely many rounds, and the asymptotic `rate` at which it is approached.
     """
 
     empirical: float
@@ -112,7 +112,7 @@ def compare_step_sizes(
         "standard_error": gaps.std(axis=1, ddof=1) / math.sqrt(repetitions) if repetitions > 1 else simulated * np.nan,
         "exact": exact,
         "stationary": [theory.stationary(problem, method, size).objective_gap for size in sizes],
-        "rate": [exact_rate(problem, method, size) for size in sizes],
+        "rate": [asymptotic_rate(problem, method, size) for size in sizes],
     }
     dataset = xarray.Dataset(
         {name: ("step_size", np.asarray(values)) for name, values in columns.items()},

@@ -45,7 +45,7 @@ class Swept:
             A dataset of `best_step_size`, its `objective_gap` and `standard_error`, and `at_end`: whether it is the
             first or last of the grid, so that a better one may lie beyond. NaN where none is left.
         """
-        gap = self._gap().isel(round=-1)
+        gap = self.dataset.objective_gap.isel(round=-1)
         mean = gap.mean(("seed", "repetition"), skipna=False)
         error = gap.std(("seed", "repetition"), skipna=False, ddof=1) / np.sqrt(gap.seed.size * gap.repetition.size)
         comparable = mean.fillna(np.inf)
@@ -67,21 +67,24 @@ class Swept:
         )
 
     def rate(self, exact: bool = True) -> xarray.Dataset:
-        """The factor by which the mean objective gap approaches its floor a round, fitted and exact.
+        """The factor by which the mean objective gap approaches its floor a round: fitted, exact, and asymptotic.
 
-        Fitted: `floor + c factor^k`, by least squares on the logarithms of the means over seeds and repetitions, from
-        where a quarter of the first gap is left; its 95 % confidence interval from groups of runs left out in turn.
-        Exact, asymptotically: that of the squared error, or where the method is biased that of the mean if it is
-        slower, because then the mean's error counts once, not squared.
+        Fitted is `floor + c factor^k`, by least squares on the logarithms of the means over seeds and repetitions, from
+        where a quarter of the first gap is left; its 95 % confidence interval is from groups of runs left out in turn.
+        `exact` is the same fit to the exact expectation, which the interval should hold. `asymptotic` is what it tends
+        to: the factor of the squared error, or where the method is biased that of the mean if it is slower, because
+        then the mean's error counts once, not squared. It may show only when the floor has long hidden it.
 
         Args:
-            exact: whether to compute the exact rates too; with many coordinates that takes long.
+            exact: whether to compute `exact` and `asymptotic` too; with many coordinates that takes long.
 
         Returns:
-            A dataset of `rate`, `low`, `high` and `exact`. NaN where runs diverged or failed, or have no exact rate.
+            A dataset of `rate`, `low`, `high`, `exact` and `asymptotic`. NaN where runs diverged or failed, or the
+            engine has no exact moments.
         """
-        fits = np.full((*self._shape(), len(tuple(self.grid.step_sizes)), 4), np.nan)
-        gap = self._gap()
+        names = ("rate", "low", "high", "exact", "asymptotic")
+        fits = np.full((*self._shape(), len(tuple(self.grid.step_sizes)), len(names)), np.nan)
+        gap = self.dataset.objective_gap
         for at, cell in self._combinations():
             for s, step_size in enumerate(tuple(self.grid.step_sizes)):
                 runs = gap.isel(dict(zip(self._dims(), at, strict=True))).isel(step_size=s)
@@ -89,10 +92,9 @@ class Swept:
                 if np.isfinite(values).all():
                     fits[(*at, s)][:3] = fitted_rate(gap["round"].values, values)
                 if exact and np.isfinite(values[:, 0]).any():
-                    fits[(*at, s)][3] = exact_rate(*self._built(cell), step_size)
+                    fits[(*at, s)][3:] = self._exact_rates(cell, step_size)
         dims = (*self._dims(), "step_size")
         coordinates = {name: self.dataset[name] for name in dims}
-        names = ("rate", "low", "high", "exact")
         return type(self.dataset)(
             {name: (dims, fits[..., i]) for i, name in enumerate(names)}, coords=coordinates, attrs={"confidence": 0.95}
         )
@@ -102,9 +104,6 @@ class Swept:
         from istsim.figures import swept
 
         return swept(self.dataset)
-
-    def _gap(self) -> xarray.DataArray:
-        return self.dataset.objective_gap
 
     def _dims(self) -> tuple[str, ...]:
         return tuple(name for name in self.grid.axes if name != "seed")
@@ -119,24 +118,35 @@ class Swept:
             choice = {name: axes[name][i] for name, i in zip(self._dims(), at, strict=True)}
             yield at, Cell.of(self.grid, tuple(({**choice, "seed": axes["seed"][0]})[name] for name in axes))
 
-    def _built(self, cell: Cell) -> tuple[Quadratic, Method]:
+    def _exact_rates(self, cell: Cell, step_size: float) -> tuple[float, float]:
+        from istsim import theory
+
         problem = problem_of(cell.problem, self.names)
-        return problem, method_of(cell, problem.num_workers, problem.dim, self.names)
+        method = method_of(cell, problem.num_workers, problem.dim, self.names)
+        try:
+            expected = theory.exact_moments(problem, method, step_size=step_size, rounds=cell.rounds).objective_gap
+        except theory.NotCoveredError:
+            return np.nan, np.nan
+        recorded = self.dataset["round"].values
+        curve = np.asarray(expected)[recorded]
+        fitted = fitted_rate(recorded, curve[None])[0] if np.isfinite(curve).all() else np.nan
+        return fitted, asymptotic_rate(problem, method, step_size)
 
 
-def exact_rate(problem: Quadratic, method: Method, step_size: float) -> float:
-    """The asymptotic factor of the expected objective gap's distance from its floor; NaN where the engine has none."""
+def asymptotic_rate(problem: Quadratic, method: Method, step_size: float) -> float:
+    """The factor a round of the expected objective gap's distance from its floor, asymptotically.
+
+    Raises:
+        NotCoveredError: for a method without exact second moments.
+    """
     from istsim import theory
 
-    try:
-        squared = theory.mean_square_rate(problem, method, step_size)
-        bias = np.asarray(theory.fixed_point(problem, method, step_size=step_size)) - np.asarray(problem.minimizer)
-        scale = 1 + np.abs(np.asarray(problem.minimizer)).max()
-        if np.abs(bias).max() <= 1e-9 * scale:
-            return squared
-        return max(squared, theory.mean_rate(problem, method, step_size))
-    except theory.NotCoveredError:
-        return float("nan")
+    squared = theory.mean_square_rate(problem, method, step_size)
+    bias = np.asarray(theory.fixed_point(problem, method, step_size=step_size)) - np.asarray(problem.minimizer)
+    scale = 1 + np.abs(np.asarray(problem.minimizer)).max()
+    if np.abs(bias).max() <= 1e-9 * scale:
+        return squared
+    return max(squared, theory.mean_rate(problem, method, step_size))
 
 
 def assemble(grid: Grid, load: Callable[[tuple[Any, ...]], xarray.Dataset | str]) -> xarray.Dataset:
