@@ -1,5 +1,6 @@
 """Shapes and types are checked in every call the tests make: the hook must come before istsim is imported."""
 
+import os
 import zlib
 
 import hypothesis
@@ -8,12 +9,14 @@ import pytest
 
 jaxtyping.install_import_hook("istsim", "typecheck.check")
 
+# The tests compile much and compute little: without what makes programs fast they take two thirds of the time.
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_use_fusion_emitters=false"
+
 import jax  # noqa: E402
 
 import istsim  # noqa: E402, F401
 from istsim.simulation import _compiled  # noqa: E402
 
-# The tests compile much and compute little.
 jax.config.update("jax_disable_most_optimizations", True)
 
 # JAX compiles inside examples, which a deadline would time. Derandomised, the suite draws the same examples everywhere.

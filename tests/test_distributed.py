@@ -5,15 +5,15 @@ import socket
 import subprocess
 import sys
 
-import distributed
 import numpy as np
 import pytest
+import two_processes
 
 import istsim
 
 
 def start(*arguments):
-    script = pathlib.Path(__file__).with_name("distributed.py")
+    script = pathlib.Path(__file__).with_name("two_processes.py")
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -29,11 +29,11 @@ def start(*arguments):
 
 
 def test_two_processes_give_the_run_of_one(tmp_path):
-    expected = distributed.simulated()
+    expected = two_processes.simulated()
     for process in start(str(tmp_path)):
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
-    for name in distributed.MESHES:
+    for name in two_processes.MESHES:
         for process in (0, 1):
             found = np.load(tmp_path / f"{name}-{process}.npz")
             np.testing.assert_allclose(found["x"], expected.x, rtol=1e-12)
@@ -60,16 +60,16 @@ def test_a_dead_process_ends_the_run_with_a_message():
 def test_several_processes_need_shard_map(monkeypatch):
     monkeypatch.setattr("jax.process_count", lambda: 2)
     with pytest.raises(ValueError, match="several processes need backend='shard_map', got 'pmap'"):
-        distributed.simulated(backend="pmap")
+        two_processes.simulated(backend="pmap")
 
 
 @pytest.mark.parametrize("mesh_shape", [(2, 2), (1, 0), (1,), "ab", 3])
 def test_a_mesh_that_the_devices_do_not_make_is_refused(mesh_shape, unchecked):
     with pytest.raises(ValueError, match=r"mesh_shape must be \(trajectories, workers\)"):
-        distributed.simulated(backend="shard_map", mesh_shape=mesh_shape)
+        two_processes.simulated(backend="shard_map", mesh_shape=mesh_shape)
 
 
 def test_one_device_is_no_mesh():
     with pytest.raises(ValueError, match="mesh_shape needs several devices"):
-        distributed.simulated(mesh_shape=(1, 1))
-    assert isinstance(distributed.simulated(backend="shard_map", mesh_shape=(1, 1)), istsim.Solution)
+        two_processes.simulated(mesh_shape=(1, 1))
+    assert isinstance(two_processes.simulated(backend="shard_map", mesh_shape=(1, 1)), istsim.Solution)

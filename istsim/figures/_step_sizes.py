@@ -51,16 +51,18 @@ def step_sizes(data: xarray.Dataset) -> Figure:
         for name, mark in shown.items():
             for ax in (above, below):
                 ax.axvline(mark, color=_MARKS[name][1], linewidth=0.7, linestyle=(0, (4, 2)))
-        figure.draw_without_rendering()
+        middle = np.sqrt(x[0] * x[-1])
         for i, (name, mark) in enumerate(sorted(shown.items(), key=lambda item: item[1])):
             text, line_color = _MARKS[name]
-            below.annotate(
+            right = mark < middle  # the text lies where the axes have room for it
+            above.annotate(
                 text,
-                (mark, 0.06 + 0.15 * i),
-                xytext=(-3, 0),
+                (mark, 0.94 - 0.12 * i),
+                xytext=(3 if right else -3, 0),
                 xycoords=("data", "axes fraction"),
                 textcoords="offset points",
-                ha="right",
+                ha="left" if right else "right",
+                va="center",
                 color=line_color,
                 fontsize="small",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib.metadata
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import istsim
 from istsim.methods import Method
 from istsim.problems import Quadratic
-from istsim.simulation import simulate
+from istsim.simulation import Solution, simulate
 from istsim.simulation._metrics import METRICS
 from istsim.sketches import Sketch
 from istsim.sweeps._expressions import evaluate
@@ -21,6 +22,7 @@ from istsim.sweeps._identity import as_json, content, identity
 if TYPE_CHECKING:
     import xarray
 
+_TRIED_ROUNDS = 8
 _PACKAGES = ("istsim", "jax", "numpy")
 
 
@@ -126,25 +128,40 @@ def run_cell(cell: Cell, packed_names: bytes) -> xarray.Dataset:
         cell: what to run.
         packed_names: the user's names, pickled by cloudpickle, which knows classes defined in notebooks.
     """
-    problem = _problem_here(cell.problem, packed_names)
-    method = method_of(cell, problem.num_workers, problem.dim, _unpacked(packed_names))
-    solution = simulate(
-        problem,
-        method,
-        step_size=list(cell.step_sizes),
-        rounds=cell.rounds,
-        repetitions=cell.repetitions,
-        record_every=cell.record_every,
-        key=cell.seed,
-    )
+    solution = _simulated(cell, packed_names, cell.rounds)
     found = solution.dataset.assign(
         status=(("step_size", "repetition"), solution.status.astype(str)),
     )
     for name, meaning in METRICS.items():
         found[name].attrs = {"long_name": meaning, "units": "1", "source": "simulated by istsim.simulate"}
     found.attrs = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    found.attrs |= {"problem": repr(problem), "method": repr(method)}
+    found.attrs |= {"problem": repr(solution.problem), "method": repr(solution.method)}
     return found
+
+
+def seconds_of(cell: Cell, packed_names: bytes) -> float:
+    """About how long `run_cell` takes, from a few rounds."""
+
+    def timed() -> float:
+        start = time.perf_counter()
+        _simulated(cell, packed_names, min(_TRIED_ROUNDS, cell.rounds))
+        return time.perf_counter() - start
+
+    return timed() + timed() * cell.rounds / min(_TRIED_ROUNDS, cell.rounds)  # first, what compiling takes
+
+
+def _simulated(cell: Cell, packed_names: bytes, rounds: int) -> Solution:
+    problem = _problem_here(cell.problem, packed_names)
+    method = method_of(cell, problem.num_workers, problem.dim, _unpacked(packed_names))
+    return simulate(
+        problem,
+        method,
+        step_size=list(cell.step_sizes),
+        rounds=rounds,
+        repetitions=cell.repetitions,
+        record_every=cell.record_every,
+        key=cell.seed,
+    )
 
 
 def _known() -> dict[str, Any]:

@@ -4,6 +4,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 _GROUPS = 20
+# A floor, an excess and a factor go through three points exactly.
+_TELLING = 4
 _CONFIDENCE = 0.95
 _TINY = np.finfo(float).tiny
 
@@ -16,7 +18,7 @@ def fitted_rate(rounds: Int[np.ndarray, " round"], gaps: Float[np.ndarray, "run 
         gaps: nonnegative and finite.
 
     Returns:
-        NaN for what too few rounds, or a single run, do not tell.
+        NaN for what too few rounds above the floor, or a single run, do not tell.
 
     Example:
         >>> import numpy as np
@@ -29,10 +31,11 @@ def fitted_rate(rounds: Int[np.ndarray, " round"], gaps: Float[np.ndarray, "run 
     """
     from scipy import stats
 
-    # One group for all fits: where to begin must not depend on who is left out.
+    # The same for all fits: where to begin must not depend on who is left out.
     mean = gaps.mean(axis=0)
-    begin = _first_where_a_quarter_is_left(mean)
-    if len(mean) - begin < 4:
+    error_of_mean = gaps.std(axis=0, ddof=1) / np.sqrt(len(gaps)) if len(gaps) > 1 else np.zeros_like(mean)
+    begin = _begin(mean, error_of_mean)
+    if begin is None:
         return np.nan, np.nan, np.nan
     start = _guess(rounds[begin:], mean[begin:])
     rate, found = _fit(rounds[begin:], mean[begin:], start)
@@ -52,10 +55,19 @@ def fitted_rate(rounds: Int[np.ndarray, " round"], gaps: Float[np.ndarray, "run 
     return rate, float(rate * np.exp(-reach)), float(rate * np.exp(reach))
 
 
-def _first_where_a_quarter_is_left(mean: np.ndarray) -> int:
-    excess = mean - mean[-max(1, len(mean) // 8) :].mean()
+def _begin(mean: np.ndarray, error: np.ndarray) -> int | None:
+    """Where a quarter of the first excess over the floor is left, or at the first round if too few follow that tell.
+
+    None where even then too few are clearly above the floor, or where the gap has been clearly below it: what falls too
+    far and comes back is no exponential.
+    """
+    floor = mean[-max(1, len(mean) // 8) :].mean()
+    excess, clear = mean - floor, 4 * error + 1e-2 * floor
+    if (excess < -clear).any():
+        return None
     small = np.flatnonzero(excess <= excess[0] / 4)
-    return int(small[0]) if excess[0] > 0 and len(small) else 0
+    quarter = int(small[0]) if len(small) else 0
+    return next((begin for begin in (quarter, 0) if (excess > clear)[begin:].sum() >= _TELLING), None)
 
 
 def _guess(rounds: np.ndarray, mean: np.ndarray) -> np.ndarray:

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
+import functools
 import itertools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from istsim.sweeps._cell import Cell, identity_of, method_of, problem_of, run_cell
+from istsim.sweeps._cell import Cell, identity_of, method_of, problem_of, run_cell, seconds_of
 from istsim.sweeps._commit import commit
-from istsim.sweeps._estimate import estimate
 from istsim.sweeps._grid import Grid
 from istsim.sweeps._identity import content
 from istsim.sweeps._pool import num_cores, process_pool
@@ -72,28 +72,27 @@ def sweep(
         >>> {name: size for name, size in swept.dataset.sizes.items() if size > 1}
         {'sketch': 2, 'step_size': 3, 'repetition': 20, 'round': 2}
     """
-    import xarray
+    import cloudpickle
 
     names = dict(names or {})
     folder = Store(Path(store))
     planned, reasons = _plan(grid, names)
     by_name = {one.name: one for one in planned.values()}
     missing = [one for name, one in by_name.items() if name not in folder]
-    if progress:
-        print(_announcement(grid, by_name, missing, names, executor), file=sys.stderr)
-
+    tell = functools.partial(print, file=sys.stderr) if progress else None
+    if tell:
+        tell(_size(grid, len(by_name), len(missing)))
     failed: dict[str, str] = {}
     with _progress_bar(len(by_name), len(by_name) - len(missing), progress) as bar:
-        for one, outcome in _outcomes(missing, folder, executor, names):
+        for one, outcome in _outcomes(missing, folder, executor, cloudpickle.dumps(names), tell):
             if isinstance(outcome, str):
                 failed[one.name] = outcome
-            if isinstance(outcome, xarray.Dataset):
+            elif outcome is not None:
                 outcome.attrs |= {"config": one.config, "config_hash": one.name, "commit": commit()}
                 folder.save(one.name, outcome)
             bar.update()
-
-    if progress and (why := [*reasons.values(), *failed.values()]):
-        print(f"{len(why)} combinations failed, see dataset.reason; the first: {why[0]}", file=sys.stderr)
+    if tell and (why := [*reasons.values(), *failed.values()]):
+        tell(f"{len(why)} combinations failed, see dataset.reason; the first: {why[0]}")
 
     def load(choice: tuple[Any, ...]) -> xarray.Dataset | str:
         if choice in reasons:
@@ -123,31 +122,37 @@ def _plan(grid: Grid, names: Mapping[str, Any]) -> tuple[dict[tuple[Any, ...], P
 
 
 def _outcomes(
-    missing: list[Planned], store: Store, executor: Executor | None, names: Mapping[str, Any]
+    missing: list[Planned],
+    store: Store,
+    executor: Executor | None,
+    packed_names: bytes,
+    tell: Callable[[str], None] | None,
 ) -> Iterator[tuple[Planned, xarray.Dataset | str | None]]:
     """For each cell its dataset, or why it failed, or None if another process was faster."""
-    import cloudpickle
-
-    packed = cloudpickle.dumps(dict(names))
+    if not missing:
+        return
     if executor is not None:
         try:
-            yield from _run(missing, store, executor, packed)
+            if tell:
+                tell(_time_left(missing, executor, packed_names))
+            yield from _run(missing, store, executor, packed_names)
         except BrokenProcessPool:
             raise RuntimeError("the executor broke: one of its processes died. What has ended is stored") from None
         return
     left = {one.name: one for one in missing}
     try:
-        if left:
-            with process_pool(min(num_cores(), len(left))) as pool:
-                for one, outcome in _run(missing, store, pool, packed):
-                    del left[one.name]
-                    yield one, outcome
+        with process_pool(min(num_cores(), len(left))) as pool:
+            if tell:
+                tell(_time_left(missing, pool, packed_names))
+            for one, outcome in _run(missing, store, pool, packed_names):
+                del left[one.name]
+                yield one, outcome
     except BrokenProcessPool:
         # One of the cells took its process with it, and so all that waited. Each alone, they show which.
-        for one in list(left.values()):
+        for one in left.values():
             try:
                 with process_pool(1) as pool:
-                    yield from _run([one], store, pool, packed)
+                    yield from _run([one], store, pool, packed_names)
             except BrokenProcessPool:
                 yield one, "its process died: out of memory, or a script without `if __name__ == '__main__':`"
 
@@ -185,26 +190,34 @@ def _outcome(future: Future[xarray.Dataset]) -> xarray.Dataset | str:
         return f"{type(error).__name__}: {error}"
 
 
-def _announcement(
-    grid: Grid, cells: Mapping[str, Planned], missing: list[Planned], names: Mapping[str, Any], executor: Any
-) -> str:
+def _size(grid: Grid, cells: int, missing: int) -> str:
     trajectories = len(grid.step_sizes) * grid.repetitions
-    size = 3 * 8 * trajectories * grid.num_records * len(cells)
-    text = (
-        f"{len(cells)} cells of {trajectories} trajectories with {grid.rounds} rounds: {_bytes(size)}; "
-        f"{len(cells) - len(missing)} are stored."
+    size = 3 * 8 * trajectories * grid.num_records * cells
+    return (
+        f"{cells} cells of {trajectories} trajectories with {grid.rounds} rounds: {_bytes(size)}; "
+        f"{cells - missing} are stored."
     )
-    if missing:
-        workers = getattr(executor, "_max_workers", 1) if executor is not None else num_cores()
-        seconds = estimate(missing, names) / min(workers, len(missing))
-        text += f" The others take about {_duration(seconds)} with {workers} at a time."
-    return text
+
+
+def _time_left(missing: list[Planned], executor: Executor, packed_names: bytes) -> str:
+    """Estimated where the cells will run, by some rounds of the first one of each problem."""
+    first = {one.cell.problem: one.cell for one in reversed(missing)}
+    futures = {text: executor.submit(seconds_of, cell, packed_names) for text, cell in first.items()}
+    try:
+        seconds = sum(futures[one.cell.problem].result() for one in missing)
+    except BrokenProcessPool:
+        raise
+    except Exception:  # the cell itself will say why
+        return "The time they take could not be estimated."
+    workers = min(getattr(executor, "_max_workers", 1), len(missing))
+    return f"The {len(missing)} to run take about {_duration(seconds / workers)}, {workers} at a time."
 
 
 def _progress_bar(cells: int, done: int, shown: bool) -> Any:
     from tqdm.auto import tqdm
 
-    return tqdm(total=cells, initial=done, unit=" cells", disable=not shown)
+    # Drawn with the first cell: what is told before has a line of its own.
+    return tqdm(total=cells, initial=done, unit=" cells", disable=not shown, delay=1e-3)
 
 
 def _bytes(size: float) -> str:

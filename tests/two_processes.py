@@ -1,4 +1,4 @@
-"""One of two processes of a run, started by test_distributed.py: `python distributed.py PORT PROCESS FOLDER`.
+"""One of two processes of a run, started by test_distributed.py: `python two_processes.py PORT PROCESS FOLDER`.
 
 Without a process number it is the same run in one process, on one device.
 """
