@@ -1,13 +1,16 @@
 """Sphinx configuration. `make docs` builds the site, with warnings as errors and without a network."""
 
+import hashlib
 import importlib
 import importlib.metadata
 import json
 import os
+import re
 import tempfile
 import types
 from pathlib import Path
 
+import jupytext
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
@@ -30,7 +33,7 @@ extensions = [
     "sphinx-mathjax-offline",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["_build", "generated"]
+exclude_patterns = ["_build", "generated", "notebooks/*.ipynb"]
 
 # Pages
 html_theme = "furo"
@@ -54,8 +57,11 @@ myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 default_role = "py:obj"
 
-# Notebooks run at every build: their output would otherwise outlive the code.
-nb_execution_mode = "force"
+# Notebooks run again when they or istsim's code have changed.
+nb_execution_mode = "cache"
+code = sorted(Path(istsim.__file__).parent.rglob("*.py"))
+version_of_code = hashlib.sha256(b"".join(path.read_bytes() for path in code)).hexdigest()[:16]
+nb_execution_cache_path = str(Path(__file__).parent / "_build" / "executed" / version_of_code)
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_render_markdown_format = "myst"
@@ -99,15 +105,27 @@ PUBLIC_MODULES = [
     "istsim.figures",
 ]
 
-# Sphinx reads only below docs, so the notebooks are copied there.
+# Sphinx reads only below docs, so the notebooks are copied there, each with itself as .ipynb to take along.
 DOCS = Path(__file__).parent
-for notebook in sorted((DOCS.parent / "notebooks").glob("*.md")):
-    text = notebook.read_text(encoding="utf-8").replace("](../docs/", "](../")
-    copy = DOCS / "notebooks" / notebook.name
-    copy.parent.mkdir(exist_ok=True)
-    if not copy.exists() or copy.read_text(encoding="utf-8") != text:
-        copy.write_text(text, encoding="utf-8")
+(DOCS / "notebooks").mkdir(exist_ok=True)
 
+
+def write_if_new(path: Path, text: str) -> None:
+    """Write a file; where it has this content already, Sphinx need not read it again."""
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+for notebook in sorted((DOCS.parent / "notebooks").glob("*.md")):
+    text = notebook.read_text(encoding="utf-8")
+    title = re.search("^# .*$", text, re.MULTILINE)
+    offer = f"\n\n{{download}}`As a Jupyter notebook <{notebook.stem}.ipynb>`" if title else ""
+    at = title.end() if title else 0
+    page = (text[:at] + offer + text[at:]).replace("](../docs/", "](../")
+    write_if_new(DOCS / "notebooks" / notebook.name, page)
+    write_if_new(
+        DOCS / "notebooks" / f"{notebook.stem}.ipynb", jupytext.writes(jupytext.reads(text, "md:myst"), "ipynb")
+    )
 
 # The page on speed shows what the benchmark printed.
 (DOCS / "generated").mkdir(exist_ok=True)

@@ -17,6 +17,8 @@ def reproduce(out: Path = Path("results"), only: tuple[str, ...] = (), quick: bo
 
     Exits with 1 if a simulated mean lies more than five standard errors from its exact value.
 
+    Example: istsim reproduce --quick --only bias rate --out figures
+
     Args:
         out: Folder to write to; made if missing.
         only: Names of experiments; a wrong one lists those there are.
@@ -36,6 +38,8 @@ def reproduce(out: Path = Path("results"), only: tuple[str, ...] = (), quick: bo
 
 def theorems(names: tuple[str, ...] = ()) -> None:
     """List the theorems, or show those named: statement, premises, source, and what refutes them.
+
+    Example: istsim theorems theorem-1-iterates
 
     Args:
         names: Theorems to show in full.
@@ -65,6 +69,8 @@ def verify(
 
     Instances are drawn inside the premises, and changed so that one just fails; both sides are compared by the exact
     engine, and the left one with simulated runs. What fails is shrunk and printed as code. Exits with 1 if any fails.
+
+    Example: istsim verify theorem-2 --examples 100
 
     Args:
         names: Theorems; all if none is named.
@@ -142,7 +148,9 @@ def sweep(
 def bench(quick: bool = False, json: Path | None = None) -> None:
     """Time simulated rounds beside NumPy's, torch's and what memory allows; then how the time of a run grows.
 
-    All are timed in turn; the table says how many times slower than istsim the others are. It takes about ten minutes.
+    All are timed in turn; the table says how many times slower than istsim the others are. It takes 20 minutes.
+
+    Example: istsim bench --quick
 
     Args:
         quick: The smallest problem only.
@@ -171,8 +179,31 @@ def _names_in(path: Path) -> dict[str, Any]:
     return {name: value for name, value in vars(module).items() if not name.startswith("_")}
 
 
+def doctor(json: bool = False) -> None:
+    """Tell versions, devices and precision, and which extras are missing, with the command that installs them.
+
+    Example: istsim doctor
+
+    Args:
+        json: Print it as JSON.
+    """
+    from json import dumps
+
+    from istsim import _doctor
+
+    found = _doctor.examine()
+    print(dumps(found, indent=2) if json else _doctor.as_text(found))
+
+
+_DESCRIPTION = """What happens when each worker trains only a random part of the model?
+
+Exit codes: 0 done; 1 a result is wrong; 2 wrong input, or something missing; 3 a fault of istsim's; 130 interrupted.
+With --debug errors show where they come from."""
+
+
 def main() -> None:
-    """Run the command line; exit codes are 0, 1 for a result that is wrong, 2 for wrong input."""
+    """Run the command line; its exit codes are in its help."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         tyro = require("tyro", extra="cli")
         # Set here because tyro is imported only now.
@@ -180,11 +211,21 @@ def main() -> None:
             command.__annotations__["names"] = tyro.conf.Positional[tuple[str, ...]]
         sweep.__annotations__["grid"] = tyro.conf.OmitArgPrefixes[Grid]
         Grid.__annotations__["step_sizes"] = Sequence[float]  # arrays are for Python
+        commands = (reproduce, verify, sweep, theorems, bench, doctor)
         tyro.extras.subcommand_cli_from_dict(
-            {"reproduce": reproduce, "theorems": theorems, "verify": verify, "sweep": sweep, "bench": bench},
+            {command.__name__: command for command in commands},
             prog="istsim",
-            description="What happens when each worker trains only a random part of the model?",
+            description=_DESCRIPTION,
+            args=arguments,
         )
-    except (ValueError, ImportError, OSError) as error:
-        print(f"istsim: {error}", file=sys.stderr)
-        sys.exit(2)
+    except (Exception, KeyboardInterrupt) as error:
+        if "--debug" in sys.argv:
+            raise
+        if isinstance(error, KeyboardInterrupt):
+            print("istsim: interrupted", file=sys.stderr)
+            sys.exit(130)
+        if isinstance(error, ValueError | ImportError | OSError | RuntimeError):
+            print(f"istsim: {error}", file=sys.stderr)
+            sys.exit(2)
+        print(f"istsim: a fault of istsim's: {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
+        sys.exit(3)
