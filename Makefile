@@ -12,7 +12,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DELETE_ON_ERROR:
-.PHONY: all reproduce verify proofs test test-slow check docs wheel quick check-all clean help
+.PHONY: all reproduce verify proofs test test-slow check docs site wheel quick check-all clean help
 
 all: $(STAMP)
 	@echo "The environment is in .venv. Next: make reproduce, make test or make help."
@@ -26,6 +26,7 @@ help:
 	@echo "make test-slow   the tests that take minutes each: whole products of options"
 	@echo "make check       formatting, lint, types"
 	@echo "make docs        the documentation, docs/_build/html/index.html"
+	@echo "make site        every page of it in Chromium, which must be installed: no errors, all links, mathematics, pictures"
 	@echo "make check-all   all of these, and the built package in an environment of its own"
 	@echo "make clean       remove all that make made, except results"
 
@@ -68,6 +69,9 @@ docs: $(STAMP)
 	$(BIN)/python -m sphinx -E -W --keep-going --quiet docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
+site: docs
+	$(BIN)/python docs/check_site.py docs/_build/html
+
 # Source distribution, the wheel made from it, and the wheel at work where nothing else of the clone is.
 wheel: $(STAMP)
 	@set -eu; tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
@@ -80,7 +84,7 @@ wheel: $(STAMP)
 quick: $(STAMP)
 	@set -eu; tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; $(BIN)/istsim reproduce --quick --out "$$tmp/results"
 
-check-all: test test-slow check proofs verify docs wheel quick
+check-all: test test-slow check proofs verify site wheel quick
 
 clean:
 	rm -rf .venv build dist docs/_build docs/notebooks/*.md docs/proofs .pytest_cache .ruff_cache .hypothesis

@@ -39,6 +39,7 @@ exclude_patterns = ["_build", "generated", "notebooks/*.ipynb"]
 html_theme = "furo"
 html_title = "istsim"
 html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
 html_css_files = ["custom.css"]
 html_copy_source = False
 html_show_sphinx = False
