@@ -12,7 +12,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DELETE_ON_ERROR:
-.PHONY: all reproduce verify proofs test test-slow check docs site wheel quick check-all clean help
+.PHONY: all reproduce verify proofs test test-slow check docs site wheel check-all clean help
 
 all: $(STAMP)
 	@echo "The environment is in .venv. Next: make reproduce, make test or make help."
@@ -81,10 +81,7 @@ wheel: $(STAMP)
 	cd "$$tmp"; venv/bin/python -c 'import istsim'; venv/bin/istsim --help >/dev/null; \
 	echo "built, installed and imported: $$(cd dist && echo *)"
 
-quick: $(STAMP)
-	@set -eu; tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; $(BIN)/istsim reproduce --quick --out "$$tmp/results"
-
-check-all: test test-slow check proofs verify site wheel quick
+check-all: test test-slow check proofs verify site wheel
 
 clean:
 	rm -rf .venv build dist docs/_build docs/notebooks/*.md docs/proofs .pytest_cache .ruff_cache .hypothesis

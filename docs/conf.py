@@ -6,9 +6,13 @@ import importlib.metadata
 import json
 import os
 import re
+import shutil
 import tempfile
 import types
 from pathlib import Path
+
+# What the pages run compiles much and computes little: here, and in the notebooks' processes.
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_use_fusion_emitters=false"
 
 import jupytext
 from sphinx.application import Sphinx
@@ -16,6 +20,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 import istsim
+from istsim import experiments
 from istsim.benchmark import as_markdown
 from istsim.derivations import render
 
@@ -132,6 +137,17 @@ for notebook in sorted((DOCS.parent / "notebooks").glob("*.md")):
 (DOCS / "generated").mkdir(exist_ok=True)
 measured = json.loads((DOCS.parent / "benchmarks" / "results.json").read_text(encoding="utf-8"))
 (DOCS / "generated" / "benchmark.md").write_text(as_markdown(measured), encoding="utf-8")
+
+# The gallery is what `istsim reproduce --quick` gives with the code as it is.
+gallery = DOCS / "generated" / f"gallery-{version_of_code}"
+if not (gallery / "report.html").exists():
+    experiments.reproduce(gallery, quick=True)
+for older in (DOCS / "generated").glob("gallery-*"):
+    if older != gallery:
+        shutil.rmtree(older)
+(DOCS / "generated" / "gallery.md").write_text(
+    experiments.as_markdown(gallery, f"generated/{gallery.name}"), encoding="utf-8"
+)
 
 # The derivations write their own pages.
 render(DOCS.parent / "proofs", DOCS / "proofs")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from istsim.experiments._experiment import agrees, caption, curve_names
 from istsim.experiments._picture import picture_caption, sides_agree
+from istsim.experiments._theorem_table import COLUMNS, theorem_row
 
 if TYPE_CHECKING:
     import xarray
@@ -113,7 +114,26 @@ def _theorems(pictures: Sequence[tuple[xarray.Dataset, Path]]) -> str:
     return f"""<h2 id="theorems">The theorems</h2>
 <p class="lead">Each theorem's two sides as numbers, the left one also from simulation. Their premises and sources:
 <code>istsim theorems NAME</code>. Looking for counterexamples: <code>istsim verify</code>.</p>
+{_theorem_table([data for data, _ in pictures])}
 {sections}"""
+
+
+def _theorem_table(checked: Sequence[xarray.Dataset]) -> str:
+    head = "".join(f"<th>{html.escape(column)}</th>" for column in COLUMNS)
+    rows = "\n".join(
+        f'<tr><td><a href="#{html.escape(name)}">{html.escape(name)}</a></td>'
+        + "".join(f"<td>{html.escape(text)}</td>" for text in others)
+        + "</tr>"
+        for name, *others in map(theorem_row, checked)
+    )
+    return f"""<div class="scroll">
+<table>
+<thead><tr>{head}</tr></thead>
+<tbody>
+{rows}
+</tbody>
+</table>
+</div>"""
 
 
 def _theorem(data: xarray.Dataset, figure: Path) -> str:

@@ -94,7 +94,7 @@ class Grid:
 
     @property
     def num_records(self) -> int:
-        """How many rounds are recorded: the first, every r-th and the last."""
+        """The number of recorded rounds, among them the first, every r-th and the last."""
         return -(-self.rounds // self.record_every) + 1
 
 
