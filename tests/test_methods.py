@@ -165,6 +165,14 @@ def test_floats_per_round_count_what_each_direction_carries(rng):
     assert istsim.GradientDescent().floats_per_round(problem) == (full, full)
 
 
+def test_who_does_not_take_part_is_sent_nothing(rng):
+    problem, sketch = make_problem("dense", rng), SKETCHES["rand-k"]
+    down, up = istsim.IST(sketch, participants=1).floats_per_round(problem)
+    assert (down, up) == (pytest.approx(12 / N), pytest.approx(12 / N))
+    down, up = istsim.CompressedGradient(sketch, participants=N - 1).floats_per_round(problem)
+    assert (down, up) == (pytest.approx(D * (N - 1)), pytest.approx(12 * (N - 1) / N))
+
+
 def test_methods_that_say_the_same_compare_equal():
     sketch = SKETCHES["permutation"]
     assert istsim.IST(sketch) == istsim.IST(sketch, forward_scale=3.0, gradient_scale="unbiased")

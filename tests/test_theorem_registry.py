@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import istsim
 from istsim.theorems import Instance, Kind, Theorem
 from istsim.theorems._erratum_17 import printed_theta
+from istsim.theorems._theorem import _without_cancellation
 from istsim.verify import strategies
 
 N = 3  # n = d for the theorems about single coordinates
@@ -484,3 +485,9 @@ def test_a_refuted_statement_says_where_it_was_never_claimed(name, problem, meth
     found = check(istsim.theorems.get(name), problem, method, step_size, {})
     assert not found.applicable
     assert words in found.reason
+
+
+def test_rounding_of_a_larger_or_smaller_of_two_is_that_of_the_larger():
+    a, b = sp.symbols("a b", real=True)
+    assert _without_cancellation(sp.Max(a - b, 0)) == sp.Max(0, sp.Abs(a) + sp.Abs(b))
+    assert _without_cancellation(sp.Min(a - b, 0)) == sp.Max(0, sp.Abs(a) + sp.Abs(b))

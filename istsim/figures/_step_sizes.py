@@ -50,7 +50,7 @@ def step_sizes(data: xarray.Dataset) -> Figure:
         shown = {name: data.attrs[f"mark_{name}"] for name in _MARKS if np.isfinite(data.attrs[f"mark_{name}"])}
         for name, mark in shown.items():
             for ax in (above, below):
-                ax.axvline(mark, color=_MARKS[name][1], linewidth=0.7, linestyle=(0, (4, 2)))
+                ax.axvline(mark, color=_MARKS[name][1], linewidth=0.7, linestyle=(0, (4, 2)), zorder=1)
         middle = np.sqrt(x[0] * x[-1])
         for i, (name, mark) in enumerate(sorted(shown.items(), key=lambda item: item[1])):
             text, line_color = _MARKS[name]
@@ -66,6 +66,7 @@ def step_sizes(data: xarray.Dataset) -> Figure:
                 color=line_color,
                 fontsize="small",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+                zorder=1.5,  # over the marks, under the curves
             )
         write_end_labels(figure, labels)
     return figure

@@ -96,12 +96,12 @@ class Method(Pytree, abc.ABC):
         """The next iterate, from the sums over all workers."""
 
     def floats_per_round(self, problem: Quadratic) -> tuple[float, float]:
-        """Expected floats sent in a round, (down to the workers, up from them), summed over workers.
+        """Expected floats sent in a round, (down to the workers, up from them), summed over those that take part.
 
-        Masks cost nothing: server and workers draw them from a shared seed.
+        Masks cost nothing: server and workers draw them, and who takes part, from a shared seed.
         """
-        held = problem.num_workers * problem.dim * float(self.sketch_for(problem).inclusion_probability(1))
-        full = float(problem.num_workers * problem.dim)
+        full = float(self.num_reports(problem.num_workers) * problem.dim)
+        held = full * float(self.sketch_for(problem).inclusion_probability(1))
         return (held if self.masks_model else full, held if self.masks_gradient else full)
 
 

@@ -310,6 +310,8 @@ def _without_cancellation(expression: Any) -> Any:
         return expression
     if isinstance(expression, sp.Add | sp.Mul):
         return expression.func(*map(_without_cancellation, expression.args))
+    if isinstance(expression, sp.Max | sp.Min):  # the largest rounding of any, whichever is chosen
+        return sp.Max(*map(_without_cancellation, expression.args))
     if isinstance(expression, sp.Pow) and expression.exp.is_positive:
         return _without_cancellation(expression.base) ** expression.exp
     return sp.Abs(expression)
