@@ -84,5 +84,5 @@ wheel: $(STAMP)
 check-all: test test-slow check proofs verify site wheel
 
 clean:
-	rm -rf .venv build dist docs/_build docs/notebooks/*.md docs/proofs .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist docs/_build docs/generated docs/notebooks docs/proofs .pytest_cache .ruff_cache .hypothesis
 	find istsim tests -name __pycache__ -type d -prune -exec rm -rf {} +

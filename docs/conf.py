@@ -129,9 +129,10 @@ for notebook in sorted((DOCS.parent / "notebooks").glob("*.md")):
     at = title.end() if title else 0
     page = (text[:at] + offer + text[at:]).replace("](../docs/", "](../")
     write_if_new(DOCS / "notebooks" / notebook.name, page)
-    write_if_new(
-        DOCS / "notebooks" / f"{notebook.stem}.ipynb", jupytext.writes(jupytext.reads(text, "md:myst"), "ipynb")
-    )
+    as_jupyter = jupytext.reads(text, "md:myst")
+    for number, cell in enumerate(as_jupyter.cells):
+        cell["id"] = str(number)  # random otherwise
+    write_if_new(DOCS / "notebooks" / f"{notebook.stem}.ipynb", jupytext.writes(as_jupyter, "ipynb"))
 
 # The page on speed shows what the benchmark printed.
 (DOCS / "generated").mkdir(exist_ok=True)

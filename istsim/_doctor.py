@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import re
 from typing import Any
+
+from istsim._cores import cores
 
 _CORE = ("istsim", "jax", "jaxlib", "numpy", "scipy", "sympy", "xarray")
 _NOT_FOR_USERS = ("all", "dev", "docs")
@@ -20,7 +21,7 @@ def examine() -> dict[str, Any]:
 
     return {
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in _CORE}},
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "machine": f"{platform.system()} {platform.machine()}, {len(cores())} cores",
         "devices": [f"{device.device_kind} ({device.platform})" for device in jax.devices()],
         "x64": bool(jax.config.read("jax_enable_x64")),
         "extras": {extra: {name: _version(name) for name in names} for extra, names in _extras().items()},

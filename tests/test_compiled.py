@@ -57,7 +57,7 @@ def test_the_loops_give_the_same_runs_for_every_structure(problem, method):
 
 
 def test_blocks_prepared_ahead_are_those_of_their_rounds(monkeypatch):
-    monkeypatch.setattr(_compiled, "_cores", lambda: 3)  # more than repetitions, wherever this runs
+    monkeypatch.setattr(_compiled, "cores", lambda: [0, 1, 2])  # more than repetitions, wherever this runs
     monkeypatch.setattr(_compiled, "_PREPARED_BYTES", 1)  # one round a group: more groups than buffers
     check_equal(DENSE, METHODS["mean"], step_size=[0.05, 0.1], rounds=9, repetitions=2, key=1)
 

@@ -65,9 +65,14 @@ def test_where_both_sides_are_0_their_rounding_is_no_disagreement():
     assert float(data.error.isel(x=-1).max()) == 0
 
 
-def test_a_wrong_left_side_is_a_disagreement(tmp_path, monkeypatch):
-    exact = _picture._sides
-    monkeypatch.setattr(_picture, "_sides", lambda *run: (found := exact(*run)) | {"lhs": found["lhs"] + 1.0})
+def test_a_simulation_that_misses_the_left_side_is_a_disagreement(tmp_path, monkeypatch):
+    simulated = _picture.jackknife
+
+    def missing(*run):
+        estimate, error = simulated(*run)
+        return estimate + 1.0, error
+
+    monkeypatch.setattr(_picture, "jackknife", missing)
     monkeypatch.setattr("istsim.experiments._reproduce.EXPERIMENTS", ())
     monkeypatch.setattr("istsim.experiments._reproduce.PICTURES", (OVER_ENTRIES,))
     with pytest.raises(DisagreementError, match="perm-q-mean"):

@@ -1,4 +1,5 @@
 import concurrent.futures
+import importlib.metadata
 import json
 import os
 import random
@@ -78,7 +79,7 @@ def test_a_cell_is_the_run_that_simulate_gives(tmp_path):
 
 def test_the_dataset_says_where_it_comes_from(tmp_path):
     data = sweep(small(), tmp_path).dataset
-    assert data.attrs["istsim"] == istsim.theory.__name__.replace("istsim.theory", "0.1.0")
+    assert data.attrs["istsim"] == importlib.metadata.version("istsim")
     assert set(data.attrs) >= {"istsim", "jax", "numpy", "commit", "grid"}
     assert data.objective_gap.attrs["units"] == "1"
     stored = json.loads(next(iter(_stored(tmp_path))).attrs["config"])

@@ -16,6 +16,7 @@ from typing import Any
 
 import jax
 
+from istsim._cores import cores
 from istsim._files import written_whole
 from istsim.benchmark import _rounds as by
 from istsim.benchmark._growth import SERIES, time_growth
@@ -85,7 +86,7 @@ def _machine() -> dict[str, Any]:
     device = jax.devices()[0]
     return {
         "processor": _processor(),
-        "cores": _cores(),
+        "cores": len(cores()),
         "device": "CPU" if device.platform == "cpu" else device.device_kind,
         "devices": len(jax.devices()),
         "read_speed": 1e3 * READ_BYTES / interleaved({"": reading()})[""],
@@ -105,14 +106,10 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _time_cores(workload: Workload) -> dict[str, Any]:
     """In processes of their own, because XLA's threads are as many as there are cores when it starts."""
     found = {}
-    for cores in (_cores(), 1):
+    for number in (len(cores()), 1):
         code = (
             "import json, os, sys\n"
             "cores, workload = json.loads(sys.argv[1])\n"
@@ -120,9 +117,9 @@ def _time_cores(workload: Workload) -> dict[str, Any]:
             "from istsim.benchmark import _report\n"
             "print(_report.milliseconds_here(workload))\n"
         )
-        arguments = json.dumps([cores, dataclasses.asdict(workload)])
+        arguments = json.dumps([number, dataclasses.asdict(workload)])
         finished = subprocess.run([sys.executable, "-c", code, arguments], capture_output=True, text=True, check=True)
-        found[str(cores)] = float(finished.stdout)
+        found[str(number)] = float(finished.stdout)
     return {**dataclasses.asdict(workload), "milliseconds": found}
 
 

@@ -49,9 +49,12 @@ class Picture:
         """
         import xarray
 
-        theorem, parts = theorems.get(self.name), []
+        theorem, parts, holds = theorems.get(self.name), [], True
         for instance in instances.values():
-            parts.append(_sides(theorem, instance))
+            exact = theorem.sides(instance)
+            holds = holds and theorem.holds(exact)
+            estimate, error = jackknife(Batches(instance, seed=0), lambda sampled: theorem.sides(sampled).lhs)
+            parts.append({"lhs": exact.lhs, "rhs": exact.rhs, "simulated": estimate, "error": error})
             on_instance()
         first = next(iter(instances.values()))
         has_rounds = bool(theorem.sequences(first))
@@ -86,6 +89,7 @@ class Picture:
             "repetitions": REPETITIONS,
             "allowed": allowed_deviation(FALSE_ALARM_RATE, deviation.size),
             "false_alarm_rate": FALSE_ALARM_RATE,
+            "holds": int(holds),
         }
         return xarray.Dataset(
             {name: (("line", "x"), value) for name, value in (values | {"deviation": deviation}).items()},
@@ -118,9 +122,3 @@ def picture_caption(data: xarray.Dataset) -> str:
     )
     verdict = "" if sides_agree(data) else " DISAGREEMENT between simulation and the exact left side."
     return f"{data.attrs['text']} {sides}{simulated}{verdict}"
-
-
-def _sides(theorem: theorems.Theorem, instance: Instance) -> dict[str, np.ndarray]:
-    exact = theorem.sides(instance)
-    estimate, error = jackknife(Batches(instance, seed=0), lambda sampled: theorem.sides(sampled).lhs)
-    return {"lhs": exact.lhs, "rhs": exact.rhs, "simulated": estimate, "error": error}

@@ -14,7 +14,6 @@ import functools
 import importlib.util
 import itertools
 import math
-import os
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int
 
+from istsim._cores import cores
 from istsim._random import order_of, random_words, round_key
 from istsim.methods import IST, Method
 from istsim.methods._method import MERGES
@@ -84,7 +84,7 @@ def chunks(run: Run) -> Iterator[Chunk]:
     x = np.tile(np.asarray(run.x0), (run.repetitions, len(run.steps.sizes), 1))
     share = _share_rounds if _prepares_ahead(run) else _share_repetitions
     records = np.empty(0)
-    with ThreadPoolExecutor(_cores()) as pool:
+    with ThreadPoolExecutor(len(cores())) as pool:
         for block, drawn in one_behind(_drawn(run, pool)):
             stretch, length = block.stretch, run.rounds_of(block.stretch)
             since = block.first - stretch.first
@@ -120,7 +120,7 @@ def _prepares_ahead(run: Run) -> bool:
     Rows of factors are contiguous: one core reads them as fast as the others draw masks and compute metrics.
     """
     dense, lists = type(run.problem.hessians) is DenseHessians, run.method.sketch_for(run.problem).size is not None
-    return run.repetitions < _cores() and dense and lists
+    return run.repetitions < len(cores()) and dense and lists
 
 
 def _share_repetitions(pool: ThreadPoolExecutor, rounds: Any, parts: Any, held: np.ndarray) -> None:
@@ -131,7 +131,7 @@ def _share_repetitions(pool: ThreadPoolExecutor, rounds: Any, parts: Any, held: 
         block = np.empty((1, 1, 1, *block_shape(parts, held.shape[-1])), parts[0].dtype)
         rounds(repetitions, (0, len(held)), blocks=block, prepared=False)
 
-    threads = min(_cores(), held.shape[1])
+    threads = min(len(cores()), held.shape[1])
     list(pool.map(some, itertools.pairwise(at * held.shape[1] // threads for at in range(threads + 1))))
 
 
@@ -141,7 +141,7 @@ def _share_rounds(pool: ThreadPoolExecutor, rounds: Any, parts: Any, held: np.nd
 
     shape = (*held.shape[1:3], *block_shape(parts, held.shape[-1]))
     each = max(1, _PREPARED_BYTES // (math.prod(shape) * parts[0].itemsize))
-    buffers = itertools.cycle([np.empty((each, *shape), parts[0].dtype) for _ in range(_cores() + 1)])
+    buffers = itertools.cycle([np.empty((each, *shape), parts[0].dtype) for _ in range(len(cores()) + 1)])
     waiting = collections.deque()
 
     def multiply_next() -> None:
@@ -152,7 +152,7 @@ def _share_rounds(pool: ThreadPoolExecutor, rounds: Any, parts: Any, held: np.nd
     for first in range(0, len(held), each):
         some, blocks = (first, min(first + each, len(held))), next(buffers)
         waiting.append((some, blocks, pool.submit(prepare, some, parts, held, blocks)))
-        if len(waiting) > _cores():
+        if len(waiting) > len(cores()):
             multiply_next()
     while waiting:
         multiply_next()
@@ -210,11 +210,6 @@ def _in_order(sketch: Sketch, drawn: np.ndarray) -> Int[np.ndarray, "*rounds n k
         return drawn
     held = drawn if sketch.order_shape is None else sketch.cut(order_of(np.sort(drawn, axis=-1)))
     return np.sort(held, axis=-1)
-
-
-def _cores() -> int:
-    """As many as this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 _metrics = jax.jit(metrics_of_errors)

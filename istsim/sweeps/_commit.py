@@ -15,6 +15,7 @@ def commit() -> str:
         return found.stdout.strip()
 
     try:
+        git("ls-files", "--error-unmatch", __file__)  # installed inside another project, it has no history of its own
         changed = git("status", "--porcelain", "--", str(folder.parent))
         return git("rev-parse", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):

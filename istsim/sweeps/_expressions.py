@@ -61,11 +61,8 @@ def _called(function: Any, text: str, arguments: list[Any], named: dict[str, Any
     try:
         signature = inspect.signature(function)
         given = signature.bind_partial(*arguments, **named).arguments
-        # What is given by position may stand for what would be supplied: `RandK(10, 5, 2)`.
-        open_ones = {name: value for name, value in supplied.items() if name in signature.parameters}
-        if arguments and any(name in given and name not in named for name in open_ones):
-            open_ones = {name: value for name, value in open_ones.items() if name not in given}
-        return function(*arguments, **{**open_ones, **named})
+        left_open = signature.parameters.keys() - given.keys()
+        return function(*arguments, **named, **{name: supplied[name] for name in left_open & supplied.keys()})
     except TypeError as error:
         raise ValueError(f"{text!r} does not fit: {error}") from None
 

@@ -45,9 +45,9 @@ def as_json(value: Any) -> str:
     return json.dumps(content(value), sort_keys=True, separators=(",", ":"))
 
 
-def identity(value: Any) -> str:
-    """32 hexadecimal digits that stand for the content."""
-    return _hash(as_json(value).encode())
+def identity(text: str) -> str:
+    """32 hexadecimal digits that stand for a content."""
+    return _hash(text.encode())
 
 
 def _code(made_by: Any) -> Any:

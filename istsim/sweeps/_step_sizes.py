@@ -86,7 +86,7 @@ def compare_step_sizes(
     """
     import xarray
 
-    from istsim import theorems, theory
+    from istsim import theory
 
     rounds, points = positive_int("rounds", rounds), positive_int("points", points)
     limit = theory.max_stable_step_size(problem, method)
@@ -98,7 +98,7 @@ def compare_step_sizes(
     gaps = solution.metrics["objective_gap"][..., -1]
     exact = [float(theory.exact_moments(problem, method, step_size=size, **run).objective_gap[-1]) for size in sizes]
     best = theory.best_step_size(problem, method, **run)
-    theorem, applies = _theorem_1(theorems, theory, problem, method)
+    theorem, applies = _theorem_1(problem, method)
     simulated = gaps.mean(axis=1)
     marks = {
         "empirical": float(sizes[np.argmin(np.where(np.isfinite(simulated), simulated, np.inf))]),
@@ -122,8 +122,10 @@ def compare_step_sizes(
     return StepSizes(**marks, dataset=dataset)
 
 
-def _theorem_1(theorems: Any, theory: Any, problem: Quadratic, method: Method) -> tuple[float, str]:
+def _theorem_1(problem: Quadratic, method: Method) -> tuple[float, str]:
     """The largest step size that it allows, and which of its premises fails, if any does."""
+    from istsim import theorems, theory
+
     try:
         theta = theory.contraction(problem, method).theta
     except theory.NotCoveredError as error:

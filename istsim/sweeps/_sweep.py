@@ -9,11 +9,13 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from istsim._cores import cores
+from istsim.simulation._metrics import METRICS
 from istsim.sweeps._cell import Cell, identity_of, method_of, problem_of, run_cell, seconds_of
 from istsim.sweeps._commit import commit
 from istsim.sweeps._grid import Grid
 from istsim.sweeps._identity import content
-from istsim.sweeps._pool import num_cores, process_pool
+from istsim.sweeps._pool import process_pool
 from istsim.sweeps._store import Store
 from istsim.sweeps._swept import Swept, assemble
 
@@ -141,7 +143,7 @@ def _outcomes(
         return
     left = {one.name: one for one in missing}
     try:
-        with process_pool(min(num_cores(), len(left))) as pool:
+        with process_pool(min(len(cores()), len(left))) as pool:
             if tell:
                 tell(_time_left(missing, pool, packed_names))
             for one, outcome in _run(missing, store, pool, packed_names):
@@ -192,7 +194,7 @@ def _outcome(future: Future[xarray.Dataset]) -> xarray.Dataset | str:
 
 def _size(grid: Grid, cells: int, missing: int) -> str:
     trajectories = len(grid.step_sizes) * grid.repetitions
-    size = 3 * 8 * trajectories * grid.num_records * cells
+    size = 8 * len(METRICS) * trajectories * grid.num_records * cells
     return (
         f"{cells} cells of {trajectories} trajectories with {grid.rounds} rounds: {_bytes(size)}; "
         f"{cells - missing} are stored."

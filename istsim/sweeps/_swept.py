@@ -10,7 +10,7 @@ import numpy as np
 from istsim.methods import Method
 from istsim.problems import Quadratic
 from istsim.simulation._metrics import METRICS
-from istsim.sweeps._cell import Cell, method_of, problem_of
+from istsim.sweeps._cell import Cell, attributes_of, method_of, problem_of
 from istsim.sweeps._fitted_rate import fitted_rate
 from istsim.sweeps._grid import Grid
 
@@ -86,13 +86,14 @@ class Swept:
         fits = np.full((*self._shape(), len(tuple(self.grid.step_sizes)), len(names)), np.nan)
         gap = self.dataset.objective_gap
         for at, cell in self._combinations():
+            exact_rates = self._exact_rates(cell) if exact else None
             for s, step_size in enumerate(tuple(self.grid.step_sizes)):
                 runs = gap.isel(dict(zip(self._dims(), at, strict=True))).isel(step_size=s)
                 values = runs.transpose("seed", "repetition", "round").values.reshape(-1, gap.sizes["round"])
                 if np.isfinite(values).all():
                     fits[(*at, s)][:3] = fitted_rate(gap["round"].values, values)
-                if exact and np.isfinite(values[:, 0]).any():
-                    fits[(*at, s)][3:] = self._exact_rates(cell, step_size)
+                if exact_rates is not None and np.isfinite(values[:, 0]).any():
+                    fits[(*at, s)][3:] = exact_rates(step_size)
         dims = (*self._dims(), "step_size")
         coordinates = {name: self.dataset[name] for name in dims}
         return type(self.dataset)(
@@ -118,19 +119,27 @@ class Swept:
             choice = {name: axes[name][i] for name, i in zip(self._dims(), at, strict=True)}
             yield at, Cell.of(self.grid, tuple(({**choice, "seed": axes["seed"][0]})[name] for name in axes))
 
-    def _exact_rates(self, cell: Cell, step_size: float) -> tuple[float, float]:
+    def _exact_rates(self, cell: Cell) -> Callable[[float], tuple[float, float]] | None:
+        """For a step size the exact and the asymptotic rate; None for a cell that could not be run."""
         from istsim import theory
 
         problem = problem_of(cell.problem, self.names)
-        method = method_of(cell, problem.num_workers, problem.dim, self.names)
         try:
-            expected = theory.exact_moments(problem, method, step_size=step_size, rounds=cell.rounds).objective_gap
-        except theory.NotCoveredError:
-            return np.nan, np.nan
+            method = method_of(cell, problem.num_workers, problem.dim, self.names)
+        except ValueError:
+            return None
         recorded = self.dataset["round"].values
-        curve = np.asarray(expected)[recorded]
-        fitted = fitted_rate(recorded, curve[None])[0] if np.isfinite(curve).all() else np.nan
-        return fitted, asymptotic_rate(problem, method, step_size)
+
+        def rates(step_size: float) -> tuple[float, float]:
+            try:
+                moments = theory.exact_moments(problem, method, step_size=step_size, rounds=cell.rounds)
+            except theory.NotCoveredError:
+                return np.nan, np.nan
+            curve = np.asarray(moments.objective_gap)[recorded]
+            fitted = fitted_rate(recorded, curve[None])[0] if np.isfinite(curve).all() else np.nan
+            return fitted, asymptotic_rate(problem, method, step_size)
+
+        return rates
 
 
 def asymptotic_rate(problem: Quadratic, method: Method, step_size: float) -> float:
@@ -177,14 +186,7 @@ def assemble(grid: Grid, load: Callable[[tuple[Any, ...]], xarray.Dataset | str]
     dims = (*axes, "step_size", "repetition")
     return xarray.Dataset(
         {
-            **{
-                name: (
-                    (*dims, "round"),
-                    values,
-                    {"long_name": METRICS[name], "units": "1", "source": "simulated by istsim.simulate"},
-                )
-                for name, values in metrics.items()
-            },
+            **{name: ((*dims, "round"), values, attributes_of(name)) for name, values in metrics.items()},
             "status": (dims, status),
             "reason": (tuple(axes), reason.astype(str)),
         },

@@ -243,7 +243,7 @@ class Theorem(abc.ABC):
             sides = self.sides(instance)
         except theory.NotCoveredError as error:
             return TheoremCheck(applicable=False, reason=f"cannot be decided: {error}")
-        decided = self._holds(sides) if certificate is None else all(found.holds for found in certificate.statement)
+        decided = self.holds(sides) if certificate is None else all(found.holds for found in certificate.statement)
         return TheoremCheck(
             applicable=True,
             reason="all premises hold",
@@ -282,7 +282,8 @@ class Theorem(abc.ABC):
         sizes = [np.abs(numbers(_without_cancellation(side))) for side in (self.statement.lhs, self.statement.rhs)]
         return Sides(lhs, rhs, np.asarray(np.maximum(*sizes)))
 
-    def _holds(self, sides: Sides) -> bool:
+    def holds(self, sides: Sides) -> bool:
+        """Whether both sides are as the statement says, up to rounding."""
         if isinstance(self.statement, sp.Le):
             return bool(np.all(sides.lhs <= sides.rhs + ROUNDING * sides.size))
         if isinstance(self.statement, sp.Ge):
