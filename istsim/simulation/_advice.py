@@ -27,7 +27,7 @@ def advice(solution: Solution) -> str:
     try:
         lines += _exact_advice(solution, diverged=bool(lines), running=int((status == "running").sum()))
     except theory.NotCoveredError as reason:
-        lines.append(f"No exact limit is known here: {reason}.")
+        lines.append(f"No exact limit is known here: {str(reason).partition(';')[0]}.")
     if (status == "converged").any():
         lines.append(f"{(status == 'converged').sum()} runs converged to the minimizer.")
     return "\n".join(lines)

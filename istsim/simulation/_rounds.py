@@ -27,7 +27,12 @@ def check_problem_and_method(problem: Any, method: Any) -> None:
         raise ValueError(f"problem must be an istsim.Quadratic, got {type(problem).__name__}")
     if not isinstance(method, Method):
         raise ValueError(f"method must be a method such as istsim.IST(sketch), got {method!r}")
-    method.sketch_for(problem)
+    sketch = method.sketch_for(problem)
+    if sketch.size is not None and not 1 <= sketch.size <= sketch.d:
+        raise ValueError(
+            f"a sketch's size must be None or a number of coordinates from 1 to d = {sketch.d}, but {sketch!r} states "
+            f"{sketch.size}; correct `size` or the sketch's arguments"
+        )
 
 
 def starting_point(problem: Quadratic, x0: Numbers | None) -> Float[Array, " d"]:

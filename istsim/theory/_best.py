@@ -38,7 +38,9 @@ class Best:
     score: float
 
 
-def best_step_size(problem: Quadratic, method: Method, rounds: int, x0: Numbers | None = None) -> float:
+def best_step_size(
+    problem: Quadratic, method: Method, rounds: int, x0: Numbers | None = None, *, route: str = "formula"
+) -> float:
     """The constant step size with the least exact objective gap after a number of rounds.
 
     The gap is evaluated on a grid over the three orders of magnitude below the step size at which
@@ -49,10 +51,12 @@ def best_step_size(problem: Quadratic, method: Method, rounds: int, x0: Numbers 
         method: the method.
         rounds: K, at least 1: the gap is that of x_K.
         x0: shape (d,), where the run starts; the vector of ones if None.
+        route: "formula", or "enumeration" of all outcomes at small d.
 
     Raises:
         ValueError: if no step size makes the expected iterate converge, or for arguments outside
             these ranges.
+        NotCoveredError: for what the route does not cover.
 
     Example:
         >>> import numpy as np, istsim
@@ -61,7 +65,7 @@ def best_step_size(problem: Quadratic, method: Method, rounds: int, x0: Numbers 
         >>> abs(best - 2 / (3 + 1)) < 0.01  # 2 / (lmin + lmax)
         True
     """
-    return search_step_size(problem, method, rounds, x0, score=log_final_gap)
+    return search_step_size(problem, method, rounds, x0, score=log_final_gap, route=route)
 
 
 def best(
@@ -131,13 +135,14 @@ def search_step_size(
     x0: Numbers | None,
     *,
     score: Callable[[ExactMoments], float],
+    route: str = "formula",
 ) -> float:
     """The step size whose exact run has the least score; inf marks a run that is out of the question."""
-    limit = mean_step_size_limit(problem, method)
+    limit = mean_step_size_limit(problem, method, route=route)
     if limit <= 0:
         raise ValueError("no step size makes the expected iterate converge: E[B] has an eigenvalue with real part <= 0")
     return _least_step_size(
-        lambda size: score(exact_moments(problem, method, step_size=size, rounds=rounds, x0=x0)), limit
+        lambda size: score(exact_moments(problem, method, step_size=size, rounds=rounds, x0=x0, route=route)), limit
     )
 
 

@@ -154,11 +154,15 @@ def mean_rate(problem: Quadratic, method: Method, step_size: float, *, route: st
     return float(np.abs(np.linalg.eigvals(operator)).max())
 
 
-def mean_step_size_limit(problem: Quadratic, method: Method) -> float:
+def mean_step_size_limit(problem: Quadratic, method: Method, *, route: str = "formula") -> float:
     """The step size above which even the expected iterate diverges.
 
     The supremum of the step sizes at which `I - step_size E[B]` has spectral radius below 1; 0 if
-    there are none. The mean-square error may diverge below it already.
+    there are none. The mean-square error may diverge below it already. `route` is "formula", or "enumeration" of all
+    outcomes at small d.
+
+    Raises:
+        NotCoveredError: for what the route does not cover.
 
     Example:
         >>> import numpy as np, istsim
@@ -166,6 +170,6 @@ def mean_step_size_limit(problem: Quadratic, method: Method) -> float:
         >>> istsim.theory.mean_step_size_limit(problem, istsim.GradientDescent())
         1.0
     """
-    eigenvalues = np.linalg.eigvals(law_of(problem, method).mean_operator())
+    eigenvalues = np.linalg.eigvals(law_of(problem, method, route).mean_operator())
     # |1 - s z| < 1 for a complex z with positive real part iff s < 2 Re z / |z|^2.
     return float(np.min(np.maximum(2 * eigenvalues.real, 0) / np.abs(eigenvalues) ** 2))
