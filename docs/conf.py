@@ -109,6 +109,7 @@ PUBLIC_MODULES = [
     "istsim.verify",
     "istsim.verify.strategies",
     "istsim.figures",
+    "istsim.networks",
 ]
 
 # Sphinx reads only below docs, so the notebooks are copied there, each with itself as .ipynb to take along.

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import operator
+from collections.abc import Iterable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+
+# Of more names than these, the nearest are told first.
+_FEW = 8
 
 
 def is_concrete(*values: Any) -> bool:
@@ -75,5 +80,12 @@ def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
     """`value`, if it is one of the `allowed` strings."""
     if not isinstance(value, str) or value not in allowed:
         expected = " or ".join(repr(choice) for choice in allowed)
-        raise ValueError(f"{name} must be {expected}, got {value!r}")
+        near = did_you_mean(value, allowed) if len(allowed) > _FEW else ""
+        raise ValueError(f"{near}{name} must be {expected}, got {value!r}")
     return value
+
+
+def did_you_mean(value: Any, allowed: Iterable[str]) -> str:
+    """A question for those of the `allowed` strings that are written alike, with a blank after it; "" if none is."""
+    near = difflib.get_close_matches(value, allowed) if isinstance(value, str) else []
+    return f"did you mean {' or '.join(map(repr, near))}? " if near else ""

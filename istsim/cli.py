@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import runpy
+import importlib.metadata
+import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from istsim._optional import require
 from istsim.sweeps import Grid
+
+_DATASETS = (".nc", ".nc4", ".h5")
 
 
 def reproduce(out: Path = Path("results"), only: tuple[str, ...] = (), quick: bool = False) -> None:
@@ -82,11 +86,15 @@ def verify(
         json: File for the results.
     """
     require("hypothesis", extra="verify")
+    _check_folder("--json", json)
     for path in load:
-        runpy.run_path(str(path))
+        _loaded(path)
 
+    from istsim import theorems as registry
     from istsim.verify import _run as run
 
+    for name in names:
+        registry.get(name)  # refuses unknown ones before the table begins
     print(run.as_line(run.COLUMNS))
     results = []
     options = {"examples": examples, "simulations": simulations, "false_alarm_rate": false_alarm_rate, "seed": seed}
@@ -117,7 +125,8 @@ def sweep(
 ) -> None:
     """Run all combinations of problems, methods, sketches, scales, seeds and step sizes; go on where a run was killed.
 
-    Each combination is stored as soon as it has ended. Prints the best step size of each.
+    Each combination is stored as soon as it has ended. Prints the best step size of each. Exits with 1 if any could not
+    be run, after saying why.
 
     Example: istsim sweep --problems "real_quadratic('diabetes', 5)" --sketches Permutation "RandK(k=2)" --step-sizes
     0.05 0.1 0.2 0.4 --rounds 200 --figure sweep.svg
@@ -126,14 +135,21 @@ def sweep(
         grid: What to run.
         store: Folder of the results; made if missing.
         load: Python files whose classes and functions may be named in the grid.
-        out: File for all results as one dataset (netCDF).
+        out: File for all results as one dataset (netCDF: .nc, .nc4 or .h5).
         figure: File for the figure (SVG, PNG or PDF).
         json: Print the table as JSON.
     """
     from istsim._files import written_whole
-    from istsim.figures import save
     from istsim.sweeps import _table, sweep
 
+    grid = _checked_grid(grid)
+    _check_folder("--out", out)
+    if out is not None and out.suffix not in _DATASETS:
+        raise ValueError(f"--out must end in {' or '.join(_DATASETS)}, got {str(out)!r}")
+    if figure is not None:
+        from istsim.figures._style import checked_path
+
+        checked_path(figure)
     names = {name: value for path in load for name, value in _names_in(path).items()}
     swept = sweep(grid, store=store, names=names)
     rows = _table.rows(swept)
@@ -142,7 +158,11 @@ def sweep(
         with written_whole(out) as part:
             swept.dataset.to_netcdf(part, engine="h5netcdf")
     if figure is not None:
+        from istsim.figures import save
+
         save(swept.plot(), figure)
+    if _table.failures(swept):  # told by `sweep`
+        sys.exit(1)
 
 
 def bench(quick: bool = False, json: Path | None = None) -> None:
@@ -158,6 +178,7 @@ def bench(quick: bool = False, json: Path | None = None) -> None:
     """
     from istsim.benchmark import run_benchmark, write_json
 
+    _check_folder("--json", json)
     result = run_benchmark(quick, report=lambda line: print(line, flush=True))
     if json is not None:
         write_json(json, result)
@@ -165,18 +186,108 @@ def bench(quick: bool = False, json: Path | None = None) -> None:
 
 def _names_in(path: Path) -> dict[str, Any]:
     """The public names of a Python file, whose classes other processes get with the objects made of them."""
-    import importlib.util
-
     import cloudpickle
 
+    module = _loaded(path)
+    cloudpickle.register_pickle_by_value(module)
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if not (name.startswith("_") or isinstance(value, ModuleType))
+    }
+
+
+def _loaded(path: Path) -> ModuleType:
+    """A user's Python file as a module, which finds the files beside it, as with `python own.py`.
+
+    Raises:
+        ValueError: if there is no such file, or it raises an error, with that.
+    """
+    if not path.is_file():
+        raise ValueError(f"--load {path}: there is no such file")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
-        raise ValueError(f"{path} is no Python file")
+        raise ValueError(f"--load takes Python files, got {str(path)!r}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    cloudpickle.register_pickle_by_value(module)
-    return {name: value for name, value in vars(module).items() if not name.startswith("_")}
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever a user's own code may raise
+        raise ValueError(
+            f"{path} could not be loaded: {type(error).__name__}: {error} (--debug shows where)"
+        ) from error
+    return module
+
+
+def _check_folder(option: str, path: Path | None) -> None:
+    """Refuse a file that could not be written when all has been computed.
+
+    Raises:
+        ValueError: if its folder does not exist.
+    """
+    if path is not None and not path.parent.is_dir():
+        raise ValueError(f"{option} {path}: there is no folder {str(path.parent)!r}: make it first")
+
+
+def _checked_grid(grid: Grid) -> Grid:
+    """The grid of the command line, whose parser would name none of its options where it refuses numbers.
+
+    Raises:
+        ValueError: for what `Grid` refuses, with the name of the option.
+    """
+    try:
+        return Grid(**vars(grid))
+    except ValueError as error:
+        name, _, what = str(error).partition(" ")
+        raise ValueError(f"--{name.replace('_', '-')} {what} (istsim sweep --help)") from None
+
+
+class _UncheckedGrid(Grid):
+    def __post_init__(self) -> None:
+        """Leave it to `_checked_grid`."""
+
+
+def train(run: Any = None, out: Path = Path("training"), config: Path | None = None) -> None:
+    """Train a network by n workers, each of which holds a part of it (or all), played by one process.
+
+    Writes log.csv, log.json (with the run's options), model.pt and, with matplotlib, curves.svg and curves.png. Exits
+    with 1 if a loss is not finite: the model is then the last good one.
+
+    Example: istsim train --method sdp --masking backward --coverage 0.5 --workers 4 --rounds 300
+
+    Args:
+        run: What to train, and how.
+        out: Folder to write to; must not hold a run.
+        config: A log.json of another run, or a TOML file, with options; those given on the command line win.
+    """
+    from tqdm import tqdm
+
+    from istsim import networks
+
+    data = run.load_data()
+    model = run.make_model(data)
+    log = networks.Log(out, run)
+    with tqdm(total=run.rounds, unit="round") as bar:
+        for row in run.execute(model, data):
+            log.rows.append(row)
+            bar.update()
+            if row["accuracy"] == row["accuracy"]:
+                bar.set_postfix({name: f"{row[name]:.4g}" for name in ("loss", "test_loss", "accuracy")})
+                log.write(model, "running")
+    row = log.rows[-1]
+    diverged = row["loss"] != row["loss"]
+    log.write(model, "diverged" if diverged else "finished")
+    for path in log.draw():
+        print(path)
+    print(f"{out}: test accuracy {row['accuracy']:.4f} after {row['round']} rounds")
+    if diverged:
+        print(
+            f"istsim: round {row['round']} has a loss that is not finite; {out}/model.pt is the last good model: "
+            "try a smaller --step-size",
+            file=sys.stderr,
+        )
+        sys.exit(1)
 
 
 def doctor(json: bool = False) -> None:
@@ -195,29 +306,50 @@ def doctor(json: bool = False) -> None:
     print(dumps(found, indent=2) if json else _doctor.as_text(found))
 
 
+def _set_training_options(arguments: list[str]) -> None:
+    """Let `train` take the fields of a `TrainingRun` as options, whose defaults are those of the file in --config."""
+    import argparse
+
+    from istsim.networks import TrainingRun
+
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--config", type=Path)
+    config = parser.parse_known_args(arguments)[0].config
+    tyro = require("tyro", extra="cli")
+    train.__annotations__["run"] = tyro.conf.OmitArgPrefixes[TrainingRun]
+    train.__defaults__ = (
+        TrainingRun() if config is None else TrainingRun.read(config),
+        *(train.__defaults__ or ())[1:],
+    )
+
+
 _DESCRIPTION = """What happens when each worker trains only a random part of the model?
 
-Exit codes: 0 done; 1 a result is wrong; 2 wrong input, or something missing; 3 a fault of istsim's; 130 interrupted.
-With --debug errors show where they come from."""
+Exit codes: 0 done; 1 a result is wrong, or a combination of a sweep could not be run; 2 wrong input, or something
+missing; 3 a fault of istsim's; 130 interrupted. With --debug errors show where they come from. --version tells the
+version."""
 
 
 def main() -> None:
     """Run the command line; its exit codes are in its help."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    if arguments == ["--version"]:
+        print(f"istsim {importlib.metadata.version('istsim')}")
+        return
     try:
         tyro = require("tyro", extra="cli")
         # Set here because tyro is imported only now.
         for command in (theorems, verify):
             command.__annotations__["names"] = tyro.conf.Positional[tuple[str, ...]]
-        sweep.__annotations__["grid"] = tyro.conf.OmitArgPrefixes[Grid]
+        sweep.__annotations__["grid"] = tyro.conf.OmitArgPrefixes[_UncheckedGrid]
         Grid.__annotations__["step_sizes"] = Sequence[float]  # arrays are for Python
-        commands = (reproduce, verify, sweep, theorems, bench, doctor)
-        tyro.extras.subcommand_cli_from_dict(
-            {command.__name__: command for command in commands},
-            prog="istsim",
-            description=_DESCRIPTION,
-            args=arguments,
-        )
+        if arguments[:1] == ["train"]:  # else importing torch is not worth while
+            _set_training_options(arguments)
+        commands = {each.__name__: each for each in (reproduce, verify, sweep, train, theorems, bench, doctor)}
+        if arguments and arguments[0] in commands:  # alone, so that errors point to its own help
+            tyro.cli(commands[arguments[0]], prog=f"istsim {arguments[0]}", args=arguments[1:])
+        else:
+            tyro.extras.subcommand_cli_from_dict(commands, prog="istsim", description=_DESCRIPTION, args=arguments)
     except (Exception, KeyboardInterrupt) as error:
         if "--debug" in sys.argv:
             raise

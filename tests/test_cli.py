@@ -1,4 +1,5 @@
 import functools
+import importlib.metadata
 import json
 import re
 import shlex
@@ -75,3 +76,94 @@ def test_errors_are_a_line_unless_debugging(raised, code, words, monkeypatch, ca
     assert "Traceback" not in told
     with pytest.raises(type(raised)):
         run(monkeypatch, "doctor", "--debug")
+
+
+def refused(monkeypatch, capsys, *arguments):
+    """What the command line prints where it refuses its arguments: standard output, and errors in one line."""
+    with pytest.raises(SystemExit) as ended:
+        run(monkeypatch, *arguments)
+    assert ended.value.code == 2
+    told = capsys.readouterr()
+    return told.out, " ".join(told.err.split())
+
+
+def test_the_version_is_told(monkeypatch, capsys):
+    run(monkeypatch, "--version")
+    assert capsys.readouterr().out == f"istsim {importlib.metadata.version('istsim')}\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (("--step-sizes", "-1.0"), "--step-sizes must be positive, got -1.0"),
+        (("--step-sizes", "0.1", "0.1"), "--step-sizes must all differ, got 0.1 twice"),
+        (("--step-sizes", "0.1", "--rounds", "0"), "--rounds must be an integer of at least 1, got 0"),
+        (("--step-sizes", "0.1", "--rounds", "x"), "--rounds"),
+    ],
+)
+def test_a_wrong_option_of_a_sweep_is_named_as_it_is_written_and_its_own_help_too(option, words, monkeypatch, capsys):
+    told = refused(monkeypatch, capsys, "sweep", "--problems", "Identity", *option)[1]
+    assert words in told
+    assert "istsim sweep --help" in told
+    assert "tyro" not in told
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (("--figure", "fig.xyz"), ".svg, .svgz"),
+        (("--figure", "missing/fig.svg"), "no folder 'missing'"),
+        (("--out", "all.csv"), "--out must end in .nc"),
+        (("--out", "missing/all.nc"), "no folder 'missing'"),
+    ],
+)
+def test_files_that_cannot_be_written_are_refused_before_a_sweep_runs(option, words, monkeypatch, capsys, tmp_path):
+    store = tmp_path / "store"
+    arguments = ("--problems", "real_quadratic('diabetes', 5)", "--step-sizes", "0.1", "--store", str(store))
+    assert words in refused(monkeypatch, capsys, "sweep", *arguments, *option)[1]
+    assert not store.exists()
+
+
+@pytest.mark.parametrize("command", ["bench", "verify"])
+def test_a_folder_that_does_not_exist_is_refused_before_anything_is_computed(command, monkeypatch, capsys):
+    out, told = refused(monkeypatch, capsys, command, "--json", "missing/all.json")
+    assert "no folder 'missing'" in told
+    assert not out
+
+
+def test_an_unknown_theorem_is_refused_before_the_table_begins(monkeypatch, capsys):
+    out, told = refused(monkeypatch, capsys, "verify", "theorem-9")
+    assert "theorem-9" in told
+    assert not out
+
+
+def test_the_nearest_of_many_names_are_told_first(monkeypatch, capsys):
+    told = refused(monkeypatch, capsys, "reproduce", "--only", "bais")[1]
+    assert told.startswith("istsim: did you mean 'bias'? only must be ")
+
+
+@pytest.mark.parametrize("command", ["sweep", "verify"])
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("1 / 0", "own.py could not be loaded: ZeroDivisionError: division by zero"),
+        ("def f(:", "own.py could not be loaded: SyntaxError"),
+        (None, "own.py: there is no such file"),
+    ],
+)
+def test_errors_in_a_file_of_the_user_are_told_as_such(command, code, words, monkeypatch, capsys, tmp_path):
+    own = tmp_path / "own.py"
+    if code is not None:
+        own.write_text(code)
+    rest = ("--problems", "one", "--step-sizes", "0.1") if command == "sweep" else ("theorem-2",)
+    told = refused(monkeypatch, capsys, command, *rest, "--load", str(own))[1]
+    assert words in told
+    assert "fault of istsim" not in told
+
+
+def test_a_file_of_the_user_finds_the_files_beside_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    (tmp_path / "beside_own.py").write_text("def twice(n, d):\n    return 2\n")
+    own = tmp_path / "own_file.py"
+    own.write_text("import math\nfrom beside_own import twice\n_hidden = 1\n")
+    assert list(cli._names_in(own)) == ["twice"]

@@ -1,5 +1,7 @@
+import dataclasses
 import itertools
 import math
+import re
 
 import jax
 import jax.numpy as jnp
@@ -78,6 +80,16 @@ class WrongOutcomes(SharedBlockWithOutcomes):
             yield mask, probability / 2
 
 
+class Needless(SharedBlock):
+    """Nobody ever holds anything."""
+
+    def sample(self, key):
+        return jnp.zeros((self.n, self.d), bool)
+
+    def inclusion_probability(self, size):
+        return float(size == 0)
+
+
 def test_a_users_own_sketch_conforms(count_false_alarm_rate):
     count_false_alarm_rate(FALSE_ALARM_RATE)
     check_sketch(SharedBlockWithOutcomes(3, 5, 2))
@@ -93,6 +105,7 @@ def test_a_users_own_sketch_conforms(count_false_alarm_rate):
         (WrongShape, r"masks of shape \(n, d\) = \(3, 5\), got bool of \(3, 4\)"),
         (WrongSize, "size says that every worker holds 3 coordinates"),
         (WrongOutcomes, "the outcomes' probabilities add up to 0.5"),
+        (Needless, r"inclusion_probability\(1\) must be positive, since unbiased scales divide by it, got 0"),
     ],
 )
 def test_a_sketch_that_does_not_conform_is_told_why(kind, message):
@@ -116,7 +129,7 @@ class Uneven(istsim.Sketch):
         return mask.at[1:, 2:].set(True)
 
     def inclusion_probability(self, size):
-        raise AssertionError("a sketch that is not exchangeable has no such number")
+        raise NotImplementedError("it depends on which coordinates they are")
 
     def joint_probability(self, left, right, shared):
         raise AssertionError("a sketch that is not exchangeable has no such number")
@@ -166,3 +179,75 @@ def test_wrong_outcomes_of_a_sketch_that_is_not_exchangeable_are_found():
 
     with pytest.raises(AssertionError, match="worker 0 holds 1 in"):
         check_sketch(Wrong(3, 4))
+
+
+@dataclasses.dataclass(frozen=True)
+class Window(istsim.Sketch):
+    """k neighbouring coordinates, from a start drawn by each worker."""
+
+    k: int
+
+    exchangeable = False
+
+    @property
+    def size(self):
+        return self.k
+
+    def sample_indices(self, key):
+        return (jax.random.randint(key, (self.n, 1), 0, self.d) + jnp.arange(self.k)) % self.d
+
+    def inclusion_probability(self, size):
+        if size > 1:
+            raise NotImplementedError("it depends on which coordinates they are")
+        return self.k / self.d
+
+    def joint_probability(self, left, right, shared):
+        raise NotImplementedError("it depends on which coordinates they are")
+
+
+class ForgetfulWindow(Window):
+    """The same by someone who did not think of exchangeability."""
+
+    exchangeable = True
+
+    def inclusion_probability(self, size):
+        return math.perm(self.k, size) / math.perm(self.d, size)
+
+    def joint_probability(self, left, right, shared):
+        return self.inclusion_probability(left) * self.inclusion_probability(right)
+
+
+def test_without_outcomes_the_stated_probability_of_one_coordinate_is_compared(count_false_alarm_rate):
+    class Optimistic(Window):
+        def inclusion_probability(self, size):
+            return (self.k + 1) / self.d
+
+    count_false_alarm_rate(FALSE_ALARM_RATE)
+    check_sketch(Window(2, 6, 3))
+    message = "worker 0 holds 0 in 0.[45].* of the draws, but with stated probability 0.6667"
+    with pytest.raises(AssertionError, match=message) as caught:
+        check_sketch(Optimistic(2, 6, 3))
+    assert str(caught.value).endswith("- and 7 more such frequencies")  # of 12, 5 are told
+
+
+@pytest.mark.parametrize("k", [0, 7])
+def test_a_stated_size_that_no_worker_can_hold_is_found(k):
+    with pytest.raises(AssertionError, match=f"from 1 to d = 6, got {k}"):
+        check_sketch(Window(2, 6, k))
+
+
+def test_a_sketch_that_is_not_exchangeable_and_does_not_say_so_is_told_what_that_means():
+    with pytest.raises(AssertionError) as caught:
+        check_sketch(ForgetfulWindow(2, 6, 3))
+    _, first, *others, last = str(caught.value).splitlines()
+    assert first.startswith("- frequencies differ between pairs of coordinates: the sketch is not exchangeable")
+    assert "define `exchangeable` as False" in first
+    assert all("- worker 0 holds" in line for line in others)
+    assert len(others) == 5
+    assert re.fullmatch(r"- and \d+ more such frequencies", last)
+
+
+def test_a_wrong_probability_is_not_taken_for_a_lack_of_exchangeability():
+    with pytest.raises(AssertionError) as caught:
+        check_sketch(WrongJoint(3, 5, 2))
+    assert "exchangeable" not in str(caught.value)

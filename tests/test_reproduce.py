@@ -162,6 +162,24 @@ def test_figures_are_the_same_bytes_for_the_same_data(tiny_data, tmp_path):
     assert (tmp_path / "first.svg").read_bytes() == (tmp_path / "second.svg").read_bytes()
 
 
+def test_a_figure_of_ones_own_is_made_in_the_style_and_saved_under_a_name(tmp_path):
+    with istsim.figures.paper_style():
+        figure, axes = istsim.figures.column_figure(1, 2, 0.7)
+    assert axes.shape == (1, 2)
+    assert not axes[0, 0].spines["top"].get_visible()
+    figures.save(figure, str(tmp_path / "mine.svg"))
+    assert (tmp_path / "mine.svg").read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("mine.xyz", "must end in .*svg"), ("missing/mine.svg", "no folder '.*missing'")]
+)
+def test_a_figure_that_cannot_be_saved_says_why(name, words, tmp_path):
+    figure = istsim.figures.column_figure(1, 1, 0.7)[0]
+    with pytest.raises(ValueError, match=words):
+        figures.save(figure, tmp_path / name)
+
+
 def test_labels_do_not_overlap():
     from istsim.figures._labels import spread
 

@@ -494,6 +494,27 @@ def test_simulate_refuses_bad_arguments(changes, words, unchecked):
         assert word in str(caught.value)
 
 
+class Claiming(istsim.RandK):
+    """It states another size than it draws."""
+
+    claimed = 7
+
+    @property
+    def size(self):
+        return self.claimed
+
+
+class ClaimingNone(Claiming):
+    claimed = 0
+
+
+@pytest.mark.parametrize("kind", [Claiming, ClaimingNone])
+@pytest.mark.parametrize("run", [simulate, trajectory])
+def test_runs_refuse_a_sketch_that_states_an_impossible_size(run, kind, unchecked):
+    with pytest.raises(ValueError, match=rf"from 1 to d = 6, but {kind.__name__}.* states {kind.claimed}; correct"):
+        run(method=istsim.IST(kind(2, 6, 2)))
+
+
 def test_a_trajectory_takes_one_step_size(unchecked):
     with pytest.raises(ValueError, match="one positive number"):
         trajectory(step_size=[0.1, 0.2])

@@ -46,9 +46,45 @@ def test_theorem_1_says_which_of_its_premises_fails(found):
 
 def test_it_is_drawn_with_all_marks(found):
     above, below = found.plot().axes
-    marks = {"exact best", "best simulated", "1/θ of Theorem 1", "largest stable"}
+    marks = {"exact best", "best simulated", "largest stable"}
     assert {text.get_text() for text in above.texts} == {*marks, "after 40 rounds", "remains"}
     assert len(below.lines) == 1 + len(marks)
+
+
+def test_theorem_1_is_drawn_where_its_premises_hold(problem):
+    agreeing = istsim.Quadratic(problem.L, np.zeros((4, 8)))
+    found = istsim.compare_step_sizes(agreeing, istsim.IST(istsim.Permutation(4, 8)), rounds=40, points=4)
+    assert found.theorem_applies == ""
+    assert "1/θ of Theorem 1" in {text.get_text() for text in found.plot().axes[0].texts}
+
+
+def test_the_exact_curves_are_smooth_and_pass_through_what_was_tried(found):
+    line, data = found.dataset.line_step_size.values, found.dataset
+    assert np.diff(np.log(line)).max() < 0.12
+    assert found.exact in line
+    for name in ("exact", "stationary", "rate"):
+        np.testing.assert_array_equal(data[f"line_{name}"].sel(line_step_size=data.step_size.values), data[name])
+
+
+def test_both_routes_agree_on_the_exact_values():
+    problem = istsim.random_quadratic(0, 2, 3, condition_number=3.0, matrix_heterogeneity=0.2, vector_heterogeneity=0.5)
+    method = istsim.IST(istsim.RandK(2, 3, 2))
+    run = {"rounds": 5, "points": 3, "repetitions": 2}
+    by_formula = istsim.compare_step_sizes(problem, method, **run)
+    by_outcomes = istsim.compare_step_sizes(problem, method, **run, route="enumeration")
+    assert by_outcomes.exact == pytest.approx(by_formula.exact, rel=1e-3)
+    for name in ("exact", "stationary", "rate"):
+        np.testing.assert_allclose(by_outcomes.dataset[name], by_formula.dataset[name], rtol=1e-6)
+
+
+def test_methods_without_formulas_have_exact_values_by_enumeration():
+    problem = istsim.random_quadratic(0, 3, 3, condition_number=3.0, matrix_heterogeneity=0.2, vector_heterogeneity=0.5)
+    method = istsim.IST(istsim.Coverage(3, 3, copies=2), merge="owners", participants=2)
+    with pytest.raises(istsim.theory.NotCoveredError):
+        istsim.compare_step_sizes(problem, method, rounds=5)
+    found = istsim.compare_step_sizes(problem, method, rounds=5, points=3, repetitions=2, route="enumeration")
+    assert np.isfinite(found.dataset.line_exact).all()
+    assert found.theorem_applies
 
 
 def test_where_no_step_size_is_stable_there_is_none_to_choose():

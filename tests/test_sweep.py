@@ -195,6 +195,18 @@ def test_divergence_is_a_result(tmp_path):
     assert float(swept.best().best_step_size.squeeze()) == 0.1
 
 
+def test_the_table_has_a_row_for_a_single_combination_and_for_those_that_failed(tmp_path):
+    one = sweep(small(), tmp_path).table()
+    assert one[["sketch", "best_step_size"]].to_dict("records") == [{"sketch": "Permutation", "best_step_size": 0.2}]
+    swept = sweep(small(sketches=["Permutation", "RandK(k=9)"]), tmp_path)
+    table = swept.table()
+    assert list(table.columns)[:2] == ["sketch", "best_step_size"]
+    assert table.at_end.tolist() == [True, False]
+    assert np.isnan(table.best_step_size[1])
+    assert "k must" in table.reason[1]
+    assert swept.best().at_end.values.ravel().tolist() == [True, False]
+
+
 def test_methods_without_a_sketch_are_run_once_and_scales_they_lack_are_refused(tmp_path):
     executor = Here()
     grid = small(
@@ -266,6 +278,26 @@ def test_the_figure_has_a_panel_a_problem_and_a_line_a_combination(tmp_path):
     assert [len(ax.lines) for ax in figure.axes] == [2, 2]
 
 
+def labels_of(axis):
+    axis.axes.figure.draw_without_rendering()
+    low, high = sorted(axis.get_view_interval())
+    ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+    return [tick.label1.get_text() for tick in ticks if low <= tick.get_loc() <= high and tick.label1.get_text()]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "labels"),
+    [
+        ([0.02, 0.05, 0.1, 0.3], ["0.02", "0.05", "0.1", "0.2"]),
+        ([0.004, 0.2], ["0.01", "0.03", "0.1"]),
+        ([0.001, 0.3], ["$\\mathdefault{10^{-3}}$", "$\\mathdefault{10^{-2}}$", "$\\mathdefault{10^{-1}}$"]),
+    ],
+)
+def test_a_short_range_of_step_sizes_has_a_few_plain_numbers_and_a_long_one_powers_of_ten(sizes, labels, tmp_path):
+    figure = sweep(small(problems=[PROBLEM], step_sizes=sizes), tmp_path).plot()
+    assert labels_of(figure.axes[0].xaxis) == labels
+
+
 def test_size_and_time_are_told_before_the_start(tmp_path, capsys):
     istsim.sweep(small(), store=tmp_path, executor=Here())
     told = capsys.readouterr().err
@@ -302,7 +334,7 @@ def test_a_grid_refuses_bad_choices(changes, words, unchecked):
     ("text", "words"),
     [
         ("RandK(k=", ["cannot read"]),
-        ("Randk(k=2)", ["unknown name 'Randk'", "RandK"]),
+        ("Randk(k=2)", ["unknown name 'Randk'", "did you mean 'RandK'?"]),
         ("RandK(k=1 + x)", ["cannot read", "1 + x"]),
         ("RandK(j=2)", ["does not fit", "j"]),
         ("RandK(**k)", ["write every argument out"]),
@@ -316,6 +348,19 @@ def test_expressions_that_say_nothing_are_refused(text, words):
         evaluate(text, {"RandK": istsim.RandK}, {"n": 2, "d": 4})
     for word in words:
         assert word in str(caught.value)
+
+
+def test_only_names_that_can_be_meant_are_offered():
+    names = {
+        "json": json,
+        "Path": Path,
+        "Sketch": istsim.Sketch,
+        "RandK": istsim.RandK,
+        "twice": lambda n: None,
+        "k": 2,
+    }
+    with pytest.raises(ValueError, match=r"known are RandK, twice$"):
+        evaluate("thrice", names)
 
 
 @pytest.mark.parametrize("text", ["RandK(3, 8, 2)", "RandK(k=2, n=3)", "RandK(n=3, d=8, k=2)", "RandK(3, k=2)"])
@@ -384,12 +429,20 @@ def test_the_command_line_prints_a_table_and_why_cells_failed(tmp_path, capsys, 
         "0.1",
     ]
     arguments += ["--rounds", "20", "--repetitions", "4", "--store", str(tmp_path)]
+    arguments += ["--seeds", "0", "1", "--methods", "IST", "IST2"]
     monkeypatch.setattr(sys, "argv", ["istsim", *arguments])
-    cli.main()
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split()[:2] == ["sketch", "best"]
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    told = capsys.readouterr()
+    lines = told.out.splitlines()
+    assert lines[0].split()[:3] == ["algorithm", "sketch", "best"]
     assert "failed: k must" in lines[1]
-    assert lines[2].startswith("Permutation")
+    assert lines[2].split()[:2] == ["IST", "Permutation"]
+    assert "did you mean 'IST'?" in lines[4]
+    assert max(map(len, lines)) < 150
+    why = [line for line in told.err.splitlines() if "could not be run" in line]
+    assert [line.partition(" combinations")[0] for line in why] == ["4 of 8", "2 of 8"]
 
 
 def killed_until_done(store, kills, rng):
@@ -450,10 +503,20 @@ def test_a_cell_that_takes_its_process_with_it_is_found_and_the_others_go_on(tmp
         "--json",
     ]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
     rows = {row["sketch"]: row for row in json.loads(done.stdout)}
     assert "process died" in rows["Deadly"]["reason"]
     assert rows["Permutation"]["reason"] == rows["Identity"]["reason"] == ""
+
+
+@pytest.mark.slow
+def test_a_script_that_starts_itself_again_is_told_what_to_do_in_a_few_lines(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(Path(killed_sweep.__file__).read_text().replace('if __name__ == "__main__":', "if True:"))
+    done = subprocess.run([sys.executable, script, tmp_path / "store"], check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "`if __name__ == '__main__':`" in done.stderr.splitlines()[-1]
+    assert len(done.stderr.splitlines()) < 15
 
 
 @pytest.mark.slow

@@ -345,3 +345,213 @@ def test_rounding_is_judged_by_the_terms_of_a_sum():
     assert theorem.check(problem, istsim.GradientDescent(), step_size=1.0, rounds=1).holds
     theorem.off = 10.0
     assert not theorem.check(problem, istsim.GradientDescent(), step_size=1.0, rounds=1).holds
+
+
+reached, other = sp.symbols("reached other")
+
+
+class SamePoint(istsim.theorems.Theorem):
+    """The list of outcomes and the formula have one fixed point, also where it is the minimizer."""
+
+    name, title, source = "same-point", "Same point", "here"
+    kind = Kind.EXACT
+    statement = sp.Eq(reached, other, evaluate=False)
+    premises = ()
+
+    def draw(self, draw):
+        problem = draw(strategies.integer_problems(2, 2))
+        return draw(strategies.instances(problem, istsim.IST(istsim.Permutation(2, 2), forward_scale=1.0)))
+
+    def constants(self, run):
+        Lbar, bbar = np.asarray(run.Lbar), np.asarray(run.problem.mean_vector)
+        listed = theory.fixed_point(run.problem, run.method, route="enumeration")
+        return {
+            reached: float(run.problem.objective_gap(listed)),
+            other: float(run.problem.objective_gap(bbar / np.diag(Lbar))),
+        }
+
+
+@pytest.mark.parametrize("relation", [sp.Eq, sp.Le, sp.Ge])
+def test_two_gaps_that_are_0_but_for_rounding_agree(relation):
+    """Their terms are rounding as well."""
+
+    class Rounding(SamePoint):
+        statement = relation(reached, other, evaluate=False)
+        gaps = (0.0, 0.0)
+
+        def constants(self, run):
+            return dict(zip((reached, other), self.gaps, strict=True))
+
+    theorem, problem = Rounding(), istsim.Quadratic([[[2.0]]], [[1.0]])
+    for left, right in ((2.3e-33, 0.0), (0.0, 2.3e-33), (1e-21, 3e-21), (3e-21, 1e-21)):
+        theorem.gaps = (left, right)
+        assert theorem.check(problem, istsim.GradientDescent(), step_size=0.5, rounds=1).holds
+    theorem.gaps = (1e-15, 2e-15) if relation is sp.Ge else (2e-15, 1e-15)
+    assert not theorem.check(problem, istsim.GradientDescent(), step_size=0.5, rounds=1).holds
+
+
+@pytest.mark.parametrize("factor", [1e-8, 1e8])
+def test_numbers_that_are_small_by_nature_are_no_rounding(factor):
+    """A step size in a steep problem, and a curvature in a flat one."""
+    steepest, step = sp.symbols("steepest step")
+
+    class Wrong(SamePoint):
+        statement = sp.Eq(step if factor > 1 else steepest, 0, evaluate=False)
+
+        def constants(self, run):
+            return {steepest: run.Lbar[0, 0], step: run.step_size}
+
+    problem = istsim.Quadratic([[[factor]]], [[1e8 * factor]])
+    assert not Wrong().check(problem, istsim.GradientDescent(), step_size=1 / factor, rounds=1).holds
+
+
+def test_an_equality_of_gaps_passes_where_both_are_0_but_for_rounding():
+    assert verify_theorem(SamePoint(), examples=200, simulations=0).passed
+
+
+def test_a_false_bound_on_a_gap_is_not_shrunk_to_rounding():
+    class Half(SamePoint):
+        name, kind = "half-the-gap", Kind.UPPER
+        statement = sp.Le(reached, other / 2, evaluate=False)
+
+    istsim.theorems.register(Half())
+    found = verify_theorem(Half(), examples=60, simulations=0)
+    assert not found.passed
+    namespace = {}
+    exec(found.code.replace("print(", "(lambda *_, **__: None)("), namespace)
+    assert namespace["check"].margin < -1e-3
+
+
+def test_a_simulated_gap_that_is_0_but_for_rounding_agrees(false_alarm_rate):
+    class Arrives(SamePoint):
+        """Gradient descent has its fixed point at the minimizer."""
+
+        statement = sp.Eq(reached, 0, evaluate=False)
+
+        def draw(self, draw):
+            return draw(strategies.instances(method=istsim.GradientDescent()))
+
+        def constants(self, run):
+            return {reached: float(run.problem.objective_gap(run.fixed_point))}
+
+    assert_theorem(Arrives(), examples=10, simulations=1, false_alarm_rate=false_alarm_rate)
+
+
+def test_a_symbol_without_a_number_is_named():
+    class Forgetful(SamePoint):
+        def constants(self, run):
+            return {reached: 1.0}
+
+    message = "same-point: no number was given for the symbol other; give one in `constants`"
+    problem = istsim.Quadratic([[[2.0]]], [[1.0]])
+    with pytest.raises(ValueError, match=message):
+        Forgetful().check(problem, istsim.GradientDescent(), step_size=0.5, rounds=1)
+    with pytest.raises(ValueError, match=message):
+        verify_theorem(Forgetful(), examples=5)
+
+
+@dataclasses.dataclass(frozen=True)
+class Window(istsim.Sketch):
+    """k neighbouring coordinates, from a start drawn by each worker."""
+
+    k: int
+    exchangeable = False
+
+    def sample(self, key):
+        raise NotImplementedError
+
+    def inclusion_probability(self, size):
+        return self.k / self.d
+
+    def joint_probability(self, left, right, shared):
+        raise NotImplementedError
+
+
+class HalfStep(istsim.IST):
+    """IST that goes half the way."""
+
+
+class Descends(istsim.Method):
+    """A method without arguments."""
+
+    def combine(self, problem, sums, step_size, x):
+        return x - step_size * problem.gradient(x)
+
+
+def test_classes_of_a_user_are_imported_from_their_module():
+    problem = istsim.Quadratic(np.eye(2)[None], np.zeros((1, 2)))
+
+    @dataclasses.dataclass(frozen=True)
+    class Local(Window):
+        pass
+
+    def code(method):
+        instance = istsim.theorems.Instance.of(problem, method, step_size=0.5, rounds=1)
+        return istsim.verify.as_code("expected-iterate", instance)
+
+    sketch = Window(1, 2, 1)
+    assert "import istsim\n\nproblem" in code(istsim.IST(istsim.RandK(1, 2, 1)))
+    assert f"import istsim\nfrom {__name__} import HalfStep\nfrom {__name__} import Window\n\n" in code(
+        HalfStep(sketch)
+    )
+    assert f"# Local is defined inside {code.__qualname__.partition('.')[0]} of" in code(istsim.IST(Local(1, 2, 1)))
+    namespace = {}
+    exec(code(Descends()).replace("print(", "(lambda *_, **__: None)("), namespace)
+    assert isinstance(namespace["method"], Descends)
+
+
+SCRIPT = (
+    USER_FILE.replace("import sympy as sp", "import dataclasses\nimport sympy as sp\nimport jax")
+    + """
+
+@dataclasses.dataclass(frozen=True)
+class Lazy(istsim.Sketch):
+    k: int
+    exchangeable = False
+
+    def sample(self, key):
+        return jax.numpy.ones((self.n, self.d), bool)
+
+    def inclusion_probability(self, size):
+        return 1.0
+
+    def joint_probability(self, left, right, shared):
+        return 1.0
+
+    def outcomes(self):
+        yield jax.numpy.ones((self.n, self.d), bool), 1.0
+
+
+def draw(self, draw):
+    problem = istsim.Quadratic([[[1.0]]], [[0.0]])
+    return draw(istsim.verify.strategies.instances(problem, istsim.IST(Lazy(1, 1, 1))))
+
+
+def sequences(self, run):
+    moments = istsim.theory.exact_moments(run.problem, run.method, **run.run, route="enumeration")
+    return {{after: moments.objective_gap[1:], before: moments.objective_gap[:-1]}}
+
+
+Halves.draw, Halves.sequences = draw, sequences
+
+if __name__ == "__main__":
+    print(istsim.verify.verify_theorem(Halves(), simulations=0).code)
+"""
+)
+
+
+@pytest.mark.parametrize("loaded", [True, False], ids=["loaded", "as a script"])
+def test_the_code_of_a_counterexample_runs_beside_the_users_file(tmp_path, loaded):
+    (tmp_path / "mine.py").write_text(SCRIPT.format(name="mine", factor="(1 - gamma**2)"))
+    found = ["-m", "istsim", "verify", "mine", "--load", "mine.py", "--simulations", "0"] if loaded else ["mine.py"]
+
+    def run(*arguments):
+        command = [sys.executable, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+
+    shown = run(*found)
+    code = shown.stdout[shown.stdout.index("import istsim") :].partition("\n\n0 of")[0]
+    assert "from mine import Lazy\n" in code, shown.stderr
+    (tmp_path / "found.py").write_text(code)
+    again = run("found.py")
+    assert again.stdout.startswith("all premises hold\nFalse\n"), again.stderr

@@ -11,6 +11,9 @@ from istsim.figures._scan import rate as rate
 from istsim.figures._scan import stationary as stationary
 from istsim.figures._step_sizes import step_sizes as step_sizes
 from istsim.figures._style import METHOD_COLORS as METHOD_COLORS
+from istsim.figures._style import column_figure as column_figure
+from istsim.figures._style import paper_style as paper_style
 from istsim.figures._style import save as save
 from istsim.figures._swept import swept as swept
 from istsim.figures._theorem import theorem as theorem
+from istsim.figures._training import training_curves as training_curves

@@ -9,6 +9,7 @@ import numpy as np
 from istsim._optional import require
 from istsim.figures._labels import EndLabel, write_end_labels
 from istsim.figures._style import METHOD_COLORS, REFERENCE_COLOR, column_figure, paper_style, shades
+from istsim.figures._ticks import tidy_log_axes
 
 if TYPE_CHECKING:
     import xarray
@@ -30,6 +31,7 @@ def bias(data: xarray.Dataset) -> Figure:
         ax.set(xscale="log", yscale="log", xlabel=r"forward scale $\alpha$", ylabel=r"$f(x_\infty) - f^\star$")
         ax.set_xticks([0.5, 1, 2, 5, 10, 20], ["0.5", "1", "2", "5", "10", "20"])
         ax.minorticks_off()
+        tidy_log_axes(figure)
         write_end_labels(figure, labels)
     return figure
 
@@ -54,6 +56,7 @@ def rate(data: xarray.Dataset) -> Figure:
         ax.plot(data.x, factors(data.exact), "x", color="black", markeredgewidth=0.8, zorder=4)
         _marks(ax, data)
         ax.set(xlabel=r"step size $\gamma$", ylabel="factor a round", ylim=(0, 1.6), xlim=(0, float(data.line_x.max())))
+        tidy_log_axes(figure)
         write_end_labels(figure, labels)
     return figure
 
@@ -71,6 +74,7 @@ def stationary(data: xarray.Dataset) -> Figure:
         labels = _scan(ax, data, dots=last)
         _marks(ax, data)
         ax.set(xscale="log", yscale="log", xlabel=r"step size $\gamma$", ylabel=GAP)
+        tidy_log_axes(figure)
         write_end_labels(figure, labels)
     return figure
 
@@ -93,6 +97,7 @@ def forward_scale(data: xarray.Dataset) -> Figure:
         )
         labels = _scan(below, data, dots=data.simulated.sel(metric="objective_gap").isel(round=-1))
         below.set(xlabel="vector heterogeneity", ylabel=GAP, yscale="log")
+        tidy_log_axes(figure)
         write_end_labels(figure, labels)
     return figure
 
@@ -130,6 +135,7 @@ def phase_diagram(data: xarray.Dataset) -> Figure:
                 clip_on=False,
             )
         ax.set(xlabel=r"$|c| / \sqrt{ab}$", ylabel="$a / b$", yscale="log", xlim=(0, 1), ylim=(1, 100))
+        tidy_log_axes(figure)
         figure.colorbar(image, ax=ax, label=r"$(1/\theta) \,/\, \gamma_{\max}$")
     return figure
 

@@ -27,7 +27,14 @@ REFERENCE_COLOR = "#555555"
 
 @contextmanager
 def paper_style() -> Iterator[None]:
-    """Fonts and lines of a paper's column; the same bytes for the same data."""
+    """Fonts and lines of a paper's column, for figures made inside `with`; the same bytes for the same data.
+
+    Example:
+        >>> from istsim import figures
+        >>> with figures.paper_style():
+        ...     figure, axes = figures.column_figure(1, 1, 0.7)
+        ...     line = axes[0, 0].plot([1, 2, 3], [0.3, 0.2, 0.1], color=figures.METHOD_COLORS["IST"])
+    """
     matplotlib = require("matplotlib", extra="plot")
     fontsizes = require("tueplots.fontsizes", extra="plot")
     settings = {
@@ -55,18 +62,66 @@ def paper_style() -> Iterator[None]:
         yield
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: str | Path) -> None:
     """Write a figure as the kind of file its name says, without a date in it.
 
     The file appears whole or not at all.
+
+    Args:
+        figure: any matplotlib figure.
+        path: a file whose name ends in .svg, .png, .pdf or another that matplotlib writes, in a folder that exists.
+
+    Raises:
+        ValueError: for another ending, or if the folder does not exist.
+
+    Example:
+        >>> import tempfile
+        >>> from istsim import figures
+        >>> with figures.paper_style():
+        ...     figure, axes = figures.column_figure(1, 1, 0.7)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     figures.save(figure, f"{folder}/mine.svg")
     """
+    path = checked_path(path)
     metadata = {"Date": None} if path.suffix == ".svg" else {}
     with paper_style(), written_whole(path) as part:
         figure.savefig(part, format=path.suffix[1:], metadata=metadata)
 
 
+def checked_path(path: str | Path) -> Path:
+    """The path of a figure's file, as a path, if `save` can write there.
+
+    Raises:
+        ValueError: if it cannot.
+    """
+    path = Path(path)
+    kinds = require("matplotlib.backend_bases", extra="plot").FigureCanvasBase.get_supported_filetypes()
+    if path.suffix[1:] not in kinds:
+        raise ValueError(
+            f"a figure's file must end in {', '.join(f'.{kind}' for kind in sorted(kinds))}, got {str(path)!r}"
+        )
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no folder {str(path.parent)!r} for the figure {path.name!r}: make it first")
+    return path
+
+
 def column_figure(rows: int, columns: int, panel_ratio: float) -> tuple[Figure, Any]:
-    """A figure of a paper's column width (two columns' width for four panels and more)."""
+    """A figure of a paper's column width (two columns' width for four panels and more), to make in `paper_style`.
+
+    Args:
+        rows, columns: of panels.
+        panel_ratio: height of a panel by its width.
+
+    Returns:
+        The figure, and its panels as an array of shape (rows, columns).
+
+    Example:
+        >>> from istsim import figures
+        >>> with figures.paper_style():
+        ...     figure, axes = figures.column_figure(2, 1, 0.6)
+        >>> axes.shape
+        (2, 1)
+    """
     pyplot_figure = require("matplotlib.figure", extra="plot").Figure
     figsizes = require("tueplots.figsizes", extra="plot")
     size = figsizes.icml2024_half if rows * columns < 4 else figsizes.icml2024_full

@@ -8,6 +8,7 @@ import numpy as np
 
 from istsim.figures._labels import EndLabel, write_end_labels
 from istsim.figures._style import DISTINCT_COLORS, REFERENCE_COLOR, column_figure, paper_style
+from istsim.figures._ticks import tidy_log_axes
 
 if TYPE_CHECKING:
     import xarray
@@ -52,6 +53,7 @@ def theorem(data: xarray.Dataset) -> Figure:
         if is_whole:
             for panel in axes[:, 0]:
                 panel.xaxis.get_major_locator().set_params(integer=True)
+        tidy_log_axes(figure)
         if several:
             ax.get_ylim()  # matplotlib sets the limits when they are asked for
             write_end_labels(figure, labels)

@@ -7,6 +7,9 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from istsim._pytree import Pytree
+from istsim._validation import did_you_mean
+
 
 def evaluate(text: str, names: Mapping[str, Any], supplied: Mapping[str, Any] | None = None) -> Any:
     """The value of an expression.
@@ -36,7 +39,9 @@ def evaluate(text: str, names: Mapping[str, Any], supplied: Mapping[str, Any] | 
 def _value(node: ast.expr, text: str, names: Mapping[str, Any], supplied: Mapping[str, Any]) -> Any:
     if isinstance(node, ast.Name):
         if node.id not in names:
-            raise ValueError(f"unknown name {node.id!r} in {text!r}; known are {', '.join(sorted(names))}")
+            offered = sorted(name for name, value in names.items() if _can_be_meant(value))
+            near = did_you_mean(node.id, offered)
+            raise ValueError(f"unknown name {node.id!r} in {text!r}; {near}known are {', '.join(offered)}")
         return names[node.id]
     if isinstance(node, ast.Call):
         function = _value(node.func, text, names, supplied)
@@ -69,3 +74,10 @@ def _called(function: Any, text: str, arguments: list[Any], named: dict[str, Any
 
 def _makes_something(value: Any) -> bool:
     return inspect.isclass(value) or inspect.isroutine(value)
+
+
+def _can_be_meant(value: Any) -> bool:
+    """Whether it is a problem, sketch, method or noise, or may make one: what users import besides is neither."""
+    if inspect.isclass(value):
+        return issubclass(value, Pytree) and not inspect.isabstract(value)
+    return isinstance(value, Pytree) or callable(value)

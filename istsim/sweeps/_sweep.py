@@ -15,9 +15,10 @@ from istsim.sweeps._cell import Cell, identity_of, method_of, problem_of, run_ce
 from istsim.sweeps._commit import commit
 from istsim.sweeps._grid import Grid
 from istsim.sweeps._identity import content
-from istsim.sweeps._pool import process_pool
+from istsim.sweeps._pool import end_if_imported_by_one_of_us, process_pool, starts
 from istsim.sweeps._store import Store
 from istsim.sweeps._swept import Swept, assemble
+from istsim.sweeps._table import failures
 
 if TYPE_CHECKING:
     import xarray
@@ -56,14 +57,15 @@ def sweep(
             start processes need `if __name__ == "__main__":`.
         names: problems, sketches and methods of your own, or functions that make them, by the names that stand for
             them in the grid.
-        progress: before the start, print size and estimated time to standard error; then show a progress bar.
+        progress: before the start, print size and estimated time to standard error; then show a progress bar; at the
+            end say which combinations failed, and why.
 
     Returns:
         A `Swept`: the results as one dataset, the best step sizes, rates, and a figure.
 
     Raises:
         ValueError: for text in the grid that cannot be read, or a problem that cannot be made.
-        RuntimeError: if your executor breaks; what has ended is stored.
+        RuntimeError: if your executor breaks, or no process can be started; what has ended is stored.
 
     Example:
         >>> import concurrent.futures, tempfile, istsim
@@ -76,6 +78,8 @@ def sweep(
     """
     import cloudpickle
 
+    if executor is None:
+        end_if_imported_by_one_of_us()
     names = dict(names or {})
     folder = Store(Path(store))
     planned, reasons = _plan(grid, names)
@@ -93,8 +97,6 @@ def sweep(
                 outcome.attrs |= {"config": one.config, "config_hash": one.name, "commit": commit()}
                 folder.save(one.name, outcome)
             bar.update()
-    if tell and (why := [*reasons.values(), *failed.values()]):
-        tell(f"{len(why)} combinations failed, see dataset.reason; the first: {why[0]}")
 
     def load(choice: tuple[Any, ...]) -> xarray.Dataset | str:
         if choice in reasons:
@@ -102,7 +104,11 @@ def sweep(
         name = planned[choice].name
         return failed[name] if name in failed else folder.load(name)
 
-    return Swept(grid=grid, dataset=assemble(grid, load), names=names)
+    swept = Swept(grid=grid, dataset=assemble(grid, load), names=names)
+    if tell:
+        for line in failures(swept):
+            tell(line)
+    return swept
 
 
 def _plan(grid: Grid, names: Mapping[str, Any]) -> tuple[dict[tuple[Any, ...], Planned], dict[tuple[Any, ...], str]]:
@@ -150,13 +156,18 @@ def _outcomes(
                 del left[one.name]
                 yield one, outcome
     except BrokenProcessPool:
+        if not starts():
+            raise RuntimeError(
+                "the processes that run the cells end as they start. In a script, put what starts them under "
+                "`if __name__ == '__main__':`, because each of them imports it"
+            ) from None
         # One of the cells took its process with it, and so all that waited. Each alone, they show which.
         for one in left.values():
             try:
                 with process_pool(1) as pool:
                     yield from _run([one], store, pool, packed_names)
             except BrokenProcessPool:
-                yield one, "its process died: out of memory, or a script without `if __name__ == '__main__':`"
+                yield one, "its process died, perhaps out of memory"
 
 
 def _run(

@@ -43,7 +43,7 @@ class Swept:
 
         Returns:
             A dataset of `best_step_size`, its `objective_gap` and `standard_error`, and `at_end`: whether it is the
-            first or last of the grid, so that a better one may lie beyond. NaN where none is left.
+            first or last of the grid, so that a better one may lie beyond. NaN, and False, where none is left.
         """
         gap = self.dataset.objective_gap.isel(round=-1)
         mean = gap.mean(("seed", "repetition"), skipna=False)
@@ -62,9 +62,37 @@ class Swept:
             {
                 "best_step_size": chosen.drop_vars("step_size").where(found),
                 **best,
-                "at_end": ((chosen == ends[0]) | (chosen == ends[1])).drop_vars("step_size"),
+                "at_end": ((chosen == ends[0]) | (chosen == ends[1])).drop_vars("step_size") & found,
             }
         )
+
+    def table(self) -> Any:
+        """What the command line prints, for any grid: a row for each combination of all choices but seeds.
+
+        Returns:
+            A pandas DataFrame of the choices of which there are several (or the sketch, if there are none),
+            `best_step_size`, `objective_gap`, `standard_error` and `at_end` as in `best`, the share of runs that
+            `diverged`, and the `reason` why a combination could not be run, else "".
+
+        Example:
+            >>> import concurrent.futures, tempfile, istsim
+            >>> grid = istsim.Grid(problems=["real_quadratic('diabetes', 5)"], step_sizes=[0.1, 80.0], rounds=400,
+            ...                    sketches=["Permutation", "RandK(k=99)"], repetitions=5, record_every=400)
+            >>> with tempfile.TemporaryDirectory() as store, concurrent.futures.ThreadPoolExecutor(1) as executor:
+            ...     swept = istsim.sweep(grid, store=store, executor=executor, progress=False)
+            >>> swept.table()[["sketch", "best_step_size", "at_end", "diverged"]]
+                    sketch  best_step_size  at_end  diverged
+            0  Permutation             0.1    True       0.5
+            1  RandK(k=99)             NaN   False       0.0
+        """
+        import pandas
+
+        from istsim.sweeps import _table
+
+        found = _table.rows(self)
+        columns = [*_table.telling(found), *list(found[0])[len(self._dims()) :]]
+        table = pandas.DataFrame(found, columns=columns).astype({name: float for name in _table.NUMBERS})
+        return table.assign(at_end=[bool(row["at_end"]) for row in found])
 
     def rate(self, exact: bool = True) -> xarray.Dataset:
         """The factor by which the mean objective gap approaches its floor a round: fitted, exact, and asymptotic.
@@ -142,20 +170,22 @@ class Swept:
         return rates
 
 
-def asymptotic_rate(problem: Quadratic, method: Method, step_size: float) -> float:
+def asymptotic_rate(problem: Quadratic, method: Method, step_size: float, *, route: str = "formula") -> float:
     """The factor a round of the expected objective gap's distance from its floor, asymptotically.
 
     Raises:
-        NotCoveredError: for a method without exact second moments.
+        NotCoveredError: for what the route does not cover, with the reason.
     """
     from istsim import theory
 
-    squared = theory.mean_square_rate(problem, method, step_size)
-    bias = np.asarray(theory.fixed_point(problem, method, step_size=step_size)) - np.asarray(problem.minimizer)
+    squared = theory.mean_square_rate(problem, method, step_size, route=route)
+    bias = np.asarray(theory.fixed_point(problem, method, step_size=step_size, route=route)) - np.asarray(
+        problem.minimizer
+    )
     scale = 1 + np.abs(np.asarray(problem.minimizer)).max()
     if np.abs(bias).max() <= 1e-9 * scale:
         return squared
-    return max(squared, theory.mean_rate(problem, method, step_size))
+    return max(squared, theory.mean_rate(problem, method, step_size, route=route))
 
 
 def assemble(grid: Grid, load: Callable[[tuple[Any, ...]], xarray.Dataset | str]) -> xarray.Dataset:

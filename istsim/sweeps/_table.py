@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import collections
 import json
+import textwrap
 from typing import Any
 
 import numpy as np
 
 from istsim.sweeps._swept import Swept
+
+# Letters of a reason that the table shows.
+_LONGEST = 80
+NUMBERS = ("best_step_size", "objective_gap", "standard_error", "diverged")
 
 
 def rows(swept: Swept) -> list[dict[str, Any]]:
@@ -40,7 +46,7 @@ def as_json(found: list[dict[str, Any]]) -> str:
 
 def as_text(found: list[dict[str, Any]]) -> str:
     """The rows as a table, without choices of which there is one only."""
-    named = [name for name in list(found[0])[:5] if len({row[name] for row in found}) > 1] or ["sketch"]
+    named = telling(found)
     lines = [[*named, "best step size", "objective gap", ""]]
     for row in found:
         lines.append([*(str(row[name]) for name in named), *_result(row)])
@@ -51,9 +57,21 @@ def as_text(found: list[dict[str, Any]]) -> str:
     )
 
 
+def telling(found: list[dict[str, Any]]) -> list[str]:
+    """The choices that tell the rows apart; the sketch if none does."""
+    return [name for name in list(found[0])[:5] if len({row[name] for row in found}) > 1] or ["sketch"]
+
+
+def failures(swept: Swept) -> list[str]:
+    """Every reason why combinations could not be run, once, with how many of them."""
+    reasons = swept.dataset.reason.values.ravel().tolist()
+    counts = collections.Counter(reason for reason in reasons if reason)
+    return [f"{count} of {len(reasons)} combinations could not be run: {reason}" for reason, count in counts.items()]
+
+
 def _result(row: dict[str, Any]) -> tuple[str, str, str]:
     if row["reason"]:
-        return "-", "-", f"failed: {row['reason']}"
+        return "-", "-", f"failed: {textwrap.shorten(row['reason'], _LONGEST, placeholder=' ...')}"
     if row["best_step_size"] is None:
         return "-", "-", "diverged at every step size"
     error = "" if row["standard_error"] is None else f" ± {row['standard_error']:.1g}"

@@ -81,6 +81,17 @@ class Instance:
         return {"step_size": self.step_size, "rounds": self.rounds, "x0": self.x0}
 
     @functools.cached_property
+    def smallest_unit(self) -> float:
+        """No number about this run is of a naturally smaller size, be it an objective value, a step size or a rate.
+
+        The objective has the size of its gap at the start and of its minimum, if the b_i did not cancel in their mean.
+        """
+        diagonal, b = np.asarray(self.problem.average.diagonal()[0]), np.asarray(self.problem.b)
+        curvature = float(diagonal.mean())
+        objective = float(self.problem.objective_gap(self.x0)) + 0.5 * float((b**2 / diagonal).sum(axis=1).mean())
+        return min(1.0, objective) * min(curvature, 1 / curvature)
+
+    @functools.cached_property
     def mean(self) -> Float[np.ndarray, "iterates d"]:
         """`E x_k`, k = 0..K."""
         return np.asarray(theory.exact_mean(self.problem, self.method, **self.run))

@@ -111,7 +111,10 @@ class TheoremCheck:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sides:
-    """Both sides as numbers, and how large the terms are that make them up, to judge rounding by."""
+    """Both sides as numbers, and how large the terms are that make them up, to judge rounding by.
+
+    Sizes are at least `ROUNDING` times the instance's smallest unit.
+    """
 
     lhs: np.ndarray
     rhs: np.ndarray
@@ -266,10 +269,15 @@ class Theorem(abc.ABC):
         return ""
 
     def sides(self, instance: Instance) -> Sides:
-        """Both sides as numbers, whether the premises hold or not."""
+        """Both sides as numbers, whether the premises hold or not.
+
+        Raises:
+            ValueError: if `constants` and `sequences` leave out a symbol of the statement.
+        """
         constants, sequences = self.constants(instance), self.sequences(instance)
         dim = {sp.Symbol("d"): instance.problem.dim}
         arguments = [symbol.subs(dim) for symbol in (*constants, *sequences)]
+        self._check_symbols(arguments, dim)
 
         def numbers(expression: Any) -> np.ndarray:
             function = _as_function(expression.subs(dim), tuple(arguments))
@@ -280,7 +288,21 @@ class Theorem(abc.ABC):
 
         lhs, rhs = numbers(self.statement.lhs), numbers(self.statement.rhs)
         sizes = [np.abs(numbers(_without_cancellation(side))) for side in (self.statement.lhs, self.statement.rhs)]
-        return Sides(lhs, rhs, np.asarray(np.maximum(*sizes)))
+        # A gap that should be 0 is the square of an iterate's rounding, and has no term of any other size. An iterate
+        # is known to ROUNDING of its size, so a gap to ROUNDING squared: one factor is here, the other in `holds`.
+        # Whether the sides are gaps is not known; in the smallest unit, the same is nothing to numbers of any kind.
+        return Sides(lhs, rhs, np.asarray(np.maximum(np.maximum(*sizes), ROUNDING * instance.smallest_unit)))
+
+    def _check_symbols(self, arguments: list[Any], dim: Mapping[sp.Basic, int]) -> None:
+        """Refuse a statement with a symbol that is none of the arguments."""
+        given = set().union(*(argument.free_symbols for argument in arguments))
+        found = self.statement.lhs.subs(dim).free_symbols | self.statement.rhs.subs(dim).free_symbols
+        # An entry such as D[i, j] is listed next to its array D.
+        if missing := sorted(str(symbol) for symbol in found - given if not isinstance(symbol, sp.Indexed)):
+            raise ValueError(
+                f"{self.name}: no number was given for the symbol {', '.join(missing)}; give one in `constants`, or in "
+                "`sequences` if it depends on the round"
+            )
 
     def holds(self, sides: Sides) -> bool:
         """Whether both sides are as the statement says, up to rounding."""

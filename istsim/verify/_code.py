@@ -2,17 +2,23 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+import istsim
+from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.theorems._instance import Instance
 
 
 def as_code(name: str, instance: Instance) -> str:
     r"""Python that asks the theorem of that name about the instance again, every number in full.
+
+    Classes of your own are imported from the file that defines them.
 
     Example:
         >>> import istsim
@@ -35,6 +41,7 @@ def as_code(name: str, instance: Instance) -> str:
     return "\n".join(
         [
             "import istsim",
+            *sorted({_import_of(kind) for kind in _classes_in(instance.method) if not _is_istsims(kind)}),
             "",
             f"problem = {_problem(instance.problem)}",
             f"method = {_call(instance.method)}",
@@ -51,14 +58,47 @@ def _problem(problem: Quadratic) -> str:
 
 def _call(value: Any) -> str:
     """An object as the call that makes it, without what is left at its default."""
-    given = {
+    prefix = "istsim." if _is_istsims(type(value)) else ""
+    return f"{prefix}{type(value).__name__}({_arguments(_given(value))})"
+
+
+def _given(value: Any) -> dict[str, Any]:
+    """The arguments that make an object, without those left at their defaults."""
+    return {
         name: getattr(value, name)
         for name, parameter in inspect.signature(type(value)).parameters.items()
         if not _is_default(parameter.default, getattr(value, name))
     }
-    # A user's own class goes by its bare name.
-    prefix = "istsim." if type(value).__module__.startswith("istsim.") else ""
-    return f"{prefix}{type(value).__name__}({_arguments(given)})"
+
+
+def _classes_in(value: Any) -> Iterator[type]:
+    """The classes of an object and of those it is made from."""
+    if isinstance(value, Method) or dataclasses.is_dataclass(value):
+        yield type(value)
+        for argument in _given(value).values():
+            yield from _classes_in(argument)
+
+
+def _is_istsims(kind: type) -> bool:
+    return getattr(istsim, kind.__name__, None) is kind
+
+
+def _import_of(kind: type) -> str:
+    """The line that imports a class, by its file's name where the module's is that of a script."""
+    if "." in kind.__qualname__:
+        return (
+            f"# {kind.__name__} is defined inside {kind.__qualname__.partition('.')[0]} of {_module_of(kind)}: copy it"
+        )
+    return f"from {_module_of(kind)} import {kind.__name__}"
+
+
+def _module_of(kind: type) -> str:
+    if kind.__module__ not in ("__main__", "<run_path>"):  # as a script, or by `istsim verify --load`
+        return kind.__module__
+    functions = [member for member in vars(kind).values() if inspect.isfunction(member)]
+    files = (Path(function.__code__.co_filename) for function in functions)
+    # What a dataclass generates, and what is typed in a notebook, has no file.
+    return next((file.stem for file in files if file.is_file()), "__main__")
 
 
 def _is_default(default: Any, value: Any) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -16,6 +17,9 @@ from istsim.sketches._sketch import Sketch
 # The probability that a correct sketch fails, over all comparisons of one call.
 FALSE_ALARM_RATE = 1e-6
 
+# How many deviating frequencies are told; the others are counted.
+TOLD = 5
+
 
 def check_sketch(sketch: Sketch, *, key: Any = 0, draws: int = 4000) -> None:
     """Try out whether a sketch is what the exact theory takes it to be.
@@ -25,7 +29,9 @@ def check_sketch(sketch: Sketch, *, key: Any = 0, draws: int = 4000) -> None:
     two coordinates, and two workers hold one each, must be those stated, for every choice of workers and
     coordinates tried: a sketch that is not exchangeable fails here. The outcomes, where listed, must have
     exactly the stated probabilities. `holders` and `independent_workers` are held against draws and
-    probabilities. Of a sketch that says that it is not exchangeable, draws are compared with the outcomes.
+    probabilities. Of a sketch that says that it is not exchangeable, the frequencies with which a worker holds a
+    coordinate are compared with `inclusion_probability(1)`, unless that raises NotImplementedError, and with the
+    outcomes, where listed.
 
     Args:
         sketch: to be tried, best with few workers and coordinates.
@@ -43,16 +49,41 @@ def check_sketch(sketch: Sketch, *, key: Any = 0, draws: int = 4000) -> None:
     """
     if positive_int("draws", draws) < 1000:
         raise ValueError(f"draws must be at least 1000 to tell probabilities apart, got {draws}")
+    if faults := _faults_of_size(sketch):
+        raise AssertionError(_refusal(sketch, faults))
     keys = jax.random.split(as_key(key), draws)
     masks = np.asarray(jax.vmap(sketch.sample)(keys))
     faults = _faults_of_masks(sketch, masks, keys)
     if not faults and sketch.exchangeable:
-        events = _stated_events(sketch, masks)
+        events = list(_stated_events(sketch, masks))
         faults = [*_faults_of_frequencies(events), *_faults_of_independence(sketch), *_faults_of_outcomes(sketch)]
     elif not faults:
-        faults = _faults_of_frequencies(_listed_events(sketch, masks))
+        faults = _faults_of_frequencies([*_single_events(sketch, masks), *_listed_events(sketch, masks)])
     if faults:
-        raise AssertionError(f"{sketch} does not conform:\n- " + "\n- ".join(faults))
+        raise AssertionError(_refusal(sketch, faults))
+
+
+def _refusal(sketch: Sketch, faults: list[str]) -> str:
+    return "\n- ".join([f"{sketch} does not conform:", *faults])
+
+
+def _faults_of_size(sketch: Sketch) -> list[str]:
+    if sketch.size is not None and not 1 <= sketch.size <= sketch.d:
+        return [f"size must be None or a number of coordinates from 1 to d = {sketch.d}, got {sketch.size}"]
+    probability = _single_probability(sketch)
+    if probability is not None and not probability > 0:
+        return [f"inclusion_probability(1) must be positive, since unbiased scales divide by it, got {probability:.6g}"]
+    return []
+
+
+def _single_probability(sketch: Sketch) -> float | None:
+    """The probability that a worker holds a coordinate; None where a sketch that is not exchangeable has no number."""
+    try:
+        return float(sketch.inclusion_probability(1))
+    except NotImplementedError:
+        if sketch.exchangeable:
+            raise
+        return None
 
 
 def _faults_of_masks(sketch: Sketch, masks: np.ndarray, keys: jax.Array) -> list[str]:
@@ -71,52 +102,91 @@ def _faults_of_masks(sketch: Sketch, masks: np.ndarray, keys: jax.Array) -> list
     return faults
 
 
-# What may happen in a draw, its probability, and in which draws it did.
-Event = tuple[str, float, np.ndarray]
+class Event(NamedTuple):
+    """What may happen in a draw, the probability that should be its, and in which draws it happened.
+
+    Attributes:
+        text: what happens.
+        probability: how often it should.
+        happened: whether it did in each draw.
+        by: where the probability is from.
+        alike: for what all events are alike that have this probability, if they have one because of exchangeability.
+    """
+
+    text: str
+    probability: float
+    happened: np.ndarray
+    by: str
+    alike: str = ""
 
 
-def _stated_events(sketch: Sketch, masks: np.ndarray) -> list[Event]:
+def _stated_events(sketch: Sketch, masks: np.ndarray) -> Iterator[Event]:
     """One worker holds one or two coordinates, two workers hold one each, with the probabilities stated."""
     columns = [int(np.flatnonzero(sketch.labels == label)[0]) for label in np.unique(sketch.labels)]
     workers, pairs = range(sketch.n), list(itertools.combinations(range(sketch.n), 2))
     two = list(itertools.combinations(columns, 2))
-    events: list[Event] = []
     for i, a in itertools.product(workers, columns):
-        events.append((f"worker {i} holds {a}", sketch.inclusion_probability(1), masks[:, i, a]))
+        stated = sketch.inclusion_probability(1)
+        yield Event(f"worker {i} holds {a}", stated, masks[:, i, a], "stated", "coordinates or workers")
     for i, (a, b) in itertools.product(workers, two):
-        both = masks[:, i, a] & masks[:, i, b]
-        events.append((f"worker {i} holds {a} and {b}", sketch.inclusion_probability(2), both))
+        stated, both = sketch.inclusion_probability(2), masks[:, i, a] & masks[:, i, b]
+        yield Event(f"worker {i} holds {a} and {b}", stated, both, "stated", "pairs of coordinates")
     for (i, j), a in itertools.product(pairs, columns):
-        both = masks[:, i, a] & masks[:, j, a]
-        events.append((f"workers {i} and {j} hold {a}", sketch.joint_probability(1, 1, 1), both))
+        stated, both = sketch.joint_probability(1, 1, 1), masks[:, i, a] & masks[:, j, a]
+        yield Event(f"workers {i} and {j} hold {a}", stated, both, "stated", "pairs of workers")
     for (i, j), (a, b) in itertools.product(pairs, two):
-        both = masks[:, i, a] & masks[:, j, b]
-        events.append((f"worker {i} holds {a} and {j} holds {b}", sketch.joint_probability(1, 1, 0), both))
-    return events
+        stated, both = sketch.joint_probability(1, 1, 0), masks[:, i, a] & masks[:, j, b]
+        yield Event(f"worker {i} holds {a} and {j} holds {b}", stated, both, "stated", "coordinates of two workers")
 
 
-def _listed_events(sketch: Sketch, masks: np.ndarray) -> list[Event]:
+def _single_events(sketch: Sketch, masks: np.ndarray) -> Iterator[Event]:
+    """One worker holds a coordinate, with the probability stated; nothing where none is."""
+    if (probability := _single_probability(sketch)) is not None:
+        for i, a in itertools.product(range(sketch.n), range(sketch.d)):
+            yield Event(f"worker {i} holds {a}", probability, masks[:, i, a], "stated")
+
+
+def _listed_events(sketch: Sketch, masks: np.ndarray) -> Iterator[Event]:
     """One worker holds a coordinate, with the probability that the outcomes give it; nothing where there are none."""
     try:
         outcomes = list(sketch.outcomes())
     except (NotImplementedError, ValueError):
-        return []
+        return
     mean = np.sum([probability * mask for mask, probability in outcomes], axis=0)
-    places = itertools.product(range(sketch.n), range(sketch.d))
-    return [(f"worker {i} holds {a}", float(mean[i, a]), masks[:, i, a]) for i, a in places]
+    for i, a in itertools.product(range(sketch.n), range(sketch.d)):
+        yield Event(f"worker {i} holds {a}", float(mean[i, a]), masks[:, i, a], "listed")
 
 
 def _faults_of_frequencies(events: list[Event]) -> list[str]:
-    """Compare counts with the binomial law of the probability stated."""
-    faults = []
-    for text, probability, held in events:
-        if not 0 <= probability <= 1 + 1e-12:
-            faults.append(f"the probability that {text} is stated as {probability:.6g}")
-        elif stats.binomtest(int(held.sum()), len(held), min(float(probability), 1.0)).pvalue < FALSE_ALARM_RATE / len(
-            events
-        ):
-            faults.append(f"{text} in {held.mean():.4f} of the draws, but with stated probability {probability:.4f}")
-    return faults
+    """Compare counts with the binomial law of their probabilities."""
+    faults, alike = [], []
+    for event in events:
+        if not 0 <= event.probability <= 1 + 1e-12:
+            faults.append(f"the probability that {event.text} is {event.by} as {event.probability:.6g}")
+        elif _is_unlikely(event.happened, event.probability, len(events)):
+            frequency = f"{event.text} in {event.happened.mean():.4f} of the draws"
+            faults.append(f"{frequency}, but with {event.by} probability {event.probability:.4f}")
+            alike.append(event.alike)
+    more = [f"and {len(faults) - TOLD} more such frequencies"] if len(faults) > TOLD else []
+    return [*_faults_of_exchangeability(events, set(alike) - {""}), *faults[:TOLD], *more]
+
+
+def _faults_of_exchangeability(events: list[Event], deviating: set[str]) -> list[str]:
+    """Whether events that should be alike, and of which some deviate, differ among themselves as well."""
+    for kind in dict.fromkeys(event.alike for event in events if event.alike in deviating):
+        same = [event.happened for event in events if event.alike == kind]
+        if any(_is_unlikely(happened, np.mean(same), len(events)) for happened in same):
+            return [
+                f"frequencies differ between {kind}: the sketch is not exchangeable; define `exchangeable` as False "
+                "and list its `outcomes`, or draw all coordinates and all workers alike"
+            ]
+    return []
+
+
+def _is_unlikely(happened: np.ndarray, probability: Any, comparisons: int) -> bool:
+    """Whether so many draws, or a less likely number, have at most this comparison's part of the false-alarm rate."""
+    tail = stats.binomtest(int(happened.sum()), len(happened), min(float(probability), 1.0)).pvalue
+    return bool(tail < FALSE_ALARM_RATE / comparisons)
 
 
 def _faults_of_independence(sketch: Sketch) -> list[str]:

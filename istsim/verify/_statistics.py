@@ -29,10 +29,16 @@ class Agreement:
     allowed: float
     false_alarm_rate: float
 
+    def __repr__(self) -> str:
+        return (
+            f"Agreement(agrees={self.agrees}, largest={self.largest:.3g}, allowed={self.allowed:g}, "
+            f"false_alarm_rate={self.false_alarm_rate:.3g})"
+        )
+
     @property
     def largest(self) -> float:
         """The largest deviation, in standard errors."""
-        return float(self.deviations.max())
+        return float(self.deviations.max(initial=0.0))
 
     @property
     def points(self) -> int:

@@ -1,0 +1,105 @@
+"""One worker's part of a model: which entries of which tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from istsim.networks._layout import Blocks, Layout, Units, block_tensors, tensors_of
+
+
+class Part:
+    """What one worker holds of a model.
+
+    Args:
+        model: the whole one.
+        layout: its units.
+        mask: shape (number of units,), which of them the worker holds.
+
+    Raises:
+        ValueError: for another number of units, or if it holds none of a layer: the layer would be orphaned.
+
+    Attributes:
+        held: for each group of the layout the units held, in increasing order.
+        names: of the tensors of which the worker holds anything.
+        shapes: of the model's tensors.
+    """
+
+    def __init__(self, model: nn.Module, layout: Layout, mask: np.ndarray):
+        self.layout = layout
+        self.held = [np.flatnonzero(some) for some in layout.split(np.asarray(mask, bool))]
+        self._axes: dict[str, dict[int, tuple[Tensor, int]]] = {}
+        tensors = tensors_of(model)
+        missing: set[str] = set()
+        for group, held in zip(layout.groups, self.held, strict=True):
+            if isinstance(group, Blocks):
+                missing |= {t for i, b in enumerate(group.names) if i not in held for t in block_tensors(model, b)}
+            elif held.size == 0:
+                raise ValueError(f"{group.name}: a worker without any of its {group.count} units cannot run the model")
+            else:
+                self._take_units(group, held)
+        self.names = [name for name in tensors if name not in missing]
+        self.shapes = {name: tensor.shape for name, tensor in tensors.items()}
+
+    def _take_units(self, group: Units, held: np.ndarray) -> None:
+        rest = np.setdiff1d(np.arange(group.count), held)
+        for one in group.slices:
+            first_held = np.concatenate([held, rest])[:, None] * one.width + np.arange(one.width)
+            entries = torch.from_numpy(first_held.reshape(-1))
+            self._axes.setdefault(one.tensor, {})[one.axis] = entries, len(held) * one.width
+
+    def take(self, name: str, whole: Tensor) -> Tensor:
+        """The entries held, as a new tensor."""
+        piece = whole.detach()
+        for axis, (entries, held) in self._axes.get(name, {}).items():
+            piece = piece.index_select(axis, entries[:held].to(piece.device))
+        return piece.clone() if piece.data_ptr() == whole.data_ptr() else piece
+
+    def add(self, name: str, whole: Tensor, piece: Tensor) -> None:
+        """Add a piece to the entries of `whole` that are held."""
+        at = self._grid(name, whole)
+        whole[at] = whole[at] + piece
+
+    def put(self, name: str, whole: Tensor, piece: Tensor) -> None:
+        """Write a piece over the entries of `whole` that are held."""
+        whole[self._grid(name, whole)] = piece
+
+    def _grid(self, name: str, whole: Tensor) -> tuple[Tensor | slice, ...]:
+        axes = self._axes.get(name)
+        if axes is None:
+            return (slice(None),) * whole.dim()
+        every = [
+            axes[axis][0][: axes[axis][1]] if axis in axes else torch.arange(length)
+            for axis, length in enumerate(whole.shape)
+        ]
+        return torch.meshgrid(*(index.to(whole.device) for index in every), indexing="ij")
+
+    def held_first(self, name: str, whole: Tensor) -> Tensor:
+        """All entries, as a new tensor in which those held come first along every axis."""
+        ordered = whole.detach()
+        for axis, (entries, _) in self._axes.get(name, {}).items():
+            ordered = ordered.index_select(axis, entries.to(ordered.device))
+        return ordered.clone() if ordered.data_ptr() == whole.data_ptr() else ordered
+
+    def narrow(self, name: str, ordered: Tensor) -> Tensor:
+        """The entries held of a tensor in which they come first, as a view."""
+        for axis, (_, held) in self._axes.get(name, {}).items():
+            ordered = ordered.narrow(axis, 0, held)
+        return ordered
+
+    def is_sliced(self, name: str) -> bool:
+        """Whether only some entries of the tensor are held."""
+        return any(held < len(entries) for entries, held in self._axes.get(name, {}).values())
+
+    def missing_blocks(self) -> Iterable[str]:
+        """Names of the residual blocks not held."""
+        for group, held in zip(self.layout.groups, self.held, strict=True):
+            if isinstance(group, Blocks):
+                yield from (block for i, block in enumerate(group.names) if i not in held)
+
+    def kept(self) -> list[float]:
+        """The fraction of its units that is held, for each group."""
+        return [len(held) / group.count for group, held in zip(self.layout.groups, self.held, strict=True)]

@@ -1,0 +1,173 @@
+"""Backward masking: the whole model runs, and only what a worker holds is trained.
+
+The hidden units are put in an order in which those held come first. Such a model computes the same, and what is held
+of a weight is then a view of it: no copy, no index, and its gradient and optimizer state have its size.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn import grad as convolution_gradients
+
+from istsim.networks._layout import tensors_of
+from istsim.networks._part import Part
+
+
+def partly_trained(model: nn.Module, part: Part) -> nn.Module:
+    """A model that computes what `model` computes, and whose parameters are only the entries that `part` holds.
+
+    Gradients pass through every layer. Those of weights that are not held are neither computed nor stored, nor is
+    what only they would need. Tensors are copies, named as in `model`.
+
+    Raises:
+        ValueError: with the layer's name, for one that cannot be trained in part.
+
+    Example:
+        >>> import numpy as np
+        >>> from istsim import networks
+        >>> model = networks.mlp([4, 6, 2])
+        >>> part = networks.Part(model, networks.neurons(model), np.arange(6) < 2)
+        >>> {name: tuple(p.shape) for name, p in networks.partly_trained(model, part).named_parameters()}
+        {'1.weight': (2, 4), '1.bias': (2,), '3.weight': (2, 2), '3.bias': (2,)}
+    """
+    memo: dict[int, Any] = {}
+    held = set(part.names)
+    for name, whole in tensors_of(model).items():
+        ordered = part.held_first(name, whole)
+        if isinstance(whole, nn.Parameter):
+            ordered = nn.Parameter(ordered, requires_grad=whole.requires_grad and name in held)
+        memo[id(whole)] = ordered
+    partial = copy.deepcopy(model, memo)
+    for name, module in list(partial.named_modules()):
+        inside = {
+            tensor: f"{name}.{tensor}" if name else tensor for tensor, _ in module.named_parameters(recurse=False)
+        }
+        if any(part.is_sliced(whole) and getattr(module, tensor).requires_grad for tensor, whole in inside.items()):
+            kind = next((partly for kind, partly in _PARTLY.items() if isinstance(module, kind)), None)
+            if kind is None:
+                raise ValueError(f"{name}: a {type(module).__name__} cannot be trained in part")
+            held_here = {tensor: _narrowed(part, whole, getattr(module, tensor)) for tensor, whole in inside.items()}
+            partial.set_submodule(name, kind(module, held_here))
+    return partial
+
+
+def _narrowed(part: Part, name: str, whole: nn.Parameter) -> nn.Parameter:
+    """What is held of a parameter in which it comes first, sharing its memory."""
+    return nn.Parameter(part.narrow(name, whole.detach()), requires_grad=whole.requires_grad)
+
+
+def refresh(partial: nn.Module, model: nn.Module, part: Part) -> None:
+    """Take over the values that `model` has by now, also those of what is not held."""
+    mine = dict(partial.named_buffers()) | dict(partial.named_parameters())
+    with torch.no_grad():
+        for name, whole in tensors_of(model).items():
+            layer, _, tensor = name.rpartition(".")
+            unheld = f"{layer}.whole_{tensor}" if layer else f"whole_{tensor}"
+            mine.get(unheld, mine[name]).copy_(part.held_first(name, whole))
+
+
+class _PartlyLinear(nn.Module):
+    def __init__(self, whole: nn.Linear, held: dict[str, nn.Parameter]):
+        super().__init__()
+        self.register_buffer("whole_weight", whole.weight.detach(), persistent=False)
+        self.register_buffer("whole_bias", None if whole.bias is None else whole.bias.detach(), persistent=False)
+        self.weight, self.bias = held["weight"], held.get("bias")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _Linear.apply(x, self.weight, self.bias, self.whole_weight, self.whole_bias)
+
+
+class _Linear(torch.autograd.Function):
+    """A dense layer whose weight has a gradient for its first rows and columns only."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, whole_weight, whole_bias):
+        held_inputs = x[..., : weight.shape[1]].contiguous() if ctx.needs_input_grad[1] else None
+        ctx.save_for_backward(held_inputs, whole_weight)
+        ctx.rows, ctx.bias_rows = weight.shape[0], None if bias is None else len(bias)
+        return functional.linear(x, whole_weight, whole_bias)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:  # type: ignore[override]
+        held_inputs, whole_weight = ctx.saved_tensors
+        flat = gradient.flatten(0, -2)
+        by_weight = None if held_inputs is None else flat[:, : ctx.rows].T @ held_inputs.flatten(0, -2)
+        by_bias = None if ctx.bias_rows is None else flat[:, : ctx.bias_rows].sum(0)
+        return gradient @ whole_weight if ctx.needs_input_grad[0] else None, by_weight, by_bias, None, None
+
+
+class _PartlyConv2d(nn.Module):
+    def __init__(self, whole: nn.Conv2d, held: dict[str, nn.Parameter]):
+        super().__init__()
+        if whole.padding_mode != "zeros" or isinstance(whole.padding, str):
+            raise ValueError(
+                f"a convolution with padding {whole.padding!r}, {whole.padding_mode} cannot be trained in part"
+            )
+        self.register_buffer("whole_weight", whole.weight.detach(), persistent=False)
+        self.register_buffer("whole_bias", None if whole.bias is None else whole.bias.detach(), persistent=False)
+        self.weight, self.bias = held["weight"], held.get("bias")
+        self.where = (whole.stride, whole.padding, whole.dilation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _Conv2d.apply(x, self.weight, self.bias, self.whole_weight, self.whole_bias, self.where)
+
+
+class _Conv2d(torch.autograd.Function):
+    """A convolution whose weight has a gradient for its first output and input channels only."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, whole_weight, whole_bias, where):
+        held_inputs = x[:, : weight.shape[1]].contiguous() if ctx.needs_input_grad[1] else None
+        ctx.save_for_backward(held_inputs, whole_weight)
+        ctx.held, ctx.inputs, ctx.where = weight.shape, x.shape, where
+        ctx.bias_channels = None if bias is None else len(bias)
+        return functional.conv2d(x, whole_weight, whole_bias, *where)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:  # type: ignore[override]
+        held_inputs, whole_weight = ctx.saved_tensors
+        by_inputs = by_weight = None
+        if ctx.needs_input_grad[0]:
+            by_inputs = convolution_gradients.conv2d_input(ctx.inputs, whole_weight, gradient, *ctx.where)
+        if held_inputs is not None:
+            held_outputs = gradient[:, : ctx.held[0]].contiguous()
+            by_weight = convolution_gradients.conv2d_weight(held_inputs, ctx.held, held_outputs, *ctx.where)
+        by_bias = None if ctx.bias_channels is None else gradient[:, : ctx.bias_channels].sum((0, 2, 3))
+        return by_inputs, by_weight, by_bias, None, None, None
+
+
+class _PartlyBatchNorm(nn.Module):
+    """A batch norm whose scale and shift are trained for its first features only."""
+
+    def __init__(self, whole: nn.Module, held: dict[str, nn.Parameter]):
+        super().__init__()
+        for name, buffer in whole.named_buffers(recurse=False):
+            self.register_buffer(name, buffer)
+        for name, piece in held.items():
+            self.register_buffer(f"whole_{name}", getattr(whole, name).detach(), persistent=False)
+            self.register_parameter(name, piece)
+            setattr(whole, name, None)
+        self.plain = whole
+
+    def forward(self, x: Tensor) -> Tensor:
+        shape = [1] * x.dim()
+        shape[1] = -1
+        x = self.plain(x) * self._all("weight").view(shape)
+        return x if self._parameters.get("bias") is None else x + self._all("bias").view(shape)
+
+    def _all(self, name: str) -> Tensor:
+        held = getattr(self, name)
+        return torch.cat([held, getattr(self, f"whole_{name}")[len(held) :]])
+
+
+_PARTLY = {
+    nn.Linear: _PartlyLinear,
+    nn.Conv2d: _PartlyConv2d,
+    nn.BatchNorm1d: _PartlyBatchNorm,
+    nn.BatchNorm2d: _PartlyBatchNorm,
+}

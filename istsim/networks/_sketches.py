@@ -1,0 +1,142 @@
+"""Sketches over the units of a network: each layer has one of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import random
+
+from istsim._random import random_order
+from istsim.sketches import Sketch
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class PerLayer(Sketch):
+    """Independent sketches for consecutive stretches of the coordinates, one for each layer.
+
+    Not exchangeable: coordinates of one layer are dependent, those of two are not. It can be enumerated.
+
+    Args:
+        sketches: for the same number of workers.
+
+    Raises:
+        ValueError: if there is none, or for different numbers of workers.
+
+    Example:
+        >>> import jax, istsim
+        >>> from istsim import networks
+        >>> sketch = networks.PerLayer((istsim.Permutation(2, 4), istsim.Permutation(2, 2)))
+        >>> sketch.sample(jax.random.key(0)).sum(axis=1).tolist(), len(list(sketch.outcomes()))
+        ([3, 3], 12)
+    """
+
+    data_fields = ("sketches",)
+    sketches: tuple[Sketch, ...]
+
+    def __init__(self, sketches: tuple[Sketch, ...]):
+        workers = {sketch.n for sketch in sketches}
+        if len(workers) != 1:
+            raise ValueError(f"sketches must be for the same number of workers, got {sketches}")
+        vars(self).update(n=workers.pop(), d=sum(sketch.d for sketch in sketches), sketches=tuple(sketches))
+
+    @property
+    def exchangeable(self):
+        """No."""
+        return False
+
+    def sample(self, key):
+        """One round's masks, shape (n, d)."""
+        keys = random.split(key, len(self.sketches))
+        return jnp.concatenate([one.sample(k) for one, k in zip(self.sketches, keys, strict=True)], axis=1)
+
+    def inclusion_probability(self, size):
+        """Not known from numbers of coordinates alone."""
+        raise NotImplementedError("it depends on the layers in which the coordinates lie")
+
+    def joint_probability(self, left, right, shared):
+        """Not known from numbers of coordinates alone."""
+        raise NotImplementedError("it depends on the layers in which the coordinates lie")
+
+    def outcomes(self):
+        """All combinations of those of the layers."""
+        for combination in itertools.product(*(list(sketch.outcomes()) for sketch in self.sketches)):
+            masks, probabilities = zip(*combination, strict=True)
+            yield np.concatenate(masks, axis=1), math.prod(probabilities)
+
+
+@dataclasses.dataclass(frozen=True)
+class BalancedCoverage(Sketch):
+    """Every coordinate on exactly `copies` workers, which are as equally loaded as its `sizes` allow.
+
+    From the largest coordinate down, each goes to the workers with the smallest loads so far; ties are decided by
+    chance. Residual blocks of very different sizes need it. And with holders drawn by chance, in contrast to
+    `Coverage`, masks that stay as they are connect all workers.
+
+    Args:
+        n: number of workers.
+        d: number of coordinates.
+        copies: holders of each, from 1 to n.
+        sizes: shape (d,), what a coordinate weighs.
+
+    Raises:
+        ValueError: if copies lies outside 1..n, or sizes has another length.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> from istsim import networks
+        >>> sketch = networks.BalancedCoverage(4, 4, 2, (6, 3, 2, 1))
+        >>> mask = sketch.sample(jax.random.key(0))
+        >>> mask.sum(axis=0).tolist(), sorted((mask @ np.array([6, 3, 2, 1])).tolist())
+        ([2, 2, 2, 2], [6, 6, 6, 6])
+    """
+
+    copies: int
+    sizes: tuple[int, ...]
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 1 <= self.copies <= self.n:
+            raise ValueError(f"copies must lie in 1..n = {self.n}, got {self.copies}")
+        if len(self.sizes) != self.d:
+            raise ValueError(f"sizes must be d = {self.d} numbers, got {len(self.sizes)}")
+
+    @property
+    def exchangeable(self):
+        """Only if all coordinates weigh the same, and then `Coverage` says more."""
+        return False
+
+    @property
+    def holders(self):
+        """The number of copies."""
+        return self.copies
+
+    def sample(self, key):
+        """One round's masks, shape (n, d)."""
+        # In random order among those of equal size, and workers in random order among those of equal load.
+        shuffled = random_order(key, (self.d,))
+        sizes = jnp.asarray(self.sizes, jnp.int64)
+        order = shuffled[jnp.argsort(-sizes[shuffled], stable=True)]
+
+        def deal(loads, coordinate):
+            ties = random_order(random.fold_in(key, coordinate + 1), (self.n,))
+            least = ties[jnp.argsort(loads[ties], stable=True)][: self.copies]
+            held = jnp.zeros(self.n, bool).at[least].set(True)
+            return loads + held * sizes[coordinate], held
+
+        _, columns = jax.lax.scan(deal, jnp.zeros(self.n, jnp.int64), order)  # (d, n)
+        return jnp.zeros((self.n, self.d), bool).at[:, order].set(columns.T)
+
+    def inclusion_probability(self, size):
+        """Known for one coordinate."""
+        if size > 1:
+            raise NotImplementedError("it depends on the sizes of the coordinates")
+        return self.copies / self.n if size else 1.0
+
+    def joint_probability(self, left, right, shared):
+        """Not known from numbers of coordinates alone."""
+        raise NotImplementedError("it depends on the sizes of the coordinates")

@@ -1,0 +1,173 @@
+"""A training run by what it is made of: what `istsim train` does."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from istsim._validation import positive_int
+from istsim.networks._architectures import blocks, neurons
+from istsim.networks._evaluation import evaluate
+from istsim.networks._layout import Layout
+from istsim.networks._methods import IST, SDP
+from istsim.networks._sized_models import MODELS
+from istsim.networks._training import train
+from istsim.networks._worker import MakeOptimizer
+from istsim.networks.data import Batches, Data, cifar10, digits, saved_dataset, text
+
+_EVALUATIONS = 20  # about so many in a run
+_CALIBRATION = 4096  # examples for the statistics of batch norms
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingRun:
+    """A run of IST, SDP or data parallelism with n workers that one process plays.
+
+    Attributes:
+        method: "dense" is data parallelism: every worker holds everything.
+        masking: of SDP: "forward", workers compute with small models; "backward", with the whole one.
+        level: what is held or not: neurons, channels and heads, or whole blocks.
+        coverage: of SDP: the fraction of the workers that hold a unit.
+        workers: how many.
+        local_steps: of IST: steps between two rounds. Else a round is a step.
+        rescale: of IST: units' outputs are divided by the fraction held, or multiplied by it in evaluation.
+        resample_every: of SDP: rounds after which all is dealt anew; None for never.
+        model: which.
+        width: of the MLP's two hidden layers (256 if None), of the first stage of a ResNet or of a transformer (64).
+        data: "digits" and "text" come with their packages; or a folder: CIFAR-10's binary files, or a data set that
+            was written by `datasets`.
+        rounds: how many.
+        batch_size: of each worker.
+        optimizer: "momentum" is SGD with momentum 0.9.
+        step_size: of the optimizer.
+        seed: of the initial model, the data's order and the masks.
+
+    Example:
+        >>> from istsim import networks
+        >>> networks.TrainingRun(method="sdp", coverage=0.5).layout_and_method(networks.mlp([64, 32, 10]))[1]
+        SDP(num_workers=4, coverage=0.5, masking='forward', resample_every=None)
+    """
+
+    method: Literal["dense", "ist", "sdp"] = "ist"
+    masking: Literal["forward", "backward"] = "forward"
+    level: Literal["neuron", "block"] = "neuron"
+    coverage: float = 0.5
+    workers: int = 4
+    local_steps: int = 10
+    rescale: Literal["none", "forward", "evaluation"] = "none"
+    resample_every: int | None = None
+    model: Literal["mlp", "resnet18", "llama", "hf-llama", "hf-resnet"] = "mlp"
+    width: int | None = None
+    data: str = "digits"
+    rounds: int = 150
+    batch_size: int = 32
+    optimizer: Literal["sgd", "momentum", "adam", "adamw"] = "sgd"
+    step_size: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("workers", "local_steps", "width", "rounds", "batch_size"):
+            if getattr(self, name) is not None:
+                positive_int(name, getattr(self, name))
+        if not (math.isfinite(self.step_size) and self.step_size > 0):
+            raise ValueError(f"step_size must be positive, got {self.step_size}")
+
+    @classmethod
+    def read(cls, path: Path) -> TrainingRun:
+        """The run of a log.json, or of a TOML or JSON file with some of the fields.
+
+        Raises:
+            ValueError: for a file that is neither, or names that are no fields.
+        """
+        try:
+            found = json.loads(path.read_text()) if path.suffix == ".json" else tomllib.loads(path.read_text())
+        except (json.JSONDecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is not valid: {error}") from None
+        options = found.get("run", found) if isinstance(found, dict) else found
+        fields = [field.name for field in dataclasses.fields(cls)]
+        unknown = [name for name in options if name not in fields] if isinstance(options, dict) else [options]
+        if unknown:
+            raise ValueError(f"{path}: {unknown[0]!r} is no option of a run; they are {', '.join(fields)}")
+        return cls(**options)
+
+    def load_data(self) -> Data:
+        """The data.
+
+        Raises:
+            ValueError: for a name that is neither known nor a folder.
+        """
+        if self.data in ("digits", "text"):
+            return {"digits": digits, "text": text}[self.data]()
+        folder = Path(self.data)
+        if not folder.is_dir():
+            raise ValueError(f"data must be 'digits', 'text' or a folder, got {self.data!r}")
+        return cifar10(folder) if list(folder.rglob("data_batch_1.bin")) else saved_dataset(folder)
+
+    def make_model(self, data: Data) -> nn.Module:
+        """The model for these data, initialised by the seed.
+
+        Raises:
+            ValueError: for a model of images and data that are text, or the other way round.
+        """
+        if data.is_text != self.model.endswith("llama"):
+            kind = "text" if data.is_text else "images"
+            raise ValueError(f"{self.data!r} is {kind}, which the model {self.model!r} does not take")
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            return MODELS[self.model](data, self.width or (256 if self.model == "mlp" else 64))
+
+    def layout_and_method(self, model: nn.Module) -> tuple[Layout, IST | SDP]:
+        """What of the model may be held by some workers only, and how it is trained."""
+        layout = neurons(model) if self.level == "neuron" else blocks(model)
+        if self.method == "ist":
+            return layout, IST(self.workers, self.local_steps, self.rescale)
+        coverage = 1.0 if self.method == "dense" else self.coverage
+        return layout, SDP(self.workers, coverage, self.masking, self.resample_every)
+
+    def make_optimizer(self) -> MakeOptimizer:
+        """Gives an optimizer for parameters."""
+        return lambda parameters: _OPTIMIZERS[self.optimizer](parameters, self.step_size)
+
+    def execute(self, model: nn.Module, data: Data) -> Iterator[dict[str, Any]]:
+        """Train the model in place, and give a row of numbers for each round: see `Log`."""
+        layout, method = self.layout_and_method(model)
+        batches = Batches(data, self.workers, self.batch_size, seed=self.seed)
+        calibration = data.train_inputs[:_CALIBRATION].split(256) if _has_batch_norm(model) else ()
+        every = max(1, self.rounds // _EVALUATIONS)
+        run = train(
+            model,
+            layout,
+            method,
+            batches,
+            make_optimizer=self.make_optimizer(),
+            steps=self.rounds * method.local_steps,
+            seed=self.seed,
+        )
+        for one in run:
+            row = {name: getattr(one, name) for name in ("steps", "loss", "bytes_down", "bytes_up", "flops")}
+            row = {"round": one.number, **row, "test_loss": math.nan, "accuracy": math.nan}
+            if one.number % every == 0 or one.number == self.rounds or not math.isfinite(one.loss):
+                tested = (data.test_inputs, data.test_targets)
+                found = evaluate(model, layout, method, *tested, calibration=calibration)
+                row |= {"test_loss": found.loss, "accuracy": found.accuracy}
+            yield row
+
+
+_OPTIMIZERS: dict[str, Callable[[Any, float], torch.optim.Optimizer]] = {
+    "sgd": lambda parameters, step_size: torch.optim.SGD(parameters, step_size),
+    "momentum": lambda parameters, step_size: torch.optim.SGD(parameters, step_size, momentum=0.9),
+    "adam": lambda parameters, step_size: torch.optim.Adam(parameters, step_size),
+    "adamw": lambda parameters, step_size: torch.optim.AdamW(parameters, step_size),
+}
+
+
+def _has_batch_norm(model: nn.Module) -> bool:
+    return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())

@@ -1,0 +1,868 @@
+import copy
+import dataclasses
+import itertools
+import math
+
+import enumeration
+import hypothesis.strategies as st
+import jax
+import numpy as np
+import pytest
+import scipy.sparse
+import scipy.stats
+from hypothesis import given
+from network_models import CASES, cross_entropy, gradients, logits, randomised
+
+import istsim
+
+torch = pytest.importorskip("torch", reason="networks are trained in torch: pip install 'istsim[torch]'")
+from torch import nn  # noqa: E402
+from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
+
+from istsim import networks  # noqa: E402
+
+EXACT = {"rtol": 0, "atol": 0}
+TIGHT = {"rtol": 1e-10, "atol": 1e-10}
+SINGLE = {"rtol": 1e-6, "atol": 1e-6}  # LLaMA's norms in transformers compute in it, whatever comes in
+
+KINDS = [
+    "mlp",
+    "convolutions",
+    "resnet",
+    "transformer",
+    "resnet-blocks",
+    "llama-tied-blocks",
+    "hf-resnet-basic-blocks",
+]
+
+OPTIMIZERS = {
+    "momentum": lambda parameters: torch.optim.SGD(parameters, lr=0.05, momentum=0.9),
+    "nesterov": lambda parameters: torch.optim.SGD(parameters, lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.01),
+    "adam": lambda parameters: torch.optim.Adam(parameters, lr=0.01),
+    "adamw-amsgrad": lambda parameters: torch.optim.AdamW(parameters, lr=0.01, amsgrad=True),
+    "rmsprop": lambda parameters: torch.optim.RMSprop(parameters, lr=0.01, momentum=0.5, centered=True),
+    "adagrad": lambda parameters: torch.optim.Adagrad(parameters, lr=0.05, initial_accumulator_value=0.1),
+    "adadelta": lambda parameters: torch.optim.Adadelta(parameters, lr=1.0),
+    "adamax": lambda parameters: torch.optim.Adamax(parameters, lr=0.01),
+    "nadam": lambda parameters: torch.optim.NAdam(parameters, lr=0.01),
+    "radam": lambda parameters: torch.optim.RAdam(parameters, lr=0.01),
+    "rprop": lambda parameters: torch.optim.Rprop(parameters, lr=0.01),
+}
+MASKINGS = ["forward", "backward"]
+
+
+def sgd(lr=0.1, **options):
+    return lambda parameters: torch.optim.SGD(parameters, lr=lr, **options)
+
+
+def batches_of(case):
+    """Other data at every step of every worker."""
+    return lambda worker, step: case.data(seed=1000 * worker + step)
+
+
+def parameters_of(model):
+    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+
+
+def assert_parameters(model, expected, **tolerances):
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(
+            parameter.detach(), expected[name], **tolerances, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
+def run(case, method, *, make_optimizer, steps, seed=0, model=None, batches=None):
+    """The model, the rounds, and the parameters before the first and after every one."""
+    model = case.model() if model is None else model
+    path, rounds = [parameters_of(model)], []
+    for one in networks.train(
+        model,
+        case.layout(model),
+        method,
+        batches_of(case) if batches is None else batches,
+        make_optimizer=make_optimizer,
+        steps=steps,
+        seed=seed,
+        loss=cross_entropy,
+    ):
+        rounds.append(one)
+        path.append(parameters_of(model))
+    return model, rounds, path
+
+
+def trained_plainly(model, batches, make_optimizer, steps):
+    """By one optimizer, each step on the mean gradient of the batches."""
+    optimizer = make_optimizer(model.parameters())
+    for step in range(steps):
+        optimizer.zero_grad()
+        data = batches(step)
+        for inputs, targets in data:
+            (cross_entropy(model(inputs), targets) / len(data)).backward()
+        optimizer.step()
+    return model
+
+
+def averaged_over_holders(values, held, otherwise):
+    """Of each entry, over the workers that hold it."""
+    count = sum(mask.double() for mask in held)
+    total = sum(torch.where(mask, value, 0.0) for value, mask in zip(values, held, strict=True))
+    return torch.where(count > 0, total / count.clamp(min=1), otherwise)
+
+
+def load(model, parameters):
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(parameters[name])
+    return model
+
+
+def subnetwork_by_hand(case, model, mask, rescale="none"):
+    """The whole model without what is not held; its units' outputs may be divided by the fraction that is."""
+    whole = case.masked(model, mask)
+    if rescale == "forward":
+        fractions = [
+            np.full(kept.size, 1 / kept.mean()) if kept.any() else np.ones(kept.size) for kept in case.cut(mask)
+        ]
+        case.scale_outputs(whole, np.concatenate(fractions))
+    return whole
+
+
+def ist_round_by_hand(case, model, masks, batches, steps, lr, rescale="none"):
+    """Parameters after a round, and the mean loss: every worker takes SGD steps with the whole, masked model."""
+    workers, holders, losses = [], [], []
+    for worker, mask in enumerate(masks):
+        whole, held = subnetwork_by_hand(case, model, mask, rescale), case.held(model, mask)
+        for step in steps:
+            inputs, targets = batches(worker, step)
+            losses.append(float(cross_entropy(whole(inputs), targets).detach()))
+            found = gradients(whole, inputs, targets)
+            with torch.no_grad():
+                for name, parameter in whole.named_parameters():
+                    parameter -= lr * found[name] * held[name]
+        workers.append(parameters_of(whole))
+        holders.append(held)
+    after = {
+        name: averaged_over_holders([x[name] for x in workers], [h[name] for h in holders], parameter)
+        for name, parameter in parameters_of(model).items()
+    }
+    return after, np.mean(losses)
+
+
+def sdp_gradient_by_hand(case, model, masks, batches, step, masking):
+    """The mean over holders of each entry's gradient; zero where there is none."""
+    found, holders = [], []
+    for worker, mask in enumerate(masks):
+        whole = case.masked(model, mask) if masking == "forward" else copy.deepcopy(model)
+        found.append(gradients(whole, *batches(worker, step)))
+        holders.append(case.held(model, mask))
+    return {
+        name: averaged_over_holders([x[name] for x in found], [h[name] for h in holders], torch.zeros_like(parameter))
+        for name, parameter in model.named_parameters()
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Fixed(istsim.Sketch):
+    """Always the same mask."""
+
+    rows: tuple[tuple[bool, ...], ...]
+
+    @property
+    def exchangeable(self):
+        return False
+
+    def sample(self, key):
+        return jax.numpy.asarray(self.rows)
+
+    def inclusion_probability(self, size):
+        raise NotImplementedError
+
+    def joint_probability(self, left, right, shared):
+        raise NotImplementedError
+
+
+def always(*masks):
+    """For layers of so many units as the masks (n, units) have."""
+    by_units = {len(mask[0]): tuple(tuple(bool(held) for held in row) for row in mask) for mask in masks}
+    return lambda n, d: Fixed(n, d, by_units[d])
+
+
+def in_turn(n, d):
+    """Unit u is the worker's with u mod n: a mask that JAX compiles soon."""
+    return Fixed(n, d, tuple(tuple(unit % n == worker for unit in range(d)) for worker in range(n)))
+
+
+# --- Independent subnetwork training
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_round_of_ist_is_sgd_on_masked_models_and_a_mean_over_holders(kind):
+    case = CASES[kind]
+    method = networks.IST(2, local_steps=2, sketch=istsim.Permutation if kind == "mlp" else in_turn)
+    _, rounds, path = run(case, method, make_optimizer=sgd(0.05), steps=4)
+    assert [one.steps for one in rounds] == [2, 4]
+    by_hand = case.model()
+    for number, one in enumerate(rounds):
+        steps = range(2 * number, 2 * number + 2)
+        after, loss = ist_round_by_hand(case, by_hand, one.held, batches_of(case), steps, 0.05)
+        assert one.loss == pytest.approx(loss, rel=1e-10)
+        assert_parameters(load(by_hand, path[number + 1]), after, **TIGHT)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_ist_on_one_worker_is_plain_training(optimizer):
+    case = CASES["mlp-norm"]
+    model, rounds, _ = run(case, networks.IST(1, local_steps=2), make_optimizer=OPTIMIZERS[optimizer], steps=7)
+    assert all(one.held.all() for one in rounds)
+    plain = trained_plainly(case.model(), lambda step: [case.data(seed=step)], OPTIMIZERS[optimizer], 7)
+    assert_parameters(model, parameters_of(plain), **EXACT)
+    for name, buffer in model.named_buffers():
+        torch.testing.assert_close(buffer, plain.get_buffer(name), **EXACT)
+
+
+@pytest.mark.parametrize("kind", ["convolutions", "resnet-blocks", "transformer", "llama-tied", "hf-resnet-basic"])
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_ist_on_one_worker_is_plain_training_of_every_kind_of_model(kind, optimizer):
+    case = CASES[kind]
+    model, _, _ = run(case, networks.IST(1, local_steps=2), make_optimizer=OPTIMIZERS[optimizer], steps=5)
+    plain = trained_plainly(case.model(), lambda step: [case.data(seed=step)], OPTIMIZERS[optimizer], 5)
+    assert_parameters(model, parameters_of(plain), **(SINGLE if "llama" in kind else TIGHT))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_workers_that_do_the_same_are_as_one(optimizer):
+    """State is averaged over those who hold an entry, steps counted are not added up."""
+    case = CASES["mlp"]
+    method = networks.IST(2, local_steps=2, sketch=istsim.Identity)
+    batches = lambda worker, step: case.data(seed=step)  # noqa: E731
+    model, _, _ = run(case, method, make_optimizer=OPTIMIZERS[optimizer], steps=6, batches=batches)
+    plain = trained_plainly(case.model(), lambda step: [batches(0, step)], OPTIMIZERS[optimizer], 6)
+    assert_parameters(model, parameters_of(plain), **TIGHT)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "resnet-blocks"])
+def test_ist_of_one_local_step_in_which_all_hold_everything_is_data_parallelism(kind):
+    case, method = CASES[kind], networks.IST(3, local_steps=1, sketch=istsim.Identity)
+    model, _, _ = run(case, method, make_optimizer=OPTIMIZERS["momentum"], steps=4)
+    data = lambda step: [batches_of(case)(worker, step) for worker in range(3)]  # noqa: E731
+    plain = trained_plainly(case.model(), data, OPTIMIZERS["momentum"], 4)
+    assert_parameters(model, parameters_of(plain), **TIGHT)
+
+
+def test_a_last_round_of_fewer_steps_is_merged_like_all_others():
+    case = CASES["mlp"]
+    asked = []
+
+    def batches(worker, step):
+        asked.append((worker, step))
+        return batches_of(case)(worker, step)
+
+    _, rounds, path = run(case, networks.IST(2, local_steps=5), make_optimizer=sgd(), steps=12, batches=batches)
+    assert [(one.number, one.steps) for one in rounds] == [(1, 5), (2, 10), (3, 12)]
+    assert sorted(asked) == list(itertools.product(range(2), range(12)))
+    before = load(case.model(), path[2])
+    after, loss = ist_round_by_hand(case, before, rounds[2].held, batches_of(case), [10, 11], 0.1)
+    assert rounds[2].loss == pytest.approx(loss, rel=1e-10)
+    assert any(not torch.equal(path[2][name], path[3][name]) for name in after)
+    assert_parameters(load(before, path[3]), after, **TIGHT)
+
+
+def test_what_several_hold_is_averaged_over_them_and_what_nobody_holds_stays():
+    """Unit 3 of the first layer has no holder, and not every pair of units of the two layers has one."""
+    case = CASES["mlp"]
+    first = np.array([[1, 1, 0, 0, 0, 0, 1], [0, 1, 1, 0, 0, 0, 0], [0, 1, 0, 0, 1, 1, 0]])
+    second = np.array([[1, 0, 0, 1, 0, 0], [0, 1, 0, 1, 0, 0], [0, 0, 1, 1, 1, 1]])
+    method = networks.IST(3, local_steps=2, sketch=always(first, second))
+    _, rounds, path = run(case, method, make_optimizer=sgd(momentum=0.9), steps=2)
+    masks = np.concatenate([first, second], axis=1).astype(bool)
+    np.testing.assert_array_equal(rounds[0].held, masks)
+    before, small = case.model(), []
+    for worker, mask in enumerate(masks):
+        part = networks.Part(before, case.layout(before), mask)
+        one = networks.subnetwork(before, part)
+        trained_plainly(one, lambda step, worker=worker: [batches_of(case)(worker, step)], sgd(momentum=0.9), 2)
+        mine = {name: torch.zeros_like(parameter) for name, parameter in parameters_of(before).items()}
+        for name, parameter in one.named_parameters():
+            mine[name][case.held(before, mask)[name]] = parameter.detach().flatten()
+        small.append(mine)
+    held = [case.held(before, mask) for mask in masks]
+    unheld = 0
+    for name, parameter in parameters_of(before).items():
+        holders = [h[name] for h in held]
+        expected = averaged_over_holders([x[name] for x in small], holders, parameter)
+        torch.testing.assert_close(path[1][name], expected, rtol=1e-13, atol=1e-13)
+        nobody = ~torch.stack(holders).any(dim=0)
+        assert torch.equal(path[1][name][nobody], parameter[nobody])
+        unheld += int(nobody.sum())
+    assert unheld > 20
+
+
+def least_squares(seed, n, m, d):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n, m, d)), rng.standard_normal((n, m)), rng.standard_normal(d)
+
+
+def linear_model(x0):
+    """`x -> x'w` with one unit a coordinate: the first layer is the identity and stays it."""
+    model = nn.Sequential(nn.Linear(len(x0), len(x0), bias=False), nn.Linear(len(x0), 1, bias=False)).double()
+    with torch.no_grad():
+        model[0].weight.copy_(torch.eye(len(x0))).requires_grad_(False)
+        model[1].weight.copy_(torch.as_tensor(x0)[None])
+    return model
+
+
+def linear_path(A, y, x0, method, *, make_optimizer, steps, seed=0):
+    """Rounds and iterates of the linear model on squared losses."""
+    model, path, rounds = linear_model(x0), [x0], []
+    A, y = torch.as_tensor(A), torch.as_tensor(y)
+    for one in networks.train(
+        model,
+        networks.neurons(model),
+        method,
+        lambda worker, step: (A[worker], y[worker]),
+        make_optimizer=make_optimizer,
+        steps=steps,
+        seed=seed,
+        loss=lambda outputs, targets: 0.5 * (outputs.squeeze(-1) - targets).square().mean(),
+    ):
+        rounds.append(one)
+        path.append(model[1].weight.detach().numpy().ravel().copy())
+    assert torch.equal(model[0].weight, torch.eye(len(x0), dtype=torch.float64))
+    return rounds, np.array(path)
+
+
+def test_the_momentum_of_a_unit_goes_with_it_from_worker_to_worker():
+    A, y, x0 = least_squares(0, 2, 6, 5)
+    method = networks.IST(2, local_steps=2)
+    rounds, path = linear_path(A, y, x0, method, make_optimizer=sgd(0.05, momentum=0.9), steps=8)
+    x, velocity = x0.copy(), np.zeros(5)
+    for number, one in enumerate(rounds):
+        for worker, held in enumerate(one.held):
+            for _ in range(2):
+                gradient = A[worker][:, held].T @ (A[worker][:, held] @ x[held] - y[worker]) / 6
+                velocity[held] = 0.9 * velocity[held] + gradient
+                x[held] -= 0.05 * velocity[held]
+        np.testing.assert_allclose(path[number + 1], x, rtol=1e-12, atol=1e-12)
+    holders = np.array([one.held.argmax(axis=0) for one in rounds])
+    assert (holders != holders[0]).any(axis=0).all()  # every unit has moved
+
+
+@pytest.mark.parametrize("masking", MASKINGS)
+@pytest.mark.parametrize("copies", [1, 2])
+def test_the_momentum_of_a_unit_goes_with_it_where_gradients_are_shared(masking, copies):
+    A, y, x0 = least_squares(2, 3, 6, 5)
+    method = networks.SDP(3, coverage=copies / 3, masking=masking, resample_every=2)
+    rounds, path = linear_path(A, y, x0, method, make_optimizer=sgd(0.05, momentum=0.9), steps=8)
+    x, velocity = x0.copy(), np.zeros(5)
+    for number, one in enumerate(rounds):
+        seen = x * one.held if masking == "forward" else np.tile(x, (3, 1))
+        residuals = np.einsum("imd,id->im", A, seen) - y
+        each = np.einsum("imd,im->id", A, residuals) / 6
+        velocity = 0.9 * velocity + (each * one.held).sum(axis=0) / copies
+        x = x - 0.05 * velocity
+        np.testing.assert_allclose(path[number + 1], x, rtol=1e-12, atol=1e-12)
+    assert any((one.held != rounds[0].held).any() for one in rounds)
+
+
+def test_the_moments_of_adam_go_with_their_unit_as_well():
+    A, y, x0 = least_squares(1, 2, 6, 5)
+    rounds, path = linear_path(
+        A, y, x0, networks.IST(2, local_steps=3), make_optimizer=lambda p: torch.optim.Adam(p, lr=0.02), steps=9
+    )
+    x, first, second = x0.copy(), np.zeros(5), np.zeros(5)
+    for number, one in enumerate(rounds):
+        for worker, held in enumerate(one.held):
+            for step in range(3 * number + 1, 3 * number + 4):
+                gradient = A[worker][:, held].T @ (A[worker][:, held] @ x[held] - y[worker]) / 6
+                first[held] = 0.9 * first[held] + 0.1 * gradient
+                second[held] = 0.999 * second[held] + 0.001 * gradient**2
+                scale = np.sqrt(second[held] / (1 - 0.999**step)) + 1e-8
+                x[held] -= 0.02 * first[held] / (1 - 0.9**step) / scale
+        np.testing.assert_allclose(path[number + 1], x, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "convolutions", "resnet", "transformer", "resnet-blocks", "llama-tied-blocks"])
+def test_forward_rescaling_divides_what_units_give_by_the_fraction_held(kind):
+    case = CASES[kind]
+    method = networks.IST(2, local_steps=2, rescale="forward", sketch=in_turn)
+    model, rounds, path = run(case, method, make_optimizer=sgd(0.02), steps=2)
+    before = case.model()
+    after, loss = ist_round_by_hand(case, before, rounds[0].held, batches_of(case), range(2), 0.02, "forward")
+    unscaled = ist_round_by_hand(case, before, rounds[0].held, batches_of(case), range(2), 0.02)[1]
+    assert rounds[0].loss == pytest.approx(loss, rel=1e-10)
+    assert abs(loss - unscaled) > 1e-3
+    assert_parameters(model, after, **TIGHT)
+    inputs, _ = case.data()
+    expected = load(case.model(), path[1]).eval()(inputs)  # nothing of the factors remains
+    buffers = dict(model.named_buffers())
+    if not any("running" in name for name in buffers):
+        torch.testing.assert_close(logits(model.eval()(inputs)), logits(expected), **EXACT)
+
+
+@pytest.mark.parametrize("kind", ["resnet-blocks", "transformer-blocks", "mlp"])
+def test_rescaling_in_evaluation_changes_evaluation_alone(kind):
+    case = CASES[kind]
+    plain, scaled = networks.IST(2, local_steps=2), networks.IST(2, local_steps=2, rescale="evaluation")
+    paths = [run(case, method, make_optimizer=sgd(0.02), steps=4)[2] for method in (plain, scaled)]
+    for name, parameter in paths[0][-1].items():
+        assert torch.equal(parameter, paths[1][-1][name])
+    model = load(case.model(), paths[0][-1]).eval()
+    inputs, targets = case.data()
+    halved = case.scale_outputs(copy.deepcopy(model), np.full(case.num_units, 0.5))
+    for method, expected in ((plain, model), (scaled, halved)):
+        found = networks.evaluate(model, case.layout(model), method, inputs, targets, loss=cross_entropy)
+        assert found.loss == pytest.approx(float(cross_entropy(expected(inputs), targets).detach()), rel=1e-10)
+
+
+def test_resist_deals_the_blocks_of_the_third_stage():
+    model = randomised(networks.ResNet(3, channels=2, width=2, depths=(1, 1, 3, 1)))
+    layout, method = networks.resist(model, 2)
+    assert layout.groups[0].names == ("stages.2.0", "stages.2.1", "stages.2.2")
+    assert (method.num_workers, method.local_steps, method.rescale) == (2, 50, "evaluation")
+    images = CASES["resnet"].data
+    rounds = list(
+        networks.train(model, layout, method, lambda w, s: images(100 * w + s), make_optimizer=sgd(0.01), steps=3)
+    )
+    assert [one.steps for one in rounds] == [3]
+    np.testing.assert_array_equal(rounds[0].held.sum(axis=0), 1)
+
+
+def test_what_is_sent_is_what_the_workers_hold():
+    case = CASES["mlp"]
+    model, rounds, _ = run(case, networks.IST(2, local_steps=3), make_optimizer=sgd(), steps=9)
+    sent = 0
+    for one in rounds:
+        sent += 8 * sum(int(held.sum()) for mask in one.held for held in case.held(model, mask).values())
+        assert (one.bytes_down, one.bytes_up) == (sent, sent)
+        assert one.held.shape == (2, 13)
+
+
+def test_work_is_counted_over_all_workers_and_steps():
+    case = CASES["mlp"]
+    _, whole, _ = run(case, networks.IST(1, local_steps=2), make_optimizer=sgd(), steps=4)
+    with FlopCounterMode(display=False) as counter:
+        trained_plainly(case.model(), lambda step: [case.data(seed=step)], sgd(), 2)
+    assert [one.flops for one in whole] == [counter.get_total_flops(), 2 * counter.get_total_flops()]
+    _, dealt, _ = run(case, networks.IST(2, local_steps=2), make_optimizer=sgd(), steps=4)
+    first, second = (int(layer[0].sum()) for layer in case.layout(case.model()).split(dealt[0].held))
+    products = 0
+    for a, b in ((first, second), (7 - first, 6 - second)):
+        forward = [5 * a, a * b, b * 3]
+        products += 3 * sum(forward) - forward[0]
+    assert dealt[0].flops == 2 * 7 * products * 2  # a batch of 7, two steps
+
+
+# --- Subnetwork data parallelism
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "resnet"])
+@pytest.mark.parametrize("masking", MASKINGS)
+def test_a_step_of_sdp_follows_the_mean_gradient_of_the_holders(kind, masking):
+    case = CASES[kind]
+    method = networks.SDP(3, coverage=2 / 3, masking=masking)
+    model, rounds, path = run(case, method, make_optimizer=sgd(0.05, momentum=0.9), steps=2)
+    by_hand = case.model()
+    velocity = {name: 0.0 for name in path[0]}
+    for step in range(2):
+        held = rounds[-1].held  # the same throughout
+        found = sdp_gradient_by_hand(case, by_hand, held, batches_of(case), step, masking)
+        for name, parameter in by_hand.named_parameters():
+            velocity[name] = 0.9 * velocity[name] + found[name]
+            with torch.no_grad():
+                parameter -= 0.05 * velocity[name]
+    assert_parameters(model, parameters_of(by_hand), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("masking", MASKINGS)
+def test_two_workers_that_share_nothing_but_what_all_hold(masking):
+    """Of two hidden layers: a weight between units of different workers belongs to nobody, and stays."""
+    case, method = CASES["mlp"], networks.SDP(2, coverage=0.5, masking=masking, resample_every=1)
+    model, rounds, path = run(case, method, make_optimizer=sgd(0.05), steps=4)
+    assert [one.steps for one in rounds] == [1, 2, 3, 4]
+    for step, one in enumerate(rounds):
+        before = load(case.model(), path[step])
+        found = sdp_gradient_by_hand(case, before, one.held, batches_of(case), step, masking)
+        expected = {name: parameter - 0.05 * found[name] for name, parameter in path[step].items()}
+        assert_parameters(load(before, path[step + 1]), expected, **TIGHT)
+        nobody = ~(case.held(model, one.held[0])["3.weight"] | case.held(model, one.held[1])["3.weight"])
+        assert nobody.any()
+        assert torch.equal(path[step + 1]["3.weight"][nobody], path[step]["3.weight"][nobody])
+
+
+@pytest.mark.parametrize(
+    ("kind", "optimizer"),
+    [
+        ("mlp-norm", "adam"),
+        ("mlp-norm", "nesterov"),
+        ("resnet", "momentum"),
+        ("transformer", "adam"),
+        ("llama-tied", "momentum"),
+        ("hf-resnet-basic-blocks", "adam"),
+    ],
+)
+@pytest.mark.parametrize("masking", MASKINGS)
+def test_with_coverage_one_it_is_data_parallelism(kind, optimizer, masking):
+    case = CASES[kind]
+    method = networks.SDP(3, coverage=1.0, masking=masking)
+    model, rounds, _ = run(case, method, make_optimizer=OPTIMIZERS[optimizer], steps=3)
+    assert all(one.held.all() for one in rounds)
+    data = lambda step: [batches_of(case)(worker, step) for worker in range(3)]  # noqa: E731
+    plain = trained_plainly(case.model(), data, OPTIMIZERS[optimizer], 3)
+    assert_parameters(model, parameters_of(plain), **(SINGLE if "llama" in kind else TIGHT))
+
+
+@pytest.mark.parametrize("masking", MASKINGS)
+def test_the_moments_of_batch_norms_are_learned_as_well(masking):
+    case = CASES["mlp-norm"]
+    model, _, _ = run(case, networks.SDP(2, coverage=1.0, masking=masking), make_optimizer=sgd(0.0), steps=1)
+    expected = []
+    for worker in range(2):
+        plain = case.model()
+        plain(batches_of(case)(worker, 0)[0])
+        expected.append(dict(plain.named_buffers()))
+    for name, buffer in model.named_buffers():
+        if "running" in name:
+            torch.testing.assert_close(buffer, (expected[0][name] + expected[1][name]) / 2, **TIGHT)
+
+
+@pytest.mark.parametrize(("n", "copies"), [(3, 1), (4, 2), (5, 3), (8, 6)])
+def test_units_have_equally_many_holders_and_workers_equal_loads(n, copies):
+    model = networks.mlp([3, 13, 8, 2])
+    layout = networks.neurons(model)
+    sketch = networks.SDP(n, coverage=copies / n, masking="forward", resample_every=1).sketch_for(layout)
+    for mask in np.asarray(jax.jit(jax.vmap(sketch.sample))(jax.random.split(jax.random.key(n), 20))):
+        np.testing.assert_array_equal(mask.sum(axis=0), copies)
+        for layer in layout.split(mask):
+            loads = layer.sum(axis=1)
+            assert loads.min() > 0
+            assert loads.max() - loads.min() <= 1
+
+
+@pytest.mark.parametrize(("n", "copies"), [(3, 2), (4, 2), (6, 3)])
+@pytest.mark.parametrize("widths", [[3, 24, 2], [3, 8, 16, 2]], ids=str)
+def test_masks_that_stay_connect_all_workers(n, copies, widths):
+    model = networks.mlp(widths)
+    layout = networks.neurons(model)
+    x, y = torch.zeros(2, 3), torch.zeros(2, dtype=torch.long)
+    for seed in range(2):
+        run = networks.train(
+            model,
+            layout,
+            networks.SDP(n, coverage=copies / n, masking="forward"),
+            lambda worker, step: (x, y),
+            make_optimizer=sgd(),
+            steps=2,
+            seed=seed,
+        )
+        first, second = (one.held for one in run)
+        np.testing.assert_array_equal(first, second)
+        np.testing.assert_array_equal(first.sum(axis=0), copies)
+        assert networks.spectral_gap(first) > 1e-9
+
+
+def test_masks_are_dealt_anew_as_often_as_asked():
+    case = CASES["mlp"]
+    for every in (1, 3, None):
+        method = networks.SDP(3, coverage=2 / 3, masking="forward", resample_every=every)
+        _, rounds, _ = run(case, method, make_optimizer=sgd(0.01), steps=7)
+        held = [one.held for one in rounds]
+        for earlier, later in itertools.combinations(range(7), 2):
+            same = every is None or earlier // every == later // every
+            assert (held[earlier] == held[later]).all() == same
+
+
+def test_blocks_of_different_sizes_are_dealt_by_their_parameters():
+    model = networks.ResNet(3, width=2, depths=(2, 2, 2, 2))
+    layout = networks.blocks(model)
+    sketch = networks.SDP(4, coverage=0.5, masking="forward", resample_every=1).sketch_for(layout)
+    sizes = np.array(layout.sizes)
+    for key in jax.random.split(jax.random.key(0), 5):
+        mask = np.asarray(sketch.sample(key))
+        np.testing.assert_array_equal(mask.sum(axis=0), 2)
+        loads = mask @ sizes
+        assert loads.max() - loads.min() <= sizes.max()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: networks.SDP(8, coverage=0.3, masking="forward"), ["0.3", "0.25", "0.375", "1"]),
+        (lambda: networks.SDP(3, coverage=0.5, masking="backward"), ["0.5", "0.333", "0.666"]),
+        (lambda: networks.SDP(4, coverage=0.0, masking="forward"), ["coverage", "0"]),
+        (lambda: networks.SDP(4, coverage=1.25, masking="forward"), ["coverage", "1.25"]),
+        (lambda: networks.SDP(4, coverage=float("nan"), masking="forward"), ["coverage", "nan"]),
+        (lambda: networks.SDP(4, coverage=0.25, masking="forward"), ["coverage", "resample_every"]),
+        (lambda: networks.SDP(0, coverage=1.0, masking="forward"), ["num_workers", "0"]),
+        (lambda: networks.SDP(2, coverage=1.0, masking="sideways"), ["masking", "forward", "sideways"]),
+        (lambda: networks.SDP(2, coverage=1.0, masking="forward", resample_every=0), ["resample_every", "0"]),
+        (lambda: networks.IST(0), ["num_workers", "0"]),
+        (lambda: networks.IST(2, local_steps=0), ["local_steps", "0"]),
+        (lambda: networks.IST(2, rescale="both"), ["rescale", "both"]),
+    ],
+)
+def test_methods_that_make_no_sense_are_refused_with_what_is_possible(make, words, unchecked):
+    with pytest.raises(ValueError) as caught:
+        make()
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_layer_with_fewer_units_than_the_workers_need_is_refused_by_its_name():
+    layout = networks.neurons(networks.mlp([4, 9, 2, 3]))
+    method = networks.SDP(8, coverage=0.25, masking="forward", resample_every=1)
+    with pytest.raises(ValueError, match=r"\b3\b") as caught:
+        method.sketch_for(layout)
+    assert "2" in str(caught.value)
+
+
+def test_a_mask_that_leaves_a_worker_without_a_layer_ends_the_run_by_its_name():
+    case = CASES["mlp"]
+    first, second = np.array([[1] * 7, [0] * 7]), np.array([[1] * 6, [1] * 6])
+    with pytest.raises(ValueError, match=r"\b1\b"):
+        run(case, networks.IST(2, sketch=always(first, second)), make_optimizer=sgd(), steps=2)
+
+
+# --- Both
+
+
+METHODS = {
+    "ist": networks.IST(2, local_steps=2),
+    "sdp-forward": networks.SDP(2, coverage=0.5, masking="forward", resample_every=1),
+    "sdp-backward": networks.SDP(2, coverage=0.5, masking="backward", resample_every=2),
+}
+methods = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+
+
+@methods
+def test_a_run_depends_on_its_seed_and_on_nothing_else(method):
+    case = CASES["mlp-norm"]
+    results = []
+    for seed, others in ((3, 0), (3, 1), (4, 0)):
+        torch.manual_seed(others)
+        np.random.seed(others)
+        model, rounds, _ = run(case, method, make_optimizer=OPTIMIZERS["adam"], steps=5, seed=seed)
+        results.append((model.state_dict(), rounds))
+    (one, rounds), (same, same_rounds), (other, _) = results
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert [r.loss for r in rounds] == [r.loss for r in same_rounds]
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+@methods
+@pytest.mark.parametrize(
+    "make_optimizer",
+    [
+        lambda parameters: torch.optim.Adafactor(parameters, lr=0.01),
+        lambda parameters: torch.optim.LBFGS(parameters, lr=0.01),
+    ],
+    ids=["Adafactor", "LBFGS"],
+)
+def test_an_optimizer_whose_state_cannot_follow_entries_is_refused(method, make_optimizer):
+    with pytest.raises(ValueError, match="optimizer"):
+        run(CASES["mlp"], method, make_optimizer=make_optimizer, steps=4)
+
+
+@methods
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("at", [0, 1, 6])
+def test_a_run_ends_where_a_loss_is_not_finite_with_parameters_whose_loss_was_finite(method, bad, at):
+    """Those at the beginning of the last round without such a loss: nobody has seen the loss of what it ended with."""
+    case = CASES["mlp-norm"]
+
+    def batches(worker, step):
+        inputs, targets = batches_of(case)(worker, step)
+        return (inputs.fill_(bad) if (worker, step) == (1, at) else inputs), targets
+
+    model, rounds, path = run(case, method, make_optimizer=OPTIMIZERS["momentum"], steps=20, batches=batches)
+    finite_rounds = at // 2 if isinstance(method, networks.IST) else at
+    assert [math.isfinite(one.loss) for one in rounds] == [True] * finite_rounds + [False]
+    assert_parameters(model, path[max(finite_rounds - 1, 0)], **EXACT)
+    assert all(tensor.isfinite().all() for tensor in model.state_dict().values())
+
+
+@pytest.mark.parametrize(
+    "method",
+    [networks.IST(1, local_steps=3), networks.IST(1, local_steps=1), networks.SDP(2, coverage=1.0, masking="backward")],
+    ids=["ist", "ist-one-step", "sdp"],
+)
+@pytest.mark.parametrize("step_size", [1e3, 1e40, 1e300])
+def test_a_run_that_diverges_comes_back_to_a_finite_loss(method, step_size):
+    case = CASES["mlp"]
+    model = case.model()
+    inputs, _ = case.data()
+    targets = torch.zeros(7, 3, dtype=torch.float64)
+    loss = lambda outputs, targets: (outputs - targets).square().mean()  # noqa: E731
+    rounds = list(
+        networks.train(
+            model,
+            case.layout(model),
+            method,
+            lambda worker, step: (inputs, targets),
+            make_optimizer=sgd(step_size),
+            steps=200,
+            loss=loss,
+        )
+    )
+    assert not math.isfinite(rounds[-1].loss)
+    assert all(math.isfinite(one.loss) for one in rounds[:-1])
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
+    assert math.isfinite(float(loss(model(inputs), targets).detach()))
+
+
+# --- The bridge to the simulator
+
+
+BRIDGES = {
+    "ist": (networks.IST(3, local_steps=1), "ist", 6),
+    "ist-of-unequal-parts": (networks.IST(3, local_steps=1), "ist", 7),
+    "ist-2": (networks.IST(3, local_steps=2), "ist", 7),
+    "ist-5": (networks.IST(3, local_steps=5), "ist", 6),
+    "sdp-forward": (networks.SDP(3, coverage=2 / 3, masking="forward", resample_every=1), "forward", 7),
+    "sdp-backward": (networks.SDP(3, coverage=2 / 3, masking="backward", resample_every=1), "backward", 7),
+}
+
+
+def simulated(kind, n, d, local_steps, copies=2):
+    scales = {"forward_scale": 1.0, "gradient_scale": 1.0}
+    if kind == "ist":
+        return istsim.IST(istsim.Permutation(n, d), merge="owners", local_steps=local_steps, **scales)
+    if kind == "forward":
+        return istsim.IST(istsim.Coverage(n, d, copies), merge="owners", **scales)
+    return istsim.CompressedGradient(istsim.Coverage(n, d, copies), merge="owners", gradient_scale=1.0)
+
+
+@pytest.mark.parametrize(("method", "kind", "d"), BRIDGES.values(), ids=BRIDGES)
+def test_on_a_linear_model_the_iterates_are_those_of_the_simulator(method, kind, d):
+    A, y, x0 = least_squares(11, 3, 5, d)
+    local_steps = method.local_steps
+    expected = istsim.trajectory(
+        istsim.Quadratic.from_least_squares(A, y),
+        simulated(kind, 3, d, local_steps),
+        step_size=0.05,
+        rounds=6,
+        key=11,
+        x0=x0,
+    )
+    rounds, path = linear_path(A, y, x0, method, make_optimizer=sgd(0.05), steps=6 * local_steps, seed=11)
+    assert len(rounds) == 6
+    np.testing.assert_allclose(path, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("local_steps", [1, 3])
+def test_the_mean_over_all_masks_of_a_round_is_the_exact_mean(local_steps):
+    A, y, x0 = least_squares(5, 2, 6, 4)
+    mean = np.zeros(4)
+    for mask, probability in istsim.Permutation(2, 4).outcomes():
+        method = networks.IST(2, local_steps=local_steps, sketch=always(mask))
+        rounds, path = linear_path(A, y, x0, method, make_optimizer=sgd(0.1), steps=local_steps)
+        np.testing.assert_array_equal(rounds[0].held, mask)
+        mean += probability * path[1]
+    exact = istsim.theory.exact_moments(
+        istsim.Quadratic.from_least_squares(A, y),
+        simulated("ist", 2, 4, local_steps),
+        step_size=0.1,
+        rounds=1,
+        x0=x0,
+        route="formula" if local_steps == 1 else "enumeration",
+    )
+    np.testing.assert_allclose(mean, exact.mean[1], rtol=1e-10, atol=1e-10)
+
+
+# --- Sketches for networks
+
+
+def per_layer():
+    """One of Permutation and one of RandK, and by hand all that can happen."""
+    sketch = networks.PerLayer((istsim.Permutation(2, 2), istsim.RandK(2, 3, 1)))
+    left, right = enumeration.permutation_outcomes(2, 2), enumeration.rand_k_outcomes(2, 3, 1)
+    law = {}
+    for (first, p), (second, q) in itertools.product(zip(*left, strict=True), zip(*right, strict=True)):
+        law[np.concatenate([first, second], axis=1).astype(bool).tobytes()] = p * q
+    return sketch, law
+
+
+def test_outcomes_of_layers_are_all_combinations_with_their_probabilities():
+    sketch, law = per_layer()
+    found = {}
+    for mask, probability in sketch.outcomes():
+        assert mask.shape == (2, 5)
+        assert mask.tobytes() not in found
+        found[mask.tobytes()] = probability
+    assert found.keys() == law.keys()
+    assert sum(found.values()) == pytest.approx(1, abs=1e-13)
+    for mask, probability in law.items():
+        assert found[mask] == pytest.approx(probability, rel=1e-13)
+
+
+def test_sampled_layers_follow_the_law_of_the_outcomes(key, false_alarm_rate):
+    sketch, law = per_layer()
+    samples = np.asarray(jax.jit(jax.vmap(sketch.sample))(jax.random.split(key, 20_000)))
+    count = dict.fromkeys(law, 0)
+    for mask in samples:
+        count[mask.tobytes()] += 1  # a KeyError is a mask that should be impossible
+    expected, observed = np.array([law[mask] * 20_000 for mask in count]), np.array(list(count.values()))
+    statistic = ((observed - expected) ** 2 / expected).sum()
+    assert statistic < scipy.stats.chi2.isf(false_alarm_rate, len(law) - 1)
+
+
+@pytest.mark.parametrize("sketches", [(), (istsim.Permutation(2, 4), istsim.Permutation(3, 4))])
+def test_layers_need_sketches_for_the_same_workers(sketches):
+    with pytest.raises(ValueError):
+        networks.PerLayer(sketches)
+
+
+@given(
+    sizes=st.lists(st.integers(1, 50), min_size=6, max_size=6),
+    copies=st.integers(1, 4),
+    seed=st.integers(0, 2**31),
+)
+def test_balanced_coverage_has_exact_holders_and_loads_that_differ_by_at_most_the_largest_size(sizes, copies, seed):
+    sketch = networks.BalancedCoverage(4, 6, copies, tuple(sizes))
+    mask = np.asarray(sketch.sample(jax.random.key(seed)))
+    np.testing.assert_array_equal(mask.sum(axis=0), copies)
+    loads = mask @ np.array(sizes)
+    assert loads.max() - loads.min() <= max(sizes)
+
+
+def test_balanced_coverage_treats_workers_and_equal_coordinates_alike(key, false_alarm_rate):
+    sketch, count = networks.BalancedCoverage(3, 4, 2, (5, 3, 3, 1)), 5000
+    assert sketch.inclusion_probability(1) == pytest.approx(2 / 3, rel=1e-15)
+    masks = np.asarray(jax.jit(jax.vmap(sketch.sample))(jax.random.split(key, count))).astype(int)
+    held = masks.sum(axis=0)
+    tail = false_alarm_rate / (2 * held.size + 2)
+    law = scipy.stats.binom(count, 2 / 3)
+    assert law.ppf(tail) <= held.min()
+    assert held.max() <= law.isf(tail)
+    # Coordinates 1 and 2 weigh the same: whenever one of them is with coordinate 0 and the other is not, either may be.
+    one, other = ((masks[:, 0, 0] * masks[:, 0, a] * (1 - masks[:, 0, b])).sum() for a, b in ((1, 2), (2, 1)))
+    if one + other:
+        fair = scipy.stats.binom(one + other, 0.5)
+        assert fair.ppf(tail) <= one <= fair.isf(tail)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: networks.BalancedCoverage(3, 2, 0, (1, 1)),
+        lambda: networks.BalancedCoverage(3, 2, 4, (1, 1)),
+        lambda: networks.BalancedCoverage(3, 2, 2, (1, 1, 1)),
+    ],
+)
+def test_coverage_that_cannot_be_is_refused(make, unchecked):
+    with pytest.raises(ValueError):
+        make()
+
+
+@given(n=st.integers(2, 6), units=st.integers(1, 7), density=st.floats(0.1, 0.9), seed=st.integers(0, 2**31))
+def test_the_spectral_gap_is_that_of_the_walk_and_positive_just_if_all_are_connected(n, units, density, seed):
+    rng = np.random.default_rng(seed)
+    mask = rng.random((n, units)) < density
+    mask[rng.integers(n, size=units), np.arange(units)] = True  # no unit, and no worker, without the other
+    mask[np.arange(n), rng.integers(units, size=n)] = True
+    walk = (mask / mask.sum(axis=1, keepdims=True)) @ (mask / mask.sum(axis=0)).T
+    eigenvalues = np.sort(np.linalg.eigvals(walk).real)
+    gap = networks.spectral_gap(mask)
+    assert gap == pytest.approx(1 - eigenvalues[-2], abs=1e-7)
+    graph = scipy.sparse.bmat([[None, mask.astype(int)], [mask.T.astype(int), None]])
+    parts, _ = scipy.sparse.csgraph.connected_components(graph)
+    assert (gap > 1e-9) == (parts == 1)
