@@ -267,9 +267,10 @@ def train(run: Any = None, out: Path = Path("training"), config: Path | None = N
 
     data = run.load_data()
     model = run.make_model(data)
+    rows = run.execute(model, data)
     log = networks.Log(out, run)
     with tqdm(total=run.rounds, unit="round") as bar:
-        for row in run.execute(model, data):
+        for row in rows:
             log.rows.append(row)
             bar.update()
             if row["accuracy"] == row["accuracy"]:
@@ -306,28 +307,25 @@ def doctor(json: bool = False) -> None:
     print(dumps(found, indent=2) if json else _doctor.as_text(found))
 
 
-def _set_training_options(arguments: list[str]) -> None:
-    """Let `train` take the fields of a `TrainingRun` as options, whose defaults are those of the file in --config."""
+def _train_with_options(arguments: list[str]) -> Any:
+    """`train` with the fields of a `TrainingRun` as options, whose defaults are those of the file in --config."""
     import argparse
+    import functools
 
     from istsim.networks import TrainingRun
 
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--config", type=Path)
     config = parser.parse_known_args(arguments)[0].config
-    tyro = require("tyro", extra="cli")
-    train.__annotations__["run"] = tyro.conf.OmitArgPrefixes[TrainingRun]
-    train.__defaults__ = (
-        TrainingRun() if config is None else TrainingRun.read(config),
-        *(train.__defaults__ or ())[1:],
-    )
+    train.__annotations__["run"] = require("tyro", extra="cli").conf.OmitArgPrefixes[TrainingRun]
+    return functools.partial(train, run=TrainingRun() if config is None else TrainingRun.read(config))
 
 
 _DESCRIPTION = """What happens when each worker trains only a random part of the model?
 
-Exit codes: 0 done; 1 a result is wrong, or a combination of a sweep could not be run; 2 wrong input, or something
-missing; 3 a fault of istsim's; 130 interrupted. With --debug errors show where they come from. --version tells the
-version."""
+Exit codes: 0 done; 1 a result is wrong, a combination of a sweep could not be run, or training diverged; 2 wrong
+input, or something missing; 3 a fault of istsim's; 130 interrupted. With --debug errors show where they come from.
+--version tells the version."""
 
 
 def main() -> None:
@@ -343,9 +341,11 @@ def main() -> None:
             command.__annotations__["names"] = tyro.conf.Positional[tuple[str, ...]]
         sweep.__annotations__["grid"] = tyro.conf.OmitArgPrefixes[_UncheckedGrid]
         Grid.__annotations__["step_sizes"] = Sequence[float]  # arrays are for Python
+        commands: dict[str, Any] = {
+            each.__name__: each for each in (reproduce, verify, sweep, train, theorems, bench, doctor)
+        }
         if arguments[:1] == ["train"]:  # else importing torch is not worth while
-            _set_training_options(arguments)
-        commands = {each.__name__: each for each in (reproduce, verify, sweep, train, theorems, bench, doctor)}
+            commands["train"] = _train_with_options(arguments)
         if arguments and arguments[0] in commands:  # alone, so that errors point to its own help
             tyro.cli(commands[arguments[0]], prog=f"istsim {arguments[0]}", args=arguments[1:])
         else:

@@ -295,3 +295,15 @@ def test_a_missing_extra_is_named_with_its_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ImportError, match=r'pip install "istsim\[data\]"'):
         require("sklearn.datasets", extra="data")
+
+
+def test_a_network_is_predicted_and_trained(tmp_path):
+    pytest.importorskip("torch", reason="torch is not installed")
+    experiments.reproduce(tmp_path, only=("network-prediction",), quick=True)
+    page = (tmp_path / "report.html").read_text()
+    assert re.search(r"backward masking: the loss changes by -0\.\d+ as predicted, by -0\.\d+ ±", page)
+    assert re.search(r"forward masking: the loss changes by \+0\.\d+ as predicted, by \+0\.\d+ ±", page)
+    assert (tmp_path / "network-prediction.svg").exists()
+    data = xarray.load_dataset(tmp_path / "network-prediction.nc", engine="h5netcdf").isel(round=-1)
+    change = data.predicted_loss - data.predicted_loss.sel(algorithm="SDP, backward masking")
+    assert float(change.sel(algorithm="SDP, forward masking")) > 0.1

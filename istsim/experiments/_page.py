@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from istsim.experiments._experiment import caption
 from istsim.experiments._gallery import EXPERIMENTS
+from istsim.experiments._networks import predictions
 from istsim.experiments._picture import picture_caption
 from istsim.experiments._theorem_table import COLUMNS, theorem_row
 from istsim.experiments._theorems import PICTURES
@@ -23,7 +24,7 @@ def as_markdown(folder: Path, at: str) -> str:
         folder: what `reproduce` wrote to.
         at: the same folder, as links of the page name it.
     """
-    data = {shown.name: _read(folder / f"{shown.name}.nc") for shown in (*EXPERIMENTS, *PICTURES)}
+    data = {shown.name: _read(folder / f"{shown.name}.nc") for shown in (*EXPERIMENTS, *predictions(), *PICTURES)}
     return "\n".join([*_figures(data, at), *_theorems(data, at)])
 
 
@@ -31,6 +32,9 @@ def _figures(data: dict[str, xarray.Dataset], at: str) -> Iterator[str]:
     for experiment in EXPERIMENTS:
         yield f"## {experiment.title}\n"
         yield _figure(experiment.name, at, _escaped(caption(data[experiment.name])))
+    for prediction in predictions():
+        yield f"## {prediction.title}\n"
+        yield _figure(prediction.name, at, _escaped(prediction.caption(data[prediction.name])))
 
 
 def _theorems(data: dict[str, xarray.Dataset], at: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from istsim.experiments._experiment import agrees, caption, curve_names
+from istsim.experiments._networks import NetworkPrediction
 from istsim.experiments._picture import picture_caption, sides_agree
 from istsim.experiments._theorem_table import COLUMNS, theorem_row
 
@@ -44,6 +45,7 @@ footer { margin-top: 3rem; font-size: .8rem; color: var(--soft); }
 
 def report(
     experiments: Sequence[tuple[xarray.Dataset, Path]],
+    predictions: Sequence[tuple[NetworkPrediction, xarray.Dataset, Path]],
     pictures: Sequence[tuple[xarray.Dataset, Path]],
     quick: bool,
 ) -> str:
@@ -51,7 +53,8 @@ def report(
 
     Args:
         experiments: the data of each convergence figure, and where its SVG is.
-        pictures: the same for the theorems.
+        predictions: those for networks, their data and where their SVGs are.
+        pictures: the data and SVGs of the theorems.
         quick: whether the runs were the quick ones.
     """
     verdicts = [*(agrees(data) for data, _ in experiments), *(sides_agree(data) for data, _ in pictures)]
@@ -63,7 +66,12 @@ def report(
     )
     note = " Quick runs: fewer repetitions than the full ones." if quick else ""
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("istsim", "jax", "numpy", "scipy"))
-    sections = "\n".join(_section(data, figure) for data, figure in experiments)
+    sections = "\n".join(
+        [
+            *(_section(data, figure) for data, figure in experiments),
+            *(_prediction(made, data, figure) for made, data, figure in predictions),
+        ]
+    )
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -106,6 +114,18 @@ def _section(data: xarray.Dataset, figure: Path) -> str:
 </tbody>
 </table>
 </div>
+</section>"""
+
+
+def _prediction(made: NetworkPrediction, data: xarray.Dataset, figure: Path) -> str:
+    title, text = html.escape(made.title), html.escape(made.caption(data))
+    image = base64.b64encode(figure.read_bytes()).decode()
+    return f"""<section id="{html.escape(made.name)}">
+<h2>{title}</h2>
+<figure>
+<img src="data:image/svg+xml;base64,{image}" alt="{title}">
+<figcaption>{text}</figcaption>
+</figure>
 </section>"""
 
 

@@ -8,6 +8,7 @@ from istsim._files import written_whole
 from istsim._validation import one_of
 from istsim.experiments._experiment import agrees
 from istsim.experiments._gallery import EXPERIMENTS
+from istsim.experiments._networks import PREDICTIONS, predictions
 from istsim.experiments._picture import sides_agree
 from istsim.experiments._report import report
 from istsim.experiments._theorems import PICTURES
@@ -22,7 +23,8 @@ def reproduce(out: Path, only: Sequence[str] = (), quick: bool = False) -> list[
 
     Args:
         out: the folder to write to; made if it is missing. Files appear whole or not at all.
-        only: names of experiments and of theorems; all if empty.
+        only: names of experiments, predictions and theorems; all if empty. Predictions are left out where torch is not
+            installed.
         quick: fewer repetitions.
 
     Returns:
@@ -35,7 +37,7 @@ def reproduce(out: Path, only: Sequence[str] = (), quick: bool = False) -> list[
     """
     from tqdm import tqdm
 
-    names = tuple(shown.name for shown in (*EXPERIMENTS, *PICTURES))
+    names = tuple(shown.name for shown in (*EXPERIMENTS, *PREDICTIONS, *PICTURES))
     for name in only:
         one_of("only", name, names)
     if out.exists() and not out.is_dir():
@@ -43,16 +45,24 @@ def reproduce(out: Path, only: Sequence[str] = (), quick: bool = False) -> list[
     out.mkdir(parents=True, exist_ok=True)
 
     chosen = [experiment for experiment in EXPERIMENTS if not only or experiment.name in only]
+    predicted = [prediction for prediction in predictions() if not only or prediction.name in only]
     pictures = [picture for picture in PICTURES if not only or picture.name in only]
     curves = {experiment.name: experiment.curves(quick) for experiment in chosen}
     instances = {picture.name: picture.instances() for picture in pictures}
-    written, done, pictured = [], [], []
-    with tqdm(total=sum(map(len, (*curves.values(), *instances.values()))), unit="run") as bar:
+    written, done, foreseen, pictured = [], [], [], []
+    total = sum(map(len, (*curves.values(), *instances.values()))) + len(predicted)
+    with tqdm(total=total, unit="run") as bar:
         for experiment in chosen:
             bar.set_description(experiment.name)
             data = experiment.measure(curves[experiment.name], on_curve=bar.update)
             done.append((data, out / f"{experiment.name}.svg"))
             written += _write(out, experiment.name, data, experiment.figure(data))
+        for prediction in predicted:
+            bar.set_description(prediction.name)
+            data = prediction.measure(quick)
+            bar.update()
+            foreseen.append((prediction, data, out / f"{prediction.name}.svg"))
+            written += _write(out, prediction.name, data, prediction.figure(data))
         for picture in pictures:
             bar.set_description(picture.name)
             data = picture.measure(instances[picture.name], on_instance=bar.update)
@@ -60,7 +70,7 @@ def reproduce(out: Path, only: Sequence[str] = (), quick: bool = False) -> list[
             written += _write(out, picture.name, data, figures.theorem(data))
     page = out / "report.html"
     with written_whole(page) as part:
-        part.write_text(report(done, pictured, quick), encoding="utf-8")
+        part.write_text(report(done, foreseen, pictured, quick), encoding="utf-8")
     written.append(page)
 
     wrong = [data.attrs["experiment"] for data, _ in done if not agrees(data)]

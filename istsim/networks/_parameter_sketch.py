@@ -46,7 +46,7 @@ class ParameterSketch(Sketch):
             yield self._of_units(mask, np), probability
 
     def _of_units(self, mask: Any, library: Any) -> Any:
-        always = library.ones((self.n, 1), bool)
+        always = library.ones((len(mask), 1), bool)
         return library.concatenate([mask, always], axis=1)[:, np.asarray(self.members)].all(axis=-1)
 
     def inclusion_probability(self, size):

@@ -69,13 +69,16 @@ class PerLayer(Sketch):
             yield np.concatenate(masks, axis=1), math.prod(probabilities)
 
 
+_TOLERANCE = 0.05  # of the mean load
+
+
 @dataclasses.dataclass(frozen=True)
 class BalancedCoverage(Sketch):
     """Every coordinate on exactly `copies` workers, which are as equally loaded as its `sizes` allow.
 
-    From the largest coordinate down, each goes to the workers with the smallest loads so far; ties are decided by
-    chance. Residual blocks of very different sizes need it. And with holders drawn by chance, in contrast to
-    `Coverage`, masks that stay as they are connect all workers.
+    From the largest coordinate down, each goes to the workers with the smallest loads so far; between loads that
+    differ by less than a twentieth chance decides. Residual blocks of very different sizes need it. And with holders
+    drawn by chance, in contrast to `Coverage`, masks that stay as they are connect all workers.
 
     Args:
         n: number of workers.
@@ -119,16 +122,19 @@ class BalancedCoverage(Sketch):
         """One round's masks, shape (n, d)."""
         # In random order among those of equal size, and workers in random order among those of equal load.
         shuffled = random_order(key, (self.d,))
-        sizes = jnp.asarray(self.sizes, jnp.int64)
+        sizes = jnp.asarray(self.sizes, jnp.float64)
+        # Equal loads are ties. Of unequal sizes the smallest must not all go to the same workers.
+        equal = len(set(self.sizes)) == 1
+        tolerance = 0.5 * self.sizes[0] if equal else _TOLERANCE * sum(self.sizes) * self.copies / self.n
         order = shuffled[jnp.argsort(-sizes[shuffled], stable=True)]
 
         def deal(loads, coordinate):
-            ties = random_order(random.fold_in(key, coordinate + 1), (self.n,))
-            least = ties[jnp.argsort(loads[ties], stable=True)][: self.copies]
+            chance = random.uniform(random.fold_in(key, coordinate + 1), (self.n,))
+            least = jnp.argsort(loads + tolerance * chance)[: self.copies]
             held = jnp.zeros(self.n, bool).at[least].set(True)
             return loads + held * sizes[coordinate], held
 
-        _, columns = jax.lax.scan(deal, jnp.zeros(self.n, jnp.int64), order)  # (d, n)
+        _, columns = jax.lax.scan(deal, jnp.zeros(self.n), order)  # (d, n)
         return jnp.zeros((self.n, self.d), bool).at[:, order].set(columns.T)
 
     def inclusion_probability(self, size):

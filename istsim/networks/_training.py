@@ -92,9 +92,22 @@ def train(
         >>> [(one.number, one.steps) for one in run]
         [(1, 5), (2, 10), (3, 12)]
     """
-    steps = positive_int("steps", steps)
-    loss = loss or cross_entropy
-    draw, meter = _draws(method, layout, seed), Meter(method)
+    steps, sketch = positive_int("steps", steps), method.sketch_for(layout)
+    masks = _draws(method, sketch, stream(as_key(seed), "sketch"))
+    return _rounds(model, layout, method, masks, batches, make_optimizer, steps, loss or cross_entropy)
+
+
+def _rounds(
+    model: nn.Module,
+    layout: Layout,
+    method: IST | SDP,
+    masks: Iterator[np.ndarray],
+    batches: Callable[[int, int], tuple[Tensor, Tensor]],
+    make_optimizer: MakeOptimizer,
+    steps: int,
+    loss: Loss,
+) -> Iterator[Round]:
+    meter = Meter(method)
     parameters, tensors = dict(model.named_parameters()), tensors_of(model)
     state: OptimizerState = {}
     workers: list[Worker] = []
@@ -102,7 +115,7 @@ def train(
     for number in range(math.ceil(steps / method.local_steps)):
         if not workers or (method.rounds_a_draw is not None and number % method.rounds_a_draw == 0):
             state = average_state(parameters, workers, state)
-            mask = next(draw)
+            mask = next(masks)
             workers = [Worker(model, Part(model, layout, held), method, make_optimizer, state) for held in mask]
             meter.sent_parts(workers)
         losses = []
@@ -147,9 +160,8 @@ def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
     return functional.cross_entropy(outputs.flatten(0, -2), targets.flatten())
 
 
-def _draws(method: IST | SDP, layout: Layout, seed: int) -> Iterator[np.ndarray]:
+def _draws(method: IST | SDP, sketch: Sketch, key: jax.Array) -> Iterator[np.ndarray]:
     """Masks (n, number of units), one draw after the other."""
-    sketch, key = method.sketch_for(layout), stream(as_key(seed), "sketch")
     drawn = (np.asarray(_sampled(sketch, key, number)) for number in itertools.count())
     if method.rounds_a_draw is not None:
         yield from drawn

@@ -19,7 +19,7 @@ from istsim.networks._evaluation import evaluate
 from istsim.networks._layout import Layout
 from istsim.networks._methods import IST, SDP
 from istsim.networks._sized_models import MODELS
-from istsim.networks._training import train
+from istsim.networks._training import Round, train
 from istsim.networks._worker import MakeOptimizer
 from istsim.networks.data import Batches, Data, cifar10, digits, saved_dataset, text
 
@@ -151,14 +151,17 @@ class TrainingRun:
             steps=self.rounds * method.local_steps,
             seed=self.seed,
         )
-        for one in run:
+
+        def row_of(one: Round) -> dict[str, Any]:
             row = {name: getattr(one, name) for name in ("steps", "loss", "bytes_down", "bytes_up", "flops")}
             row = {"round": one.number, **row, "test_loss": math.nan, "accuracy": math.nan}
             if one.number % every == 0 or one.number == self.rounds or not math.isfinite(one.loss):
                 tested = (data.test_inputs, data.test_targets)
                 found = evaluate(model, layout, method, *tested, calibration=calibration)
                 row |= {"test_loss": found.loss, "accuracy": found.accuracy}
-            yield row
+            return row
+
+        return map(row_of, run)
 
 
 _OPTIMIZERS: dict[str, Callable[[Any, float], torch.optim.Optimizer]] = {

@@ -1,0 +1,113 @@
+"""What theory says about networks: predictions of the exact engine, beside training."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+from istsim import figures
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+    import xarray
+
+_ROUNDS, _STEP_SIZE, _UNITS, _IMAGES = 15, 0.1, 6, 400
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkPrediction:
+    """A network's next rounds, predicted from its local quadratic, and trained.
+
+    In contrast to an `Experiment`, theory and runs need not agree: a network is not a quadratic.
+
+    Attributes:
+        name: of its files.
+        title: a line for people.
+        text: what it shows.
+    """
+
+    name: str
+    title: str
+    text: str
+
+    def measure(self, quick: bool) -> xarray.Dataset:
+        """Predict, then train: all data as one dataset over `algorithm`."""
+        import torch
+        import xarray
+
+        from istsim import networks
+
+        data = networks.digits()
+        inputs, targets = data.train_inputs[:_IMAGES].double(), data.train_targets[:_IMAGES]
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            model = networks.mlp([64, _UNITS, 10]).double()
+        model[-1].bias.requires_grad_(False)  # else all workers would hold it, and there would be no formulas
+        optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.01)
+        for _ in range(60):
+            optimizer.zero_grad()
+            networks.cross_entropy(model(inputs), targets).backward()
+            optimizer.step()
+        methods = {
+            "SDP, backward masking": networks.SDP(2, 0.5, "backward", resample_every=1),
+            "SDP, forward masking": networks.SDP(2, 0.5, "forward", resample_every=1),
+        }
+        found = [
+            networks.compare_with_quadratic(
+                model,
+                networks.neurons(model),
+                method,
+                [(inputs[i::2], targets[i::2]) for i in range(2)],
+                step_size=_STEP_SIZE,
+                rounds=_ROUNDS,
+                repetitions=10 if quick else 40,
+            )
+            for method in methods.values()
+        ]
+        together: Any = xarray.concat(found, dim="algorithm", combine_attrs="drop").assign_coords(
+            algorithm=list(methods)
+        )
+        together["floor"] = "algorithm", [one.attrs["floor"] for one in found]
+        together.attrs = {"experiment": self.name, "title": self.title, "text": self.text}
+        return together
+
+    def figure(self, data: xarray.Dataset) -> matplotlib.figure.Figure:
+        """From the data to a figure."""
+        return figures.prediction(data)
+
+    def caption(self, data: xarray.Dataset) -> str:
+        """What the figure shows, and by how much the prediction is off."""
+        told, last = [], data.isel(round=-1)
+        count = data.sizes["repetition"]
+        for name in data.algorithm.values:
+            one, start = last.sel(algorithm=name), float(data.predicted_loss.sel(algorithm=name)[0])
+            error = float(one.loss.std("repetition", ddof=1)) / count**0.5
+            told.append(
+                f"{name}: the loss changes by {float(one.predicted_loss) - start:+.4f} as predicted, by "
+                f"{float(one.loss.mean('repetition')) - start:+.4f} ± {error:.1g} in training"
+            )
+        return (
+            f"{data.attrs['text']} Lines: predicted by the exact engine, without training. Dots: mean of {count} runs, "
+            "with two standard errors. Below: the root of the parameters' summed variances over masks. "
+            f"{'; '.join(told)}."
+        )
+
+
+PREDICTIONS = (
+    NetworkPrediction(
+        name="network-prediction",
+        title="A network, predicted from its local quadratic",
+        text=(
+            f"A network with one hidden layer of {_UNITS} units, trained for a while on {_IMAGES} digits; then two "
+            "workers, each of which holds half of the units in every round, go on from there with step size "
+            f"{_STEP_SIZE}. Masking the gradient is predicted well; masking the model leads away from where the "
+            "quadratic was made, in the first round already, and is predicted in kind only."
+        ),
+    ),
+)
+
+
+def predictions() -> tuple[NetworkPrediction, ...]:
+    """Those that can be made here: they need torch."""
+    return PREDICTIONS if importlib.util.find_spec("torch") is not None else ()

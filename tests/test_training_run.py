@@ -1,0 +1,166 @@
+"""`istsim train`: what it writes, how it ends, what it refuses."""
+
+import csv
+import json
+import sys
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+
+from istsim import cli, networks  # noqa: E402
+
+
+def train(monkeypatch, capsys, *arguments):
+    """Exit code and output of `istsim train ...`."""
+    monkeypatch.setattr(sys, "argv", ["istsim", "train", *map(str, arguments)])
+    code = 0
+    try:
+        cli.main()
+    except SystemExit as end:
+        code = end.code or 0
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+SHORT = ("--rounds", 2, "--local-steps", 2, "--width", 16)
+
+
+def test_a_run_writes_its_log_its_model_and_its_curves(monkeypatch, capsys, tmp_path):
+    code, out, err = train(monkeypatch, capsys, *SHORT, "--out", tmp_path / "run")
+    assert code == 0, err
+    names = {"log.csv", "log.json", "model.pt", "curves.svg", "curves.png"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == names
+    assert "test accuracy" in out
+    log = json.loads((tmp_path / "run" / "log.json").read_text())
+    rows = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
+    assert log["status"] == "finished"
+    assert [row["round"] for row in log["rounds"]] == [int(row["round"]) for row in rows] == [1, 2]
+    assert set(rows[0]) == set(log["columns"])
+    run = networks.TrainingRun(**log["run"])
+    model = run.make_model(run.load_data())
+    model.load_state_dict(torch.load(tmp_path / "run" / "model.pt"))
+
+
+def test_a_log_is_a_config_and_options_win_over_it(monkeypatch, capsys, tmp_path):
+    train(monkeypatch, capsys, *SHORT, "--seed", 3, "--out", tmp_path / "first")
+    config = tmp_path / "first" / "log.json"
+    code, _, err = train(monkeypatch, capsys, "--config", config, "--seed", 4, "--out", tmp_path / "second")
+    assert code == 0, err
+    first, second = (json.loads((tmp_path / name / "log.json").read_text())["run"] for name in ("first", "second"))
+    assert second == first | {"seed": 4}
+
+
+def test_the_same_seed_gives_the_same_bytes(monkeypatch, capsys, tmp_path):
+    for name in ("first", "second"):
+        train(monkeypatch, capsys, *SHORT, "--out", tmp_path / name)
+    first, second = ((tmp_path / name / "log.csv").read_bytes() for name in ("first", "second"))
+    assert first == second
+
+
+def test_a_folder_with_a_run_is_not_written_over(monkeypatch, capsys, tmp_path):
+    train(monkeypatch, capsys, *SHORT, "--out", tmp_path)
+    before = (tmp_path / "log.json").read_bytes()
+    code, _, err = train(monkeypatch, capsys, *SHORT, "--out", tmp_path)
+    assert code == 2
+    assert "holds a run" in err
+    assert (tmp_path / "log.json").read_bytes() == before
+
+
+def test_divergence_ends_with_1_and_keeps_the_last_good_model(monkeypatch, capsys, tmp_path):
+    code, _, err = train(monkeypatch, capsys, *SHORT, "--step-size", 1e30, "--out", tmp_path)
+    assert code == 1
+    assert "not finite" in err
+    assert "--step-size" in err
+    assert json.loads((tmp_path / "log.json").read_text())["status"] == "diverged"
+    assert all(tensor.isfinite().all() for tensor in torch.load(tmp_path / "model.pt").values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--data", "text"), "'text' is text, which the model 'mlp' does not take"),
+        (("--data", "nowhere"), "'digits', 'text' or a folder, got 'nowhere'"),
+        (("--method", "sdp", "--coverage", 0.3), "0.3 cannot be met by 4 workers; they can have 0.25, 0.5, 0.75, 1"),
+        (("--method", "sdp", "--coverage", 0.25), "raise the coverage or give resample_every"),
+        (("--level", "block"), "no residual blocks"),
+        (("--workers", 2000), "workers"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_anything_is_written(
+    monkeypatch, capsys, tmp_path, arguments, message
+):
+    code, _, err = train(monkeypatch, capsys, *arguments, "--out", tmp_path / "run")
+    assert code == 2
+    assert message in err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("run.toml", "rounds = ", "not valid"),
+        ("run.json", "{", "not valid"),
+        ("run.toml", "speed = 1", "'speed' is no option of a run"),
+        ("run.json", "[1]", "is no option of a run"),
+    ],
+)
+def test_a_config_that_is_none_is_refused(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        networks.TrainingRun.read(tmp_path / name)
+
+
+def test_a_toml_file_gives_some_options(tmp_path):
+    (tmp_path / "run.toml").write_text('method = "sdp"\ncoverage = 0.75\n')
+    assert networks.TrainingRun.read(tmp_path / "run.toml") == networks.TrainingRun(method="sdp", coverage=0.75)
+
+
+@pytest.mark.parametrize("model", ["resnet18", "hf-resnet"])
+def test_every_model_of_images_trains_at_both_levels(model):
+    pytest.importorskip("transformers", reason="transformers is not installed")
+    for level, method in (("neuron", "ist"), ("block", "sdp")):
+        run = networks.TrainingRun(
+            model=model, width=4, rounds=1, local_steps=1, batch_size=4, level=level, method=method, masking="backward"
+        )
+        data = run.load_data()
+        (row,) = run.execute(run.make_model(data), _few(data))
+        assert row["loss"] > 0
+        assert row["flops"] > 0
+
+
+@pytest.mark.parametrize("model", ["llama", "hf-llama"])
+def test_every_model_of_text_trains(model):
+    pytest.importorskip("transformers", reason="transformers is not installed")
+    run = networks.TrainingRun(model=model, data="text", width=32, rounds=1, batch_size=2, method="sdp")
+    data = run.load_data()
+    (row,) = run.execute(run.make_model(data), _few(data))
+    assert row["test_loss"] > 0
+
+
+def _few(data):
+    return networks.Data(
+        data.name,
+        data.train_inputs[:200],
+        data.train_targets[:200],
+        data.test_inputs[:20],
+        data.test_targets[:20],
+        data.num_classes,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": "ist", "rounds": 150},
+        {"method": "sdp", "masking": "forward", "rounds": 600, "optimizer": "adam", "step_size": 0.001},
+        {"method": "sdp", "masking": "backward", "rounds": 600},
+    ],
+    ids=lambda options: " ".join(map(str, options.values())),
+)
+def test_digits_are_learned_above_95_percent(options):
+    run = networks.TrainingRun(**options)
+    data = run.load_data()
+    *_, last = run.execute(run.make_model(data), data)
+    assert last["accuracy"] > 0.95
