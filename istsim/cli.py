@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -273,11 +274,11 @@ def train(run: Any = None, out: Path = Path("training"), config: Path | None = N
         for row in rows:
             log.rows.append(row)
             bar.update()
-            if row["accuracy"] == row["accuracy"]:
+            if not math.isnan(row["accuracy"]):
                 bar.set_postfix({name: f"{row[name]:.4g}" for name in ("loss", "test_loss", "accuracy")})
                 log.write(model, "running")
     row = log.rows[-1]
-    diverged = row["loss"] != row["loss"]
+    diverged = not (math.isfinite(row["loss"]) and math.isfinite(row["test_loss"]))
     log.write(model, "diverged" if diverged else "finished")
     for path in log.draw():
         print(path)

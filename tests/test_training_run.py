@@ -164,3 +164,60 @@ def test_digits_are_learned_above_95_percent(options):
     data = run.load_data()
     *_, last = run.execute(run.make_model(data), data)
     assert last["accuracy"] > 0.95
+
+
+def test_a_last_round_that_ruins_the_model_is_divergence(monkeypatch, capsys, tmp_path):
+    # The loss is finite, computed before the step, and so are the parameters: their outputs are not.
+    arguments = ("--rounds", 1, "--local-steps", 1, "--width", 16, "--step-size", 1e38, "--out", tmp_path)
+    code, _, err = train(monkeypatch, capsys, *arguments)
+    assert code == 1
+    assert "not finite" in err
+    assert json.loads((tmp_path / "log.json").read_text())["status"] == "diverged"
+
+
+def test_the_log_tells_how_well_workers_are_connected(monkeypatch, capsys, tmp_path):
+    for name, coverage in (("whole", 1.0), ("half", 0.5)):
+        arguments = ("--method", "sdp", "--coverage", coverage, "--rounds", 1, "--width", 16)
+        train(monkeypatch, capsys, *arguments, "--out", tmp_path / name)
+    whole, half = (json.loads((tmp_path / name / "log.json").read_text())["rounds"][0] for name in ("whole", "half"))
+    assert whole["spectral_gap"] == pytest.approx(1)
+    assert 0 < half["spectral_gap"] < 1
+
+
+def test_resist_deals_the_third_stage_and_scales_it_in_evaluation():
+    torch.manual_seed(0)
+    model = networks.ResNet(10, channels=1, width=4, depths=(1, 1, 4, 1))
+    layout, method = networks.resist(model, 2)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    data = networks.digits()
+    run = networks.train(
+        model,
+        layout,
+        method,
+        networks.Batches(data, 2, 8, seed=0),
+        make_optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.01),
+        steps=2,
+    )
+    (one,) = run
+    assert one.held.sum(axis=0).tolist() == [1, 1, 1, 1]
+    assert all((before[name] != tensor).any() for name, tensor in model.named_parameters())
+    scaled = networks.evaluate(model, layout, method, data.test_inputs, data.test_targets)
+    networks.scale_outputs(model, layout, [0.5])
+    unscaled = networks.SDP(2, 1.0, "forward")
+    assert networks.evaluate(model, layout, unscaled, data.test_inputs, data.test_targets) == scaled
+
+
+def test_batch_norms_are_calibrated_for_the_whole_model():
+    torch.manual_seed(0)
+    model, data = networks.mlp([64, 16, 10], norm=True), networks.digits()
+    layout, method = networks.neurons(model), networks.IST(2)
+    model[2].running_mean.fill_(100.0)
+    tested = (data.test_inputs, data.test_targets)
+    found = networks.evaluate(model, layout, method, *tested, calibration=[data.train_inputs])
+    assert (model[2].running_mean == 100.0).all()  # evaluation leaves the model alone
+    with torch.no_grad():
+        hidden = model[1](data.train_inputs.flatten(1))
+        model[2].running_mean.copy_(hidden.mean(0))
+        model[2].running_var.copy_(hidden.var(0))
+    expected = networks.evaluate(model, layout, method, *tested)
+    assert found.loss == pytest.approx(expected.loss, rel=1e-4)

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import importlib.util
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ COLUMNS = {
     "bytes_down": "bytes sent to workers, all together",
     "bytes_up": "bytes sent by workers, all together",
     "flops": "floating point operations of all workers",
+    "spectral_gap": "of the graph of workers and units: 0 if it is not connected, 1 if all workers hold the same",
     "test_loss": "loss on test data; not a number where it was not computed",
     "accuracy": "fraction of test data that is right; likewise",
 }
@@ -49,8 +51,9 @@ class Log:
         """Write all rows so far, and the model as it is."""
         rows = [{name: None if value != value else value for name, value in row.items()} for row in self.rows]
         content = {"run": dataclasses.asdict(self.run), "status": status, "columns": COLUMNS, "rounds": rows}
-        with written_whole(self.folder / "model.pt") as path:
-            torch.save(model.state_dict(), path)
+        if not self.rows or math.isfinite(self.rows[-1]["test_loss"]):  # else the one before is the last good one
+            with written_whole(self.folder / "model.pt") as path:
+                torch.save(model.state_dict(), path)
         with written_whole(self.folder / "log.csv") as path, path.open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
@@ -60,7 +63,7 @@ class Log:
 
     def draw(self) -> list[Path]:
         """Draw the curves, if matplotlib is there, and give the paths of all files."""
-        paths = [self.folder / name for name in ("log.csv", "log.json", "model.pt")]
+        paths = [self.folder / name for name in ("log.csv", "log.json", "model.pt") if (self.folder / name).exists()]
         if importlib.util.find_spec("matplotlib") is not None:
             from istsim.figures import save, training_curves
 

@@ -16,6 +16,7 @@ from torch import nn
 from istsim._validation import positive_int
 from istsim.networks._architectures import blocks, neurons
 from istsim.networks._evaluation import evaluate
+from istsim.networks._graph import spectral_gap
 from istsim.networks._layout import Layout
 from istsim.networks._methods import IST, SDP
 from istsim.networks._sized_models import MODELS
@@ -154,7 +155,8 @@ class TrainingRun:
 
         def row_of(one: Round) -> dict[str, Any]:
             row = {name: getattr(one, name) for name in ("steps", "loss", "bytes_down", "bytes_up", "flops")}
-            row = {"round": one.number, **row, "test_loss": math.nan, "accuracy": math.nan}
+            row = {"round": one.number, **row, "spectral_gap": spectral_gap(one.held)}
+            row |= {"test_loss": math.nan, "accuracy": math.nan}
             if one.number % every == 0 or one.number == self.rounds or not math.isfinite(one.loss):
                 tested = (data.test_inputs, data.test_targets)
                 found = evaluate(model, layout, method, *tested, calibration=calibration)
