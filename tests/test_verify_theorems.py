@@ -12,12 +12,18 @@ import sympy as sp
 
 import istsim
 from istsim import theory
-from istsim.theorems import Kind, Premise
+from istsim.theorems import Kind, Premise, _registry
 from istsim.theorems._perm_q_mean import PermQMean
 from istsim.theorems._theorem_1_iterates import Theorem1Iterates
 from istsim.verify import _sampled, assert_theorem, strategies, verify_theorem
 
 gap, previous, gamma, largest = sp.symbols("gap previous gamma lambda_max")
+
+
+@pytest.fixture(autouse=True)
+def registry_of_its_own(monkeypatch):
+    """What a test registers is forgotten after it."""
+    monkeypatch.setattr("istsim.theorems._registry._THEOREMS", dict(_registry._THEOREMS))
 
 
 class Descent(istsim.theorems.Theorem):
