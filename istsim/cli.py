@@ -270,6 +270,7 @@ def train(run: Any = None, out: Path = Path("training"), config: Path | None = N
     model = run.make_model(data)
     rows = run.execute(model, data)
     log = networks.Log(out, run)
+    log.write(model, "running")  # until a better one is known, the last good model is the first
     with tqdm(total=run.rounds, unit="round") as bar:
         for row in rows:
             log.rows.append(row)

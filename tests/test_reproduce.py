@@ -307,3 +307,9 @@ def test_a_network_is_predicted_and_trained(tmp_path):
     data = xarray.load_dataset(tmp_path / "network-prediction.nc", engine="h5netcdf").isel(round=-1)
     change = data.predicted_loss - data.predicted_loss.sel(algorithm="SDP, backward masking")
     assert float(change.sel(algorithm="SDP, forward masking")) > 0.1
+
+
+def test_a_prediction_by_name_is_refused_without_torch(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match=r"istsim\[torch\]"):
+        experiments.reproduce(tmp_path, only=("network-prediction",), quick=True)

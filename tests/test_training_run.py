@@ -173,6 +173,7 @@ def test_a_last_round_that_ruins_the_model_is_divergence(monkeypatch, capsys, tm
     assert code == 1
     assert "not finite" in err
     assert json.loads((tmp_path / "log.json").read_text())["status"] == "diverged"
+    assert all(tensor.abs().max() < 100 for tensor in torch.load(tmp_path / "model.pt").values())
 
 
 def test_the_log_tells_how_well_workers_are_connected(monkeypatch, capsys, tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from istsim import figures
 from istsim._files import written_whole
+from istsim._optional import require
 from istsim._validation import one_of
 from istsim.experiments._experiment import agrees
 from istsim.experiments._gallery import EXPERIMENTS
@@ -23,14 +24,15 @@ def reproduce(out: Path, only: Sequence[str] = (), quick: bool = False) -> list[
 
     Args:
         out: the folder to write to; made if it is missing. Files appear whole or not at all.
-        only: names of experiments, predictions and theorems; all if empty. Predictions are left out where torch is not
-            installed.
+        only: names of experiments, predictions and theorems; all if empty. Without torch all predictions are left
+            out then.
         quick: fewer repetitions.
 
     Returns:
         The files written, the report last.
 
     Raises:
+        ImportError: for a prediction by name, where torch is not installed.
         ValueError: for an unknown name, or an `out` that is not a folder.
         DisagreementError: if simulation lies further from an exact value than chance explains. The files are written
             all the same, and say where.
@@ -40,6 +42,8 @@ def reproduce(out: Path, only: Sequence[str] = (), quick: bool = False) -> list[
     names = tuple(shown.name for shown in (*EXPERIMENTS, *PREDICTIONS, *PICTURES))
     for name in only:
         one_of("only", name, names)
+    if any(prediction.name in only for prediction in PREDICTIONS):
+        require("torch", extra="torch")
     if out.exists() and not out.is_dir():
         raise ValueError(f"out must be a folder, but {out} is a file")
     out.mkdir(parents=True, exist_ok=True)

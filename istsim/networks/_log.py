@@ -63,7 +63,7 @@ class Log:
 
     def draw(self) -> list[Path]:
         """Draw the curves, if matplotlib is there, and give the paths of all files."""
-        paths = [self.folder / name for name in ("log.csv", "log.json", "model.pt") if (self.folder / name).exists()]
+        paths = [self.folder / name for name in ("log.csv", "log.json", "model.pt")]
         if importlib.util.find_spec("matplotlib") is not None:
             from istsim.figures import save, training_curves
 
