@@ -1,4 +1,3 @@
-import dataclasses
 import itertools
 import math
 import re
@@ -8,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from listed import SharedBlock
+from windows import Window
 
 import istsim
 from istsim.verify import check_sketch
@@ -179,30 +179,6 @@ def test_wrong_outcomes_of_a_sketch_that_is_not_exchangeable_are_found():
 
     with pytest.raises(AssertionError, match="worker 0 holds 1 in"):
         check_sketch(Wrong(3, 4))
-
-
-@dataclasses.dataclass(frozen=True)
-class Window(istsim.Sketch):
-    """k neighbouring coordinates, from a start drawn by each worker."""
-
-    k: int
-
-    exchangeable = False
-
-    @property
-    def size(self):
-        return self.k
-
-    def sample_indices(self, key):
-        return (jax.random.randint(key, (self.n, 1), 0, self.d) + jnp.arange(self.k)) % self.d
-
-    def inclusion_probability(self, size):
-        if size > 1:
-            raise NotImplementedError("it depends on which coordinates they are")
-        return self.k / self.d
-
-    def joint_probability(self, left, right, shared):
-        raise NotImplementedError("it depends on which coordinates they are")
 
 
 class ForgetfulWindow(Window):

@@ -1,22 +1,31 @@
 import copy
-import dataclasses
 import itertools
 import math
 
-import enumeration
-import hypothesis.strategies as st
 import jax
 import numpy as np
 import pytest
-import scipy.sparse
-import scipy.stats
-from hypothesis import given
-from network_models import CASES, cross_entropy, gradients, logits, randomised
+from network_models import CASES, cross_entropy, logits, randomised
+from network_rounds import (
+    always,
+    assert_parameters,
+    averaged_over_holders,
+    batches_of,
+    in_turn,
+    ist_round_by_hand,
+    least_squares,
+    linear_path,
+    load,
+    parameters_of,
+    run,
+    sdp_gradient_by_hand,
+    sgd,
+    trained_plainly,
+)
 
 import istsim
 
 torch = pytest.importorskip("torch", reason="networks are trained in torch: pip install 'istsim[torch]'")
-from torch import nn  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from istsim import networks  # noqa: E402
@@ -49,147 +58,6 @@ OPTIMIZERS = {
     "rprop": lambda parameters: torch.optim.Rprop(parameters, lr=0.01),
 }
 MASKINGS = ["forward", "backward"]
-
-
-def sgd(lr=0.1, **options):
-    return lambda parameters: torch.optim.SGD(parameters, lr=lr, **options)
-
-
-def batches_of(case):
-    """Other data at every step of every worker."""
-    return lambda worker, step: case.data(seed=1000 * worker + step)
-
-
-def parameters_of(model):
-    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-
-
-def assert_parameters(model, expected, **tolerances):
-    for name, parameter in model.named_parameters():
-        torch.testing.assert_close(
-            parameter.detach(), expected[name], **tolerances, msg=lambda text, name=name: f"{name}: {text}"
-        )
-
-
-def run(case, method, *, make_optimizer, steps, seed=0, model=None, batches=None):
-    """The model, the rounds, and the parameters before the first and after every one."""
-    model = case.model() if model is None else model
-    path, rounds = [parameters_of(model)], []
-    for one in networks.train(
-        model,
-        case.layout(model),
-        method,
-        batches_of(case) if batches is None else batches,
-        make_optimizer=make_optimizer,
-        steps=steps,
-        seed=seed,
-        loss=cross_entropy,
-    ):
-        rounds.append(one)
-        path.append(parameters_of(model))
-    return model, rounds, path
-
-
-def trained_plainly(model, batches, make_optimizer, steps):
-    """By one optimizer, each step on the mean gradient of the batches."""
-    optimizer = make_optimizer(model.parameters())
-    for step in range(steps):
-        optimizer.zero_grad()
-        data = batches(step)
-        for inputs, targets in data:
-            (cross_entropy(model(inputs), targets) / len(data)).backward()
-        optimizer.step()
-    return model
-
-
-def averaged_over_holders(values, held, otherwise):
-    """Of each entry, over the workers that hold it."""
-    count = sum(mask.double() for mask in held)
-    total = sum(torch.where(mask, value, 0.0) for value, mask in zip(values, held, strict=True))
-    return torch.where(count > 0, total / count.clamp(min=1), otherwise)
-
-
-def load(model, parameters):
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(parameters[name])
-    return model
-
-
-def subnetwork_by_hand(case, model, mask, rescale="none"):
-    """The whole model without what is not held; its units' outputs may be divided by the fraction that is."""
-    whole = case.masked(model, mask)
-    if rescale == "forward":
-        fractions = [
-            np.full(kept.size, 1 / kept.mean()) if kept.any() else np.ones(kept.size) for kept in case.cut(mask)
-        ]
-        case.scale_outputs(whole, np.concatenate(fractions))
-    return whole
-
-
-def ist_round_by_hand(case, model, masks, batches, steps, lr, rescale="none"):
-    """Parameters after a round, and the mean loss: every worker takes SGD steps with the whole, masked model."""
-    workers, holders, losses = [], [], []
-    for worker, mask in enumerate(masks):
-        whole, held = subnetwork_by_hand(case, model, mask, rescale), case.held(model, mask)
-        for step in steps:
-            inputs, targets = batches(worker, step)
-            losses.append(float(cross_entropy(whole(inputs), targets).detach()))
-            found = gradients(whole, inputs, targets)
-            with torch.no_grad():
-                for name, parameter in whole.named_parameters():
-                    parameter -= lr * found[name] * held[name]
-        workers.append(parameters_of(whole))
-        holders.append(held)
-    after = {
-        name: averaged_over_holders([x[name] for x in workers], [h[name] for h in holders], parameter)
-        for name, parameter in parameters_of(model).items()
-    }
-    return after, np.mean(losses)
-
-
-def sdp_gradient_by_hand(case, model, masks, batches, step, masking):
-    """The mean over holders of each entry's gradient; zero where there is none."""
-    found, holders = [], []
-    for worker, mask in enumerate(masks):
-        whole = case.masked(model, mask) if masking == "forward" else copy.deepcopy(model)
-        found.append(gradients(whole, *batches(worker, step)))
-        holders.append(case.held(model, mask))
-    return {
-        name: averaged_over_holders([x[name] for x in found], [h[name] for h in holders], torch.zeros_like(parameter))
-        for name, parameter in model.named_parameters()
-    }
-
-
-@dataclasses.dataclass(frozen=True)
-class Fixed(istsim.Sketch):
-    """Always the same mask."""
-
-    rows: tuple[tuple[bool, ...], ...]
-
-    @property
-    def exchangeable(self):
-        return False
-
-    def sample(self, key):
-        return jax.numpy.asarray(self.rows)
-
-    def inclusion_probability(self, size):
-        raise NotImplementedError
-
-    def joint_probability(self, left, right, shared):
-        raise NotImplementedError
-
-
-def always(*masks):
-    """For layers of so many units as the masks (n, units) have."""
-    by_units = {len(mask[0]): tuple(tuple(bool(held) for held in row) for row in mask) for mask in masks}
-    return lambda n, d: Fixed(n, d, by_units[d])
-
-
-def in_turn(n, d):
-    """Unit u is the worker's with u mod n: a mask that JAX compiles soon."""
-    return Fixed(n, d, tuple(tuple(unit % n == worker for unit in range(d)) for worker in range(n)))
 
 
 # --- Independent subnetwork training
@@ -295,40 +163,6 @@ def test_what_several_hold_is_averaged_over_them_and_what_nobody_holds_stays():
         assert torch.equal(path[1][name][nobody], parameter[nobody])
         unheld += int(nobody.sum())
     assert unheld > 20
-
-
-def least_squares(seed, n, m, d):
-    rng = np.random.default_rng(seed)
-    return rng.standard_normal((n, m, d)), rng.standard_normal((n, m)), rng.standard_normal(d)
-
-
-def linear_model(x0):
-    """`x -> x'w` with one unit a coordinate: the first layer is the identity and stays it."""
-    model = nn.Sequential(nn.Linear(len(x0), len(x0), bias=False), nn.Linear(len(x0), 1, bias=False)).double()
-    with torch.no_grad():
-        model[0].weight.copy_(torch.eye(len(x0))).requires_grad_(False)
-        model[1].weight.copy_(torch.as_tensor(x0)[None])
-    return model
-
-
-def linear_path(A, y, x0, method, *, make_optimizer, steps, seed=0):
-    """Rounds and iterates of the linear model on squared losses."""
-    model, path, rounds = linear_model(x0), [x0], []
-    A, y = torch.as_tensor(A), torch.as_tensor(y)
-    for one in networks.train(
-        model,
-        networks.neurons(model),
-        method,
-        lambda worker, step: (A[worker], y[worker]),
-        make_optimizer=make_optimizer,
-        steps=steps,
-        seed=seed,
-        loss=lambda outputs, targets: 0.5 * (outputs.squeeze(-1) - targets).square().mean(),
-    ):
-        rounds.append(one)
-        path.append(model[1].weight.detach().numpy().ravel().copy())
-    assert torch.equal(model[0].weight, torch.eye(len(x0), dtype=torch.float64))
-    return rounds, np.array(path)
 
 
 def test_the_momentum_of_a_unit_goes_with_it_from_worker_to_worker():
@@ -707,162 +541,3 @@ def test_a_run_that_diverges_comes_back_to_a_finite_loss(method, step_size):
     assert all(math.isfinite(one.loss) for one in rounds[:-1])
     assert all(parameter.isfinite().all() for parameter in model.parameters())
     assert math.isfinite(float(loss(model(inputs), targets).detach()))
-
-
-# --- The bridge to the simulator
-
-
-BRIDGES = {
-    "ist": (networks.IST(3, local_steps=1), "ist", 6),
-    "ist-of-unequal-parts": (networks.IST(3, local_steps=1), "ist", 7),
-    "ist-2": (networks.IST(3, local_steps=2), "ist", 7),
-    "ist-5": (networks.IST(3, local_steps=5), "ist", 6),
-    "sdp-forward": (networks.SDP(3, coverage=2 / 3, masking="forward", resample_every=1), "forward", 7),
-    "sdp-backward": (networks.SDP(3, coverage=2 / 3, masking="backward", resample_every=1), "backward", 7),
-}
-
-
-def simulated(kind, n, d, local_steps, copies=2):
-    scales = {"forward_scale": 1.0, "gradient_scale": 1.0}
-    if kind == "ist":
-        return istsim.IST(istsim.Permutation(n, d), merge="owners", local_steps=local_steps, **scales)
-    if kind == "forward":
-        return istsim.IST(istsim.Coverage(n, d, copies), merge="owners", **scales)
-    return istsim.CompressedGradient(istsim.Coverage(n, d, copies), merge="owners", gradient_scale=1.0)
-
-
-@pytest.mark.parametrize(("method", "kind", "d"), BRIDGES.values(), ids=BRIDGES)
-def test_on_a_linear_model_the_iterates_are_those_of_the_simulator(method, kind, d):
-    A, y, x0 = least_squares(11, 3, 5, d)
-    local_steps = method.local_steps
-    expected = istsim.trajectory(
-        istsim.Quadratic.from_least_squares(A, y),
-        simulated(kind, 3, d, local_steps),
-        step_size=0.05,
-        rounds=6,
-        key=11,
-        x0=x0,
-    )
-    rounds, path = linear_path(A, y, x0, method, make_optimizer=sgd(0.05), steps=6 * local_steps, seed=11)
-    assert len(rounds) == 6
-    np.testing.assert_allclose(path, expected, rtol=1e-10, atol=1e-10)
-
-
-@pytest.mark.parametrize("local_steps", [1, 3])
-def test_the_mean_over_all_masks_of_a_round_is_the_exact_mean(local_steps):
-    A, y, x0 = least_squares(5, 2, 6, 4)
-    mean = np.zeros(4)
-    for mask, probability in istsim.Permutation(2, 4).outcomes():
-        method = networks.IST(2, local_steps=local_steps, sketch=always(mask))
-        rounds, path = linear_path(A, y, x0, method, make_optimizer=sgd(0.1), steps=local_steps)
-        np.testing.assert_array_equal(rounds[0].held, mask)
-        mean += probability * path[1]
-    exact = istsim.theory.exact_moments(
-        istsim.Quadratic.from_least_squares(A, y),
-        simulated("ist", 2, 4, local_steps),
-        step_size=0.1,
-        rounds=1,
-        x0=x0,
-        route="formula" if local_steps == 1 else "enumeration",
-    )
-    np.testing.assert_allclose(mean, exact.mean[1], rtol=1e-10, atol=1e-10)
-
-
-# --- Sketches for networks
-
-
-def per_layer():
-    """One of Permutation and one of RandK, and by hand all that can happen."""
-    sketch = networks.PerLayer((istsim.Permutation(2, 2), istsim.RandK(2, 3, 1)))
-    left, right = enumeration.permutation_outcomes(2, 2), enumeration.rand_k_outcomes(2, 3, 1)
-    law = {}
-    for (first, p), (second, q) in itertools.product(zip(*left, strict=True), zip(*right, strict=True)):
-        law[np.concatenate([first, second], axis=1).astype(bool).tobytes()] = p * q
-    return sketch, law
-
-
-def test_outcomes_of_layers_are_all_combinations_with_their_probabilities():
-    sketch, law = per_layer()
-    found = {}
-    for mask, probability in sketch.outcomes():
-        assert mask.shape == (2, 5)
-        assert mask.tobytes() not in found
-        found[mask.tobytes()] = probability
-    assert found.keys() == law.keys()
-    assert sum(found.values()) == pytest.approx(1, abs=1e-13)
-    for mask, probability in law.items():
-        assert found[mask] == pytest.approx(probability, rel=1e-13)
-
-
-def test_sampled_layers_follow_the_law_of_the_outcomes(key, false_alarm_rate):
-    sketch, law = per_layer()
-    samples = np.asarray(jax.jit(jax.vmap(sketch.sample))(jax.random.split(key, 20_000)))
-    count = dict.fromkeys(law, 0)
-    for mask in samples:
-        count[mask.tobytes()] += 1  # a KeyError is a mask that should be impossible
-    expected, observed = np.array([law[mask] * 20_000 for mask in count]), np.array(list(count.values()))
-    statistic = ((observed - expected) ** 2 / expected).sum()
-    assert statistic < scipy.stats.chi2.isf(false_alarm_rate, len(law) - 1)
-
-
-@pytest.mark.parametrize("sketches", [(), (istsim.Permutation(2, 4), istsim.Permutation(3, 4))])
-def test_layers_need_sketches_for_the_same_workers(sketches):
-    with pytest.raises(ValueError):
-        networks.PerLayer(sketches)
-
-
-@given(
-    sizes=st.lists(st.integers(1, 50), min_size=6, max_size=6),
-    copies=st.integers(1, 4),
-    seed=st.integers(0, 2**31),
-)
-def test_balanced_coverage_has_exact_holders_and_loads_that_differ_by_at_most_the_largest_size(sizes, copies, seed):
-    sketch = networks.BalancedCoverage(4, 6, copies, tuple(sizes))
-    mask = np.asarray(sketch.sample(jax.random.key(seed)))
-    np.testing.assert_array_equal(mask.sum(axis=0), copies)
-    loads = mask @ np.array(sizes)
-    assert loads.max() - loads.min() <= max(sizes)
-
-
-def test_balanced_coverage_treats_workers_and_equal_coordinates_alike(key, false_alarm_rate):
-    sketch, count = networks.BalancedCoverage(3, 4, 2, (5, 3, 3, 1)), 5000
-    assert sketch.inclusion_probability(1) == pytest.approx(2 / 3, rel=1e-15)
-    masks = np.asarray(jax.jit(jax.vmap(sketch.sample))(jax.random.split(key, count))).astype(int)
-    held = masks.sum(axis=0)
-    tail = false_alarm_rate / (2 * held.size + 2)
-    law = scipy.stats.binom(count, 2 / 3)
-    assert law.ppf(tail) <= held.min()
-    assert held.max() <= law.isf(tail)
-    # Coordinates 1 and 2 weigh the same: whenever one of them is with coordinate 0 and the other is not, either may be.
-    one, other = ((masks[:, 0, 0] * masks[:, 0, a] * (1 - masks[:, 0, b])).sum() for a, b in ((1, 2), (2, 1)))
-    if one + other:
-        fair = scipy.stats.binom(one + other, 0.5)
-        assert fair.ppf(tail) <= one <= fair.isf(tail)
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: networks.BalancedCoverage(3, 2, 0, (1, 1)),
-        lambda: networks.BalancedCoverage(3, 2, 4, (1, 1)),
-        lambda: networks.BalancedCoverage(3, 2, 2, (1, 1, 1)),
-    ],
-)
-def test_coverage_that_cannot_be_is_refused(make, unchecked):
-    with pytest.raises(ValueError):
-        make()
-
-
-@given(n=st.integers(2, 6), units=st.integers(1, 7), density=st.floats(0.1, 0.9), seed=st.integers(0, 2**31))
-def test_the_spectral_gap_is_that_of_the_walk_and_positive_just_if_all_are_connected(n, units, density, seed):
-    rng = np.random.default_rng(seed)
-    mask = rng.random((n, units)) < density
-    mask[rng.integers(n, size=units), np.arange(units)] = True  # no unit, and no worker, without the other
-    mask[np.arange(n), rng.integers(units, size=n)] = True
-    walk = (mask / mask.sum(axis=1, keepdims=True)) @ (mask / mask.sum(axis=0)).T
-    eigenvalues = np.sort(np.linalg.eigvals(walk).real)
-    gap = networks.spectral_gap(mask)
-    assert gap == pytest.approx(1 - eigenvalues[-2], abs=1e-7)
-    graph = scipy.sparse.bmat([[None, mask.astype(int)], [mask.T.astype(int), None]])
-    parts, _ = scipy.sparse.csgraph.connected_components(graph)
-    assert (gap > 1e-9) == (parts == 1)

@@ -17,7 +17,6 @@ from istsim.figures._style import (
     paper_style,
     shades,
 )
-from istsim.figures._ticks import tidy_log_axes
 
 if TYPE_CHECKING:
     import xarray
@@ -42,7 +41,6 @@ def interpolation(data: xarray.Dataset) -> Figure:
             y = float(curve.exact.sel(metric="objective_gap")[-1])
             labels.append(EndLabel(ax, y, str(curve.label.values), color))
         _finish(ax, "round", r"$f(x_k) - f^\star$")
-        tidy_log_axes(figure)
         write_end_labels(figure, labels)
     return figure
 
@@ -71,7 +69,6 @@ def neighbourhood(data: xarray.Dataset) -> Figure:
             ax.axhline(level, color=REFERENCE_COLOR, linestyle=":", linewidth=1.0)
             labels.append(EndLabel(ax, level, "fixed point", REFERENCE_COLOR))
             _finish(ax, "round" if ax is axes[-1, 0] else "", name)
-        tidy_log_axes(figure)
         write_end_labels(figure, labels)
     return figure
 
@@ -99,7 +96,6 @@ def local_updates(data: xarray.Dataset) -> Figure:
                 labels.append(EndLabel(ax, y, str(curve.label.values), color))
         _finish(gap, "", r"$f(x_k) - f^\star$")
         _finish(transient, "round", r"$\|x_k - x_\infty\|^2$, relative")
-        tidy_log_axes(figure)
         write_end_labels(figure, labels)
     return figure
 
@@ -138,7 +134,6 @@ def comparison(data: xarray.Dataset) -> Figure:
             if group:
                 by_round.set_title(group)
                 by_floats.set_title(group)
-        tidy_log_axes(figure)
         write_end_labels(figure, labels)
     return figure
 

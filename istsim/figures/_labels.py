@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from istsim.figures._ticks import tidy_log_axes
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -23,7 +25,11 @@ class EndLabel:
 
 
 def write_end_labels(figure: Figure, labels: Sequence[EndLabel]) -> None:
-    """Write the labels, moved apart where they would overlap; to be called when the axes are finished."""
+    """Write the labels, moved apart where they would overlap; to be called when the axes are finished.
+
+    Ticks of logarithmic axes are tidied before.
+    """
+    tidy_log_axes(figure)
     for ax in figure.axes:
         ours = [label for label in labels if label.ax is ax]
         if not ours:

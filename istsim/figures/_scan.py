@@ -31,7 +31,6 @@ def bias(data: xarray.Dataset) -> Figure:
         ax.set(xscale="log", yscale="log", xlabel=r"forward scale $\alpha$", ylabel=r"$f(x_\infty) - f^\star$")
         ax.set_xticks([0.5, 1, 2, 5, 10, 20], ["0.5", "1", "2", "5", "10", "20"])
         ax.minorticks_off()
-        tidy_log_axes(figure)
         write_end_labels(figure, labels)
     return figure
 
@@ -56,7 +55,6 @@ def rate(data: xarray.Dataset) -> Figure:
         ax.plot(data.x, factors(data.exact), "x", color="black", markeredgewidth=0.8, zorder=4)
         _marks(ax, data)
         ax.set(xlabel=r"step size $\gamma$", ylabel="factor a round", ylim=(0, 1.6), xlim=(0, float(data.line_x.max())))
-        tidy_log_axes(figure)
         write_end_labels(figure, labels)
     return figure
 
@@ -74,7 +72,6 @@ def stationary(data: xarray.Dataset) -> Figure:
         labels = _scan(ax, data, dots=last)
         _marks(ax, data)
         ax.set(xscale="log", yscale="log", xlabel=r"step size $\gamma$", ylabel=GAP)
-        tidy_log_axes(figure)
         write_end_labels(figure, labels)
     return figure
 
@@ -97,7 +94,6 @@ def forward_scale(data: xarray.Dataset) -> Figure:
         )
         labels = _scan(below, data, dots=data.simulated.sel(metric="objective_gap").isel(round=-1))
         below.set(xlabel="vector heterogeneity", ylabel=GAP, yscale="log")
-        tidy_log_axes(figure)
         write_end_labels(figure, labels)
     return figure
 

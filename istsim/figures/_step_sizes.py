@@ -9,7 +9,6 @@ import numpy as np
 
 from istsim.figures._labels import EndLabel, write_end_labels
 from istsim.figures._style import DISTINCT_COLORS, METHOD_COLORS, REFERENCE_COLOR, column_figure, paper_style
-from istsim.figures._ticks import tidy_log_axes
 
 if TYPE_CHECKING:
     import xarray
@@ -45,7 +44,6 @@ def step_sizes(data: xarray.Dataset) -> Figure:
         above.set_xlim(x[0], data.attrs["mark_largest_stable"] * 1.08)
         _draw_what_remains(above, data)
         _draw_marks(above, below, data.attrs)
-        tidy_log_axes(figure)
         end = EndLabel(above, float(data.line_exact[-1]), f"after {data.attrs['rounds']} rounds", color)
         write_end_labels(figure, [end])
     return figure

@@ -10,7 +10,6 @@ import numpy as np
 
 from istsim.figures._labels import EndLabel, write_end_labels
 from istsim.figures._style import DISTINCT_COLORS, column_figure, paper_style, shades
-from istsim.figures._ticks import tidy_log_axes
 
 if TYPE_CHECKING:
     import xarray
@@ -57,7 +56,6 @@ def swept(data: xarray.Dataset) -> Figure:
             if data.sizes["problem"] > 1:
                 ax.set_title(str(problem))
         axes[-1, 0].set_xlabel(r"step size $\gamma$")
-        tidy_log_axes(figure)
         write_end_labels(figure, labels)
     return figure
 

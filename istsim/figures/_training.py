@@ -10,7 +10,6 @@ import numpy as np
 
 from istsim.figures._labels import EndLabel, write_end_labels
 from istsim.figures._style import DISTINCT_COLORS, column_figure, paper_style
-from istsim.figures._ticks import tidy_log_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,6 +50,5 @@ def training_curves(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
                 above.set(xscale="log")
         axes[0, 0].set(ylabel="loss")
         axes[1, 0].set(ylabel="test accuracy")
-        tidy_log_axes(figure)
         write_end_labels(figure, labels)
     return figure

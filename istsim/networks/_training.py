@@ -21,6 +21,7 @@ from istsim.networks._merging import average_gradients, average_state, average_v
 from istsim.networks._meter import Meter
 from istsim.networks._methods import IST, SDP
 from istsim.networks._part import Part
+from istsim.networks._partly_trained import refresh
 from istsim.networks._worker import Loss, MakeOptimizer, OptimizerState, Worker
 from istsim.sketches import Sketch
 
@@ -135,7 +136,7 @@ def _rounds(
             return
         if method.masking == "backward":
             for worker in workers:
-                worker.refresh(model)
+                refresh(worker.module, model, worker.part)
         meter.sent_results(workers, tensors)
         yield Round(number + 1, done, sum(losses) / len(losses), meter.bytes_down, meter.bytes_up, meter.flops, mask)
 

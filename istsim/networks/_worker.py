@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from istsim.networks._layout import tensors_of
 from istsim.networks._methods import IST, SDP
 from istsim.networks._part import Part
-from istsim.networks._partly_trained import partly_trained, refresh
+from istsim.networks._partly_trained import partly_trained
 from istsim.networks._subnetwork import scale_outputs, subnetwork
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -37,8 +37,8 @@ class Worker:
     def __init__(
         self, model: nn.Module, part: Part, method: IST | SDP, make_optimizer: MakeOptimizer, state: OptimizerState
     ):
-        self.part, self.masking = part, method.masking
-        self.module = subnetwork(model, part) if self.masking == "forward" else partly_trained(model, part)
+        self.part = part
+        self.module = subnetwork(model, part) if method.masking == "forward" else partly_trained(model, part)
         self.module.train()
         if method.rescale == "forward":
             scale_outputs(self.module, part.layout, (1 / kept for kept in part.kept()))
@@ -69,16 +69,6 @@ class Worker:
         """What it holds, parameters and buffers, as views."""
         found = tensors_of(self.module)
         return {name: self.part.narrow(name, found[name].detach()) for name in self.part.names}
-
-    def refresh(self, model: nn.Module) -> None:
-        """Take over the values that `model` has by now."""
-        if self.masking == "backward":
-            refresh(self.module, model, self.part)
-        else:
-            mine = self.tensors()
-            for name, whole in tensors_of(model).items():
-                if name in mine:
-                    mine[name].copy_(self.part.take(name, whole))
 
 
 def outputs_of(module: nn.Module, inputs: Tensor) -> Tensor:
