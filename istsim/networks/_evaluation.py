@@ -13,8 +13,7 @@ from torch.optim.swa_utils import update_bn
 from istsim.networks._layout import Layout
 from istsim.networks._methods import IST, SDP
 from istsim.networks._subnetwork import scale_outputs
-from istsim.networks._training import cross_entropy
-from istsim.networks._worker import Loss, outputs_of
+from istsim.networks._worker import Loss, cross_entropy, outputs_of
 
 _BATCH = 256
 

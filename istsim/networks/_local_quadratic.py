@@ -15,8 +15,7 @@ from istsim._validation import one_of
 from istsim.networks._layout import Layout
 from istsim.networks._methods import IST, SDP
 from istsim.networks._parameter_sketch import parameter_sketch
-from istsim.networks._training import cross_entropy
-from istsim.networks._worker import Loss
+from istsim.networks._worker import Loss, cross_entropy
 from istsim.problems import Quadratic
 
 CURVATURES = ("gauss-newton", "hessian")

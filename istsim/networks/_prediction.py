@@ -17,8 +17,8 @@ from istsim.methods import Method
 from istsim.networks._layout import Layout
 from istsim.networks._local_quadratic import local_quadratic, parameter_vector, quadratic_method
 from istsim.networks._methods import IST, SDP
-from istsim.networks._training import cross_entropy, train
-from istsim.networks._worker import Loss, outputs_of
+from istsim.networks._training import train
+from istsim.networks._worker import Loss, cross_entropy, outputs_of
 from istsim.problems import Quadratic
 
 if TYPE_CHECKING:

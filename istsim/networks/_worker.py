@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from istsim.networks._layout import tensors_of
 from istsim.networks._methods import IST, SDP
@@ -14,6 +17,7 @@ from istsim.networks._part import Part
 from istsim.networks._partly_trained import partly_trained
 from istsim.networks._subnetwork import scale_outputs, subnetwork
 
+BatchOf = Callable[[int, int], tuple[Tensor, Tensor]]  # of a worker and a step, inputs and targets
 Loss = Callable[[Tensor, Tensor], Tensor]
 MakeOptimizer = Callable[[Iterable[Tensor]], torch.optim.Optimizer]
 OptimizerState = dict[str, dict[str, Any]]  # of the whole model, by names of parameters
@@ -27,7 +31,7 @@ class Worker:
         part: what it holds of it.
         method: how it is masked and scaled.
         make_optimizer: gives an optimizer for parameters.
-        state: the optimizer's state for the whole model; may lack parameters that no one has trained yet.
+        state: of the optimizer, for what the part holds; may lack parameters that no one has trained yet.
 
     Attributes:
         module: what it runs.
@@ -46,20 +50,16 @@ class Worker:
         self.optimizer = make_optimizer(self.parameters.values())
         if isinstance(self.optimizer, torch.optim.LBFGS):
             raise ValueError("LBFGS looks at all parameters at once: use an optimizer such as SGD or Adam")
-        whole = dict(model.named_parameters())
-        for name, p in self.parameters.items():
-            if name in state:
-                self.optimizer.state[p] = {
-                    key: part.take(name, value) if _follows(value, whole[name]) else _copied(value)
-                    for key, value in state[name].items()
-                }
+        for name, values in state.items():
+            self.optimizer.state[self.parameters[name]] = values
 
-    def gradients(self, inputs: Tensor, targets: Tensor, loss: Loss) -> Tensor:
-        """Compute the loss and its gradients."""
+    def gradients(self, inputs: Tensor, targets: Tensor, loss: Loss, seed: tuple[int, ...]) -> float:
+        """Compute the gradients, and give the loss; what the module draws is a function of `seed`."""
         self.optimizer.zero_grad(set_to_none=True)
-        value = loss(outputs_of(self.module, inputs), targets)
-        value.backward()
-        return value.detach()
+        with drawing(*seed):
+            value = loss(outputs_of(self.module, inputs), targets)
+            value.backward()
+        return float(value.detach())
 
     def state(self) -> OptimizerState:
         """The optimizer's, by names of parameters."""
@@ -75,6 +75,32 @@ def outputs_of(module: nn.Module, inputs: Tensor) -> Tensor:
     """The module's outputs, or the logits of those that give more."""
     found = module(inputs)
     return found if isinstance(found, Tensor) else found.logits
+
+
+def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Of outputs (batch, classes) and targets (batch,), or of sequences of both."""
+    return functional.cross_entropy(outputs.flatten(0, -2), targets.flatten())
+
+
+@contextlib.contextmanager
+def drawing(*seed: object) -> Iterator[None]:
+    """Let torch draw random numbers that are a function of `seed`, and forget that it did."""
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(int.from_bytes(hashlib.sha256(repr(seed).encode()).digest()[:8]))
+        yield
+
+
+def state_of_part(part: Part, parameters: Mapping[str, Tensor], state: OptimizerState) -> OptimizerState:
+    """What a part holds of the optimizer's state for the whole model."""
+    return {
+        name: {
+            key: part.take(name, value) if _follows(value, parameters[name]) else _copied(value)
+            for key, value in state[name].items()
+        }
+        for name in part.names
+        if name in state
+    }
 
 
 def _follows(value: Any, parameter: Tensor) -> bool:

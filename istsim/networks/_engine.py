@@ -1,0 +1,41 @@
+"""Who plays the workers of a training run."""
+
+from __future__ import annotations
+
+import abc
+
+import numpy as np
+
+from istsim.networks._worker import BatchOf
+
+
+class Engine(abc.ABC):
+    """One process that plays all workers, or one of several processes, each of which plays one."""
+
+    @abc.abstractmethod
+    def deal(self, held: np.ndarray) -> None:
+        """Give every worker its part, with the optimizer's state; `held` has shape (n, number of units)."""
+
+    @abc.abstractmethod
+    def gradients(self, batch_of: BatchOf, step: int) -> list[float]:
+        """Compute the gradients of all workers, and give their losses."""
+
+    @abc.abstractmethod
+    def update(self) -> None:
+        """Let all workers take the step, with averaged gradients where the method shares them."""
+
+    @abc.abstractmethod
+    def merge(self) -> bool:
+        """End a round; whether all values are finite."""
+
+    @abc.abstractmethod
+    def keep(self) -> None:
+        """Remember the values at the beginning of this round: they are known to be good."""
+
+    @abc.abstractmethod
+    def restore(self) -> None:
+        """Go back to the values that were kept last."""
+
+    @abc.abstractmethod
+    def spent(self) -> tuple[int, int, int]:
+        """Bytes sent to workers, bytes sent by them, and floating point operations, so far and all together."""

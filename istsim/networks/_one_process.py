@@ -1,0 +1,97 @@
+"""All workers played by one process, one after the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from istsim.networks._engine import Engine
+from istsim.networks._layout import Layout, tensors_of
+from istsim.networks._merging import average_gradients, average_state, average_values
+from istsim.networks._meter import Meter
+from istsim.networks._methods import IST, SDP
+from istsim.networks._part import Part
+from istsim.networks._partly_trained import refresh
+from istsim.networks._worker import BatchOf, Loss, MakeOptimizer, OptimizerState, Worker, state_of_part
+
+
+class OneProcess(Engine):
+    """The workers of a model that is trained in place.
+
+    Args:
+        model: the whole one.
+        layout: which parts of it only some workers hold.
+        method: how workers are masked, and what is averaged.
+        make_optimizer: gives an optimizer for parameters.
+        loss: of outputs and targets.
+        seed: of what the model draws, such as dropout.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        layout: Layout,
+        method: IST | SDP,
+        *,
+        make_optimizer: MakeOptimizer,
+        loss: Loss,
+        seed: int,
+    ):
+        self.model, self.layout, self.method = model, layout, method
+        self._make_optimizer, self._loss, self._seed = make_optimizer, loss, seed
+        self._parameters, self._tensors = dict(model.named_parameters()), tensors_of(model)
+        self._state: OptimizerState = {}
+        self._workers: list[Worker] = []
+        self._meter = Meter(method)
+        self.keep()
+
+    def deal(self, held: np.ndarray) -> None:
+        """Give every worker its part, with the optimizer's state."""
+        self._state = average_state(self._parameters, self._workers, self._state)
+        self._workers = []
+        for mask in held:
+            part = Part(self.model, self.layout, mask)
+            state = state_of_part(part, self._parameters, self._state)
+            self._workers.append(Worker(self.model, part, self.method, self._make_optimizer, state))
+        self._meter.sent_parts(self._workers)
+
+    def gradients(self, batch_of: BatchOf, step: int) -> list[float]:
+        """Compute the gradients of all workers, and give their losses."""
+        data = [batch_of(number, step) for number in range(len(self._workers))]
+        with self._meter.counting(self._workers, data[0][0].shape):
+            return [
+                worker.gradients(*mine, self._loss, (self._seed, number, step))
+                for number, (worker, mine) in enumerate(zip(self._workers, data, strict=True))
+            ]
+
+    def update(self) -> None:
+        """Let all workers take the step."""
+        if self.method.shares_gradients:
+            average_gradients(self._workers)
+        for worker in self._workers:
+            worker.optimizer.step()
+
+    def merge(self) -> bool:
+        """Give the model the averages of the workers' values; whether all are finite."""
+        with torch.no_grad():
+            average_values(self._tensors, self._workers)
+        if self.method.masking == "backward":
+            for worker in self._workers:
+                refresh(worker.module, self.model, worker.part)
+        self._meter.sent_results(self._workers, self._tensors)
+        return all(bool(tensor.isfinite().all()) for tensor in self._tensors.values())
+
+    def keep(self) -> None:
+        """Remember the model's values."""
+        self._kept = {name: tensor.detach().clone() for name, tensor in self._tensors.items()}
+
+    def restore(self) -> None:
+        """Go back to the values that were kept last."""
+        with torch.no_grad():
+            for name, tensor in self._tensors.items():
+                tensor.copy_(self._kept[name])
+
+    def spent(self) -> tuple[int, int, int]:
+        """Bytes sent to workers, bytes sent by them, and floating point operations, so far."""
+        return self._meter.bytes_down, self._meter.bytes_up, self._meter.flops
