@@ -9,6 +9,8 @@ from istsim.networks._architectures import neurons as neurons  # noqa: E402
 from istsim.networks._evaluation import Evaluation as Evaluation  # noqa: E402
 from istsim.networks._evaluation import evaluate as evaluate  # noqa: E402
 from istsim.networks._graph import spectral_gap as spectral_gap  # noqa: E402
+from istsim.networks._initialisation import initial_values as initial_values  # noqa: E402
+from istsim.networks._initialisation import initialised as initialised  # noqa: E402
 from istsim.networks._layout import Blocks as Blocks  # noqa: E402
 from istsim.networks._layout import Layout as Layout  # noqa: E402
 from istsim.networks._layout import Slice as Slice  # noqa: E402

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -132,6 +133,17 @@ def tensors_of(model: nn.Module) -> dict[str, Tensor]:
     lasting = model.state_dict(keep_vars=True)
     buffers = {name: buffer for name, buffer in model.named_buffers() if name in lasting}
     return dict(model.named_parameters()) | buffers
+
+
+def with_values(model: nn.Module, values: Mapping[str, Tensor]) -> dict[int, Any]:
+    """A memo for `copy.deepcopy`, so that the copy of `model` has these values, of whatever shapes, and no others."""
+    memo: dict[int, Any] = {}
+    for name, whole in tensors_of(model).items():
+        if name in values:
+            parameter = isinstance(whole, nn.Parameter)
+            value = values[name]
+            memo[id(whole)] = nn.Parameter(value, requires_grad=whole.requires_grad) if parameter else value
+    return memo
 
 
 def _num_parameters(tensors: Mapping[str, Tensor]) -> int:

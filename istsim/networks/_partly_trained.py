@@ -7,6 +7,7 @@ of a weight is then a view of it: no copy, no index, and its gradient and optimi
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,15 +15,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn import grad as convolution_gradients
 
-from istsim.networks._layout import tensors_of
+from istsim.networks._layout import tensors_of, with_values
 from istsim.networks._part import Part
 
 
-def partly_trained(model: nn.Module, part: Part) -> nn.Module:
+def partly_trained(model: nn.Module, part: Part, ordered: Mapping[str, Tensor] | None = None) -> nn.Module:
     """A model that computes what `model` computes, and whose parameters are only the entries that `part` holds.
 
     Gradients pass through every layer. Those of weights that are not held are neither computed nor stored, nor is
-    what only they would need. Tensors are copies, named as in `model`.
+    what only they would need. Tensors are named as in `model`.
+
+    Args:
+        model: the whole one.
+        part: what is trained of it.
+        ordered: the values of each tensor, by name, what `part` holds first along every axis, for a `model` without
+            values; copies of its own if None.
 
     Raises:
         ValueError: with the layer's name, for one that cannot be trained in part.
@@ -35,14 +42,12 @@ def partly_trained(model: nn.Module, part: Part) -> nn.Module:
         >>> {name: tuple(p.shape) for name, p in networks.partly_trained(model, part).named_parameters()}
         {'1.weight': (2, 4), '1.bias': (2,), '3.weight': (2, 2), '3.bias': (2,)}
     """
-    memo: dict[int, Any] = {}
-    held = set(part.names)
-    for name, whole in tensors_of(model).items():
-        ordered = part.held_first(name, whole)
-        if isinstance(whole, nn.Parameter):
-            ordered = nn.Parameter(ordered, requires_grad=whole.requires_grad and name in held)
-        memo[id(whole)] = ordered
-    partial = copy.deepcopy(model, memo)
+    if ordered is None:
+        ordered = {name: part.held_first(name, whole) for name, whole in tensors_of(model).items()}
+    partial = copy.deepcopy(model, with_values(model, ordered))
+    for name, parameter in partial.named_parameters():
+        if name not in part.names:
+            parameter.requires_grad_(False)
     for name, module in list(partial.named_modules()):
         inside = {
             tensor: f"{name}.{tensor}" if name else tensor for tensor, _ in module.named_parameters(recurse=False)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from istsim.networks._architectures import residual
-from istsim.networks._layout import Blocks, Layout, tensors_of
+from istsim.networks._layout import Blocks, Layout, tensors_of, with_values
 from istsim.networks._part import Part
 
 
@@ -27,10 +27,15 @@ class Skipped(nn.Module):
         return x if self.after is None else self.after(x)
 
 
-def subnetwork(model: nn.Module, part: Part) -> nn.Module:
+def subnetwork(model: nn.Module, part: Part, pieces: Mapping[str, Tensor] | None = None) -> nn.Module:
     """A dense model of its own that consists of what `part` holds; nothing larger is ever made.
 
-    Its tensors are copies, named as in `model`: `write_back` brings them back.
+    Its tensors are named as in `model`: `write_back` brings them back.
+
+    Args:
+        model: the whole one.
+        part: what to take of it.
+        pieces: what `part` holds of each tensor, by name, for a `model` without values; copies of its own if None.
 
     Example:
         >>> import numpy as np
@@ -40,13 +45,10 @@ def subnetwork(model: nn.Module, part: Part) -> nn.Module:
         >>> networks.subnetwork(model, part)[1]
         Linear(in_features=64, out_features=11, bias=True)
     """
-    memo: dict[int, object] = {}
-    tensors = tensors_of(model)
-    for name in part.names:
-        whole = tensors[name]
-        piece = part.take(name, whole)
-        is_parameter = isinstance(whole, nn.Parameter)
-        memo[id(whole)] = nn.Parameter(piece, requires_grad=whole.requires_grad) if is_parameter else piece
+    if pieces is None:
+        tensors = tensors_of(model)
+        pieces = {name: part.take(name, tensors[name]) for name in part.names}
+    memo = with_values(model, pieces)
     for name in part.missing_blocks():
         block = model.get_submodule(name)
         kind = residual(block)

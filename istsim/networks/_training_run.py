@@ -17,6 +17,7 @@ from istsim._validation import positive_int
 from istsim.networks._architectures import blocks, neurons
 from istsim.networks._evaluation import evaluate
 from istsim.networks._graph import spectral_gap
+from istsim.networks._initialisation import initialised
 from istsim.networks._layout import Layout
 from istsim.networks._methods import IST, SDP
 from istsim.networks._sized_models import MODELS
@@ -112,8 +113,8 @@ class TrainingRun:
             raise ValueError(f"data must be 'digits', 'text' or a folder, got {self.data!r}")
         return cifar10(folder) if list(folder.rglob("data_batch_1.bin")) else saved_dataset(folder)
 
-    def make_model(self, data: Data) -> nn.Module:
-        """The model for these data, initialised by the seed.
+    def empty_model(self, data: Data) -> nn.Module:
+        """The model for these data, without values: on the device "meta".
 
         Raises:
             ValueError: for a model of images and data that are text, or the other way round.
@@ -121,9 +122,12 @@ class TrainingRun:
         if data.is_text != self.model.endswith("llama"):
             kind = "text" if data.is_text else "images"
             raise ValueError(f"{self.data!r} is {kind}, which the model {self.model!r} does not take")
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
+        with torch.device("meta"):
             return MODELS[self.model](data, self.width or (256 if self.model == "mlp" else 64))
+
+    def make_model(self, data: Data) -> nn.Module:
+        """The model for these data, initialised by the seed; refuses what `empty_model` refuses."""
+        return initialised(self.empty_model(data), self.seed)
 
     def layout_and_method(self, model: nn.Module) -> tuple[Layout, IST | SDP]:
         """What of the model may be held by some workers only, and how it is trained."""

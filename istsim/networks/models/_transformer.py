@@ -114,9 +114,13 @@ class Transformer(nn.Module):
         self.blocks = nn.Sequential(*[TransformerBlock(*each) for _ in range(depth)])
         self.norm = nn.RMSNorm(width, eps=1e-6)
         self.head = nn.Linear(width, vocabulary, bias=False)
-        for parameter in self.parameters():
-            if parameter.dim() > 1:
-                nn.init.normal_(parameter, std=0.02)
+        self.apply(self._init_weights)
+
+    def _init_weights(self, layer: nn.Module) -> None:
+        if isinstance(layer, nn.Linear | nn.Embedding):
+            nn.init.normal_(layer.weight, std=0.02)
+        elif isinstance(layer, nn.RMSNorm):
+            layer.reset_parameters()
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits (batch, time, vocabulary) of tokens (batch, time)."""
