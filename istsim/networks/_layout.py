@@ -117,6 +117,11 @@ class Layout:
         """Of all groups together."""
         return sum(group.count for group in self.groups)
 
+    def sliced_axes(self, tensor: str) -> set[int]:
+        """The axes of a tensor along which units lie."""
+        units = (group for group in self.groups if isinstance(group, Units))
+        return {one.axis for group in units for one in group.slices if one.tensor == tensor}
+
     def split(self, mask: np.ndarray) -> list[np.ndarray]:
         """Cut the last axis of `mask`, `(..., num_units)`, at the groups.
 

@@ -53,11 +53,7 @@ def average_gradients(workers: list[Worker]) -> None:
 
 
 def average_state(parameters: Mapping[str, Tensor], workers: list[Worker], state: OptimizerState) -> OptimizerState:
-    """The optimizer's state for the whole model: averages over holders; of numbers, such as counts, the largest.
-
-    Raises:
-        ValueError: for an optimizer whose state does not belong to single entries of parameters.
-    """
+    """The optimizer's state for the whole model: averages over holders; of numbers, such as counts, the largest."""
     merged: OptimizerState = {name: dict(values) for name, values in state.items()}
     held = [worker.state() for worker in workers]
     for name, whole in parameters.items():
@@ -65,20 +61,15 @@ def average_state(parameters: Mapping[str, Tensor], workers: list[Worker], state
         for key in dict.fromkeys(key for _, mine in having for key in mine):
             pieces = [(part, mine[key]) for part, mine in having if mine.get(key) is not None]
             before = merged.get(name, {}).get(key)
-            merged.setdefault(name, {})[key] = _merged(name, key, whole, before, pieces)
+            merged.setdefault(name, {})[key] = _merged(name, whole, before, pieces)
     return merged
 
 
-def _merged(name: str, key: str, whole: Tensor, before: Any, pieces: list[tuple[Part, Any]]) -> Any:
+def _merged(name: str, whole: Tensor, before: Any, pieces: list[tuple[Part, Any]]) -> Any:
     if not pieces:
         return before
     values = [piece for _, piece in pieces]
     if all(not isinstance(value, Tensor) or value.dim() == 0 for value in values):
         largest = max(values)
         return largest.clone() if isinstance(largest, Tensor) else largest
-    if any(piece.shape != part.take(name, whole).shape for part, piece in pieces):
-        raise ValueError(
-            f"the optimizer's {key!r} of {name} has the shape {tuple(values[0].shape)}, which is not that of the "
-            "parameter: it cannot follow entries from worker to worker; use an optimizer such as SGD or Adam"
-        )
     return holder_average(name, torch.zeros_like(whole, dtype=values[0].dtype) if before is None else before, pieces)

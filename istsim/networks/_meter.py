@@ -1,20 +1,16 @@
-"""What a run computes and sends."""
+"""What is sent, if all goes through a server."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from istsim.networks._methods import IST, SDP
 from istsim.networks._worker import Worker
 
 
 class Meter:
-    """Counts bytes, as if all went through a server that sends no one what it has, and floating point operations.
+    """Counts bytes, as if all went through a server that sends no one what it has.
 
     IST: parts of the model, with buffers and optimizer state, go down before a round and come up after it. SDP: parts
     go down when they are dealt; in every step the gradients that a worker shares with others go up, and their averages
@@ -23,14 +19,12 @@ class Meter:
     Attributes:
         bytes_down: to the workers.
         bytes_up: from them.
-        flops: of forward and backward passes.
     """
 
     def __init__(self, method: IST | SDP):
-        self.bytes_down = self.bytes_up = self.flops = 0
+        self.bytes_down = self.bytes_up = 0
         self._method = method
         self._shared = 0  # bytes of the gradients that workers share, of all together
-        self._flops: dict[tuple, int] = {}
 
     def sent_parts(self, workers: list[Worker]) -> None:
         """Every worker has got its part."""
@@ -48,18 +42,6 @@ class Meter:
         if self._method.masking == "backward":
             trained = sum(_size(whole) for whole in tensors.values() if whole.requires_grad)
             self.bytes_down += sum(trained - sum(map(_size, worker.parameters.values())) for worker in workers)
-
-    @contextlib.contextmanager
-    def counting(self, workers: list[Worker], shape: torch.Size) -> Iterator[None]:
-        """Add the operations of a step of all workers; those of the same sizes are counted by torch once."""
-        key = (shape, *(tuple(map(len, worker.part.held)) for worker in workers))
-        if key in self._flops:
-            yield
-        else:
-            with FlopCounterMode(display=False) as counter:
-                yield
-            self._flops[key] = counter.get_total_flops()
-        self.flops += self._flops[key]
 
 
 def _bytes_of_part(worker: Worker) -> int:

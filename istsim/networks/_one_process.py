@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from istsim.networks._engine import Engine
+from istsim.networks._flops import FlopCount
 from istsim.networks._layout import Layout, tensors_of
 from istsim.networks._merging import average_gradients, average_state, average_values
 from istsim.networks._meter import Meter
@@ -43,7 +44,7 @@ class OneProcess(Engine):
         self._parameters, self._tensors = dict(model.named_parameters()), tensors_of(model)
         self._state: OptimizerState = {}
         self._workers: list[Worker] = []
-        self._meter = Meter(method)
+        self._meter, self._flops = Meter(method), FlopCount()
         self.keep()
 
     def deal(self, held: np.ndarray) -> None:
@@ -59,7 +60,7 @@ class OneProcess(Engine):
     def gradients(self, batch_of: BatchOf, step: int) -> list[float]:
         """Compute the gradients of all workers, and give their losses."""
         data = [batch_of(number, step) for number in range(len(self._workers))]
-        with self._meter.counting(self._workers, data[0][0].shape):
+        with self._flops.counting((data[0][0].shape, *(tuple(map(len, worker.part.held)) for worker in self._workers))):
             return [
                 worker.gradients(*mine, self._loss, (self._seed, number, step))
                 for number, (worker, mine) in enumerate(zip(self._workers, data, strict=True))
@@ -94,4 +95,4 @@ class OneProcess(Engine):
 
     def spent(self) -> tuple[int, int, int]:
         """Bytes sent to workers, bytes sent by them, and floating point operations, so far."""
-        return self._meter.bytes_down, self._meter.bytes_up, self._meter.flops
+        return self._meter.bytes_down, self._meter.bytes_up, self._flops.total

@@ -90,6 +90,16 @@ class Part:
             ordered = ordered.narrow(axis, 0, held)
         return ordered
 
+    def held_along(self, name: str, axis: int) -> np.ndarray:
+        """The indices held along an axis of a tensor, in increasing order."""
+        entries, held = self._axes.get(name, {}).get(axis, (torch.arange(self.shapes[name][axis]), None))
+        return entries[:held].numpy()
+
+    def order_along(self, name: str, axis: int) -> np.ndarray:
+        """All indices along an axis of a tensor, those held first."""
+        entries, _ = self._axes.get(name, {}).get(axis, (torch.arange(self.shapes[name][axis]), None))
+        return entries.numpy()
+
     def is_sliced(self, name: str) -> bool:
         """Whether only some entries of the tensor are held."""
         return any(held < len(entries) for entries, held in self._axes.get(name, {}).values())

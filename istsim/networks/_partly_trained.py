@@ -68,12 +68,20 @@ def _narrowed(part: Part, name: str, whole: nn.Parameter) -> nn.Parameter:
 
 def refresh(partial: nn.Module, model: nn.Module, part: Part) -> None:
     """Take over the values that `model` has by now, also those of what is not held."""
-    mine = dict(partial.named_buffers()) | dict(partial.named_parameters())
+    mine = whole_tensors(partial)
     with torch.no_grad():
         for name, whole in tensors_of(model).items():
-            layer, _, tensor = name.rpartition(".")
-            unheld = f"{layer}.whole_{tensor}" if layer else f"whole_{tensor}"
-            mine.get(unheld, mine[name]).copy_(part.held_first(name, whole))
+            mine[name].copy_(part.held_first(name, whole))
+
+
+def whole_tensors(partial: nn.Module) -> dict[str, Tensor]:
+    """All that a `partly_trained` model computes with, by name: what is held comes first along every axis."""
+    found = {name: tensor.detach() for name, tensor in tensors_of(partial).items()}
+    for name, buffer in partial.named_buffers():
+        layer, _, tensor = name.rpartition(".")
+        if tensor.startswith("whole_"):
+            found[f"{layer}.{tensor.removeprefix('whole_')}".lstrip(".")] = buffer
+    return found
 
 
 class _PartlyLinear(nn.Module):

@@ -32,6 +32,7 @@ class Worker:
         method: how it is masked and scaled.
         make_optimizer: gives an optimizer for parameters.
         state: of the optimizer, for what the part holds; may lack parameters that no one has trained yet.
+        values: for a `model` without any, what `subnetwork` or `partly_trained` takes.
 
     Attributes:
         module: what it runs.
@@ -39,10 +40,17 @@ class Worker:
     """
 
     def __init__(
-        self, model: nn.Module, part: Part, method: IST | SDP, make_optimizer: MakeOptimizer, state: OptimizerState
+        self,
+        model: nn.Module,
+        part: Part,
+        method: IST | SDP,
+        make_optimizer: MakeOptimizer,
+        state: OptimizerState,
+        values: Mapping[str, Tensor] | None = None,
     ):
         self.part = part
-        self.module = subnetwork(model, part) if method.masking == "forward" else partly_trained(model, part)
+        build = subnetwork if method.masking == "forward" else partly_trained
+        self.module = build(model, part, values)
         self.module.train()
         if method.rescale == "forward":
             scale_outputs(self.module, part.layout, (1 / kept for kept in part.kept()))
@@ -62,8 +70,23 @@ class Worker:
         return float(value.detach())
 
     def state(self) -> OptimizerState:
-        """The optimizer's, by names of parameters."""
-        return {name: dict(self.optimizer.state[p]) for name, p in self.parameters.items() if p in self.optimizer.state}
+        """The optimizer's, by names of parameters.
+
+        Raises:
+            ValueError: for an optimizer whose state does not belong to single entries of parameters.
+        """
+        found = {}
+        for name, p in self.parameters.items():
+            if p in self.optimizer.state:
+                found[name] = dict(self.optimizer.state[p])
+                for key, value in found[name].items():
+                    if isinstance(value, Tensor) and value.dim() and value.shape != p.shape:
+                        raise ValueError(
+                            f"the optimizer's {key!r} of {name} has the shape {tuple(value.shape)}, which is not that "
+                            "of the parameter: it cannot follow entries from worker to worker; use an optimizer such "
+                            "as SGD or Adam"
+                        )
+        return found
 
     def tensors(self) -> dict[str, Tensor]:
         """What it holds, parameters and buffers, as views."""

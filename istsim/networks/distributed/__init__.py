@@ -1,0 +1,4 @@
+"""Networks trained by several processes, each of which plays one worker."""
+
+from istsim.networks.distributed._group import Group as Group
+from istsim.networks.distributed._one_of_many import OneOfMany as OneOfMany

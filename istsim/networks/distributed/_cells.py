@@ -1,0 +1,107 @@
+"""Tensors as grids of cells, each of which a worker holds, or does not, as a whole."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """The cells of a tensor: what lies at one index of each of some axes, all of it along the others.
+
+    Args:
+        shape: of the tensor.
+        axes: along which some workers hold some indices only; axis 0 if there are none, so that the cells of what all
+            workers hold can still have different homes.
+    """
+
+    shape: tuple[int, ...]
+    axes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, shape: Sequence[int], sliced: Sequence[int]) -> Grid:
+        """The grid of a tensor, of at least one axis, by the axes that are sliced."""
+        return cls(tuple(shape), tuple(sorted(sliced)) or (0,))
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Of its axes."""
+        return tuple(self.shape[axis] for axis in self.axes)
+
+    @property
+    def count(self) -> int:
+        """Of cells, which are numbered in the order of their indices."""
+        return math.prod(self.lengths)
+
+    @property
+    def cell_shape(self) -> tuple[int, ...]:
+        """The tensor's along its other axes."""
+        return tuple(length for axis, length in enumerate(self.shape) if axis not in self.axes)
+
+    @property
+    def cell_size(self) -> int:
+        """Entries of a cell."""
+        return math.prod(self.cell_shape)
+
+    @functools.cached_property
+    def whole(self) -> Placement:
+        """All cells in their order."""
+        return Placement(self, [np.arange(length) for length in self.lengths])
+
+    def rows(self, number: int, of: int) -> np.ndarray:
+        """The indices of its first axis in chunk `number` of `of`, as `torch.chunk` cuts them."""
+        length = -(-self.lengths[0] // of)
+        return np.arange(self.lengths[0])[number * length : (number + 1) * length]
+
+    def row_homes(self, of: int) -> np.ndarray:
+        """Of each cell, the number of the chunk that it lies in; shape (count,)."""
+        chunk = np.arange(self.lengths[0]) // -(-self.lengths[0] // of)
+        return np.repeat(chunk, self.count // self.lengths[0])
+
+
+class Placement:
+    """Where cells lie in a tensor that has some of them, or all in another order.
+
+    Args:
+        grid: of the whole tensor.
+        orders: along each of the grid's axes, the whole tensor's indices in the order in which this one has them.
+
+    Attributes:
+        cells: the numbers of those that it has, in increasing order.
+        shape: of the tensor.
+    """
+
+    def __init__(self, grid: Grid, orders: Sequence[np.ndarray]):
+        self.grid = grid
+        self.shape = list(grid.shape)
+        self._place = []
+        for axis, length, order in zip(grid.axes, grid.lengths, orders, strict=True):
+            self.shape[axis] = len(order)
+            place = np.full(length, -1)
+            place[order] = np.arange(len(order))
+            self._place.append(place)
+        indices = np.meshgrid(*map(np.sort, orders), indexing="ij")
+        self.cells = np.ravel_multi_index(indices, grid.lengths).reshape(-1)
+
+    def read(self, tensor: Tensor, cells: np.ndarray) -> Tensor:
+        """Copies of some cells, shape (number of cells, *cell_shape)."""
+        return self._front(tensor)[self._at(cells, tensor)]
+
+    def write(self, tensor: Tensor, cells: np.ndarray, values: Tensor) -> None:
+        """Write some cells."""
+        self._front(tensor)[self._at(cells, tensor)] = values
+
+    def _front(self, tensor: Tensor) -> Tensor:
+        return tensor.movedim(self.grid.axes, tuple(range(len(self.grid.axes))))
+
+    def _at(self, cells: np.ndarray, tensor: Tensor) -> tuple[Tensor, ...]:
+        indices = np.unravel_index(cells, self.grid.lengths)
+        places = (place[index] for place, index in zip(self._place, indices, strict=True))
+        return tuple(torch.from_numpy(place).to(tensor.device) for place in places)

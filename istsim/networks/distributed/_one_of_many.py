@@ -1,0 +1,387 @@
+"""One worker of many, in a process of its own: the engine of runs by torchrun."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from istsim.networks._engine import Engine
+from istsim.networks._flops import FlopCount
+from istsim.networks._initialisation import initial_values
+from istsim.networks._layout import Layout, tensors_of
+from istsim.networks._methods import IST, SDP
+from istsim.networks._part import Part
+from istsim.networks._partly_trained import whole_tensors
+from istsim.networks._worker import BatchOf, Loss, MakeOptimizer, Worker
+from istsim.networks.distributed._cells import Grid, Placement
+from istsim.networks.distributed._exchange import Transfer, exchange
+from istsim.networks.distributed._group import Group
+from istsim.networks.distributed._ownership import Ownership
+
+_NOTHING = np.arange(0)
+Field = tuple[str, str | None]  # a tensor's name, and None for its values or a key of the optimizer's state
+
+
+class OneOfMany(Engine):
+    """The worker of this process; no process ever has the whole model, but for backward masking, which runs it.
+
+    Every cell of every tensor has a home, one of the workers that hold it (see `Ownership`). At the end of a round
+    values, buffers and the optimizer's state go there and are averaged; before the next one they go from there to who
+    holds them then. Cells that no one holds wait at home. Gradients that the method shares go home, and their averages
+    back to the holders.
+
+    Args:
+        model: without values, on the device "meta".
+        layout: which parts of it only some workers hold.
+        method: how workers are masked, and what is averaged; for as many workers as processes.
+        group: the processes.
+        make_optimizer: gives an optimizer for parameters.
+        loss: of outputs and targets.
+        seed: of the initial values, and of what the model draws.
+
+    Raises:
+        ValueError: for another number of workers than processes.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        layout: Layout,
+        method: IST | SDP,
+        group: Group,
+        *,
+        make_optimizer: MakeOptimizer,
+        loss: Loss,
+        seed: int,
+    ):
+        if method.num_workers != group.size:
+            raise ValueError(
+                f"the method has {method.num_workers} workers, but there are {group.size} processes: it takes one for "
+                "each worker"
+            )
+        self.model, self.layout, self.method, self.group = model, layout, method, group
+        self._make_optimizer, self._loss, self._seed = make_optimizer, loss, seed
+        self._tensors = tensors_of(model)
+        self._trained = {name for name, p in model.named_parameters() if p.requires_grad}
+        self.grids = {
+            name: Grid.of(tensor.shape, sorted(layout.sliced_axes(name)))
+            for name, tensor in self._tensors.items()
+            if tensor.is_floating_point() and tensor.dim()
+        }
+        self._flops, self._up, self._down = FlopCount(), 0, 0
+        self._worker: Worker | None = None
+        self._ownership: Ownership | None = None
+        self._unheld: dict[Field, Tensor] = {}  # what is at home here and not in the worker
+        # What is at home here, while it is at rest between rounds, and numbers, which all processes know.
+        self.home = {name: grid.row_homes(group.size) for name, grid in self.grids.items()}
+        self.kept: dict[Field, Tensor] = {}
+        self.numbers: dict[Field, Any] = {}
+        for name, values in initial_values(model, seed):
+            if name in self.grids:
+                self.kept[name, None] = self.grids[name].whole.read(values, self._at_home(name)).to(group.device)
+            else:
+                self.numbers[name, None] = values
+
+    # Dealing and collecting
+
+    def deal(self, held: np.ndarray) -> None:
+        """Build this process's worker, from what comes from the homes of all that it holds."""
+        self.bring_home()
+        parts = [Part(self.model, self.layout, mask) for mask in held]
+        part, home = parts[self.group.rank], self.home
+        self._worker = None
+        self._ownership = Ownership(self.grids, parts, home)
+        if self.method.masking == "forward":
+            has = self._ownership.held
+        else:
+            has = {
+                name: [Placement(grid, [each.order_along(name, axis) for axis in grid.axes]) for each in parts]
+                for name, grid in self.grids.items()
+            }
+        self._has = {name: placements[self.group.rank] for name, placements in has.items()}
+        pieces: dict[str, Tensor] = {}
+        state: dict[str, dict[str, Any]] = {}
+        transfers = []
+        for (name, key), kept in self.kept.items():
+            placements = has[name] if key is None else self._ownership.held[name]
+            mine = placements[self.group.rank]
+            piece = kept.new_empty(mine.shape)
+            if key is None and (name in part.names or self.method.masking == "backward"):
+                pieces[name] = piece
+            elif key is not None and name in part.names:
+                state.setdefault(name, {})[key] = piece
+            transfers.append(self._dealt(name, kept, placements, home[name], piece))
+        self._down += self._sent(transfers)
+        for (name, key), number in self.numbers.items():
+            if name in part.names or self.method.masking == "backward":
+                value = number.clone() if isinstance(number, Tensor) else number
+                if key is None:
+                    pieces[name] = value
+                elif name in part.names:
+                    state.setdefault(name, {})[key] = value
+        unheld = {}
+        for (name, key), kept in self.kept.items():
+            mine = self._has[name] if key is None else self._ownership.held[name][self.group.rank]
+            here = self._at_home(name)
+            staying = (self._ownership.home[name][here] == self.group.rank) & ~np.isin(here, mine.cells)
+            if staying.any():
+                unheld[name, key] = kept[torch.from_numpy(staying)]
+        self._unheld, self.kept, self.home = unheld, {}, self._ownership.home
+        self._worker = Worker(self.model, part, self.method, self._make_optimizer, state, pieces)
+
+    def _dealt(
+        self, name: str, kept: Tensor, placements: Sequence[Placement], home: np.ndarray, piece: Tensor
+    ) -> Transfer:
+        here, mine = self._at_home(name), placements[self.group.rank]
+        return Transfer(
+            self.grids[name],
+            kept.dtype,
+            [each.cells[home[each.cells] == self.group.rank] for each in placements],
+            [mine.cells[home[mine.cells] == peer] for peer in range(self.group.size)],
+            lambda cells: kept[_at(here, cells)],
+            lambda _peer, cells, values: mine.write(piece, cells, values),
+        )
+
+    def bring_home(self) -> None:
+        """Let all that workers have computed go home, averaged over holders; the worker stays as it is."""
+        if self._worker is None or self._ownership is None:
+            return
+        worker, rank, values = self._worker, self.group.rank, self._values()
+        state = worker.state()
+        told = {
+            (name, key): value.dtype if isinstance(value, Tensor) and value.dim() else value
+            for name, mine in state.items()
+            for key, value in mine.items()
+        } | {(name, None): value for name, value in values.items() if name not in self.grids}
+        tellers = self.group.gather_objects(told)
+        transfers, averages = [], {}
+        for name in self.grids:
+            field: Field = name, None
+            own = values.get(name)
+            if self._averages(name) and self.method.masking != "backward":
+                averages[field] = self._total(field, self._tensors[name].dtype)
+                transfers.append(self._collected(field, averages[field], range(self.group.size), own))
+            else:
+                self.kept[field] = self._own(field, own, self._tensors[name].dtype, self._has[name])
+        for field in dict.fromkeys(itertools.chain.from_iterable(tellers)):
+            having = [peer for peer, told in enumerate(tellers) if field in told]
+            first = tellers[having[0]][field]
+            name, key = field
+            if not isinstance(first, torch.dtype):
+                numbers = [tellers[peer][field] for peer in having if tellers[peer][field] is not None]
+                self.numbers[field] = max(numbers) if numbers else None
+                continue
+            own = state.get(name, {}).get(str(key))
+            if self.method.shares_gradients:
+                self.kept[field] = self._own(field, own, first, self._ownership.held[name][rank])
+            else:
+                averages[field] = self._total(field, first)
+                transfers.append(self._collected(field, averages[field], having, own))
+        self._up += self._sent(transfers)
+        for field, (total, count) in averages.items():
+            whole = total / count.clamp(min=1)
+            self.kept[field] = torch.where(count > 0, whole, self._own(field, None, total.dtype, None))
+
+    @contextlib.contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """With the whole model at home."""
+        self.bring_home()
+        yield
+        if self._worker is not None:
+            self.kept = {}  # it goes on, and this grows old
+
+    def _averages(self, name: str) -> bool:
+        """Whether holders may have different values of a tensor at the end of a round."""
+        if isinstance(self._tensors[name], nn.Parameter):
+            return name in self._trained and not self.method.shares_gradients
+        return True
+
+    def _total(self, field: Field, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        shape = (len(self._at_home(field[0])), *self.grids[field[0]].cell_shape)
+        total = torch.zeros(shape, dtype=dtype, device=self.group.device)
+        return total, torch.zeros((shape[0], *[1] * (len(shape) - 1)), dtype=dtype, device=self.group.device)
+
+    def _collected(
+        self, field: Field, into: tuple[Tensor, Tensor], having: Sequence[int], own: Tensor | None
+    ) -> Transfer:
+        """From holders to homes, where it is summed up and counted."""
+        name, rank = field[0], self.group.rank
+        assert self._ownership is not None
+        mine, here, (total, count) = self._ownership.held[name][rank], self._at_home(name), into
+        ours, peers = self._ownership, range(self.group.size)
+
+        def write(_peer: int, cells: np.ndarray, values: Tensor) -> None:
+            at = _at(here, cells)
+            total[at] += values
+            count[at] += 1
+
+        return Transfer(
+            self.grids[name],
+            total.dtype,
+            [ours.held_at(name, rank, peer) if rank in having else _NOTHING for peer in peers],
+            [ours.held_at(name, peer, rank) if peer in having else _NOTHING for peer in peers],
+            lambda cells: total.new_empty((0,)) if own is None else mine.read(own, cells),
+            write,
+        )
+
+    def _own(self, field: Field, mine: Tensor | None, dtype: torch.dtype, has: Placement | None) -> Tensor:
+        """What is at home here, as this process has it; zeros where no one ever had any."""
+        name = field[0]
+        here = self._at_home(name)
+        shape = (len(here), *self.grids[name].cell_shape)
+        found = torch.zeros(shape, dtype=dtype, device=self.group.device)
+        if field in self._unheld:
+            assert self._ownership is not None
+            placement = self._has[name] if field[1] is None else self._ownership.held[name][self.group.rank]
+            found[torch.from_numpy(~np.isin(here, placement.cells))] = self._unheld[field]
+        if mine is not None and has is not None:
+            cells = here[np.isin(here, has.cells)]
+            found[_at(here, cells)] = has.read(mine, cells)
+        return found
+
+    # A step and its end
+
+    def gradients(self, batch_of: BatchOf, step: int) -> list[float]:
+        """Compute this worker's gradients, and give the losses of all."""
+        assert self._worker is not None
+        inputs, targets = (tensor.to(self.group.device) for tensor in batch_of(self.group.rank, step))
+        with self._flops.counting((inputs.shape, *map(len, self._worker.part.held))):
+            loss = self._worker.gradients(inputs, targets, self._loss, (self._seed, self.group.rank, step))
+        return self.group.gather([loss])[:, 0].tolist()
+
+    def update(self) -> None:
+        """Let the worker take the step."""
+        assert self._worker is not None
+        if self.method.shares_gradients:
+            parameters = self._worker.parameters
+            gradients = {name: p.grad for name, p in parameters.items() if p.grad is not None}
+            unused = {name for name, p in parameters.items() if p.grad is None}  # likewise at all its holders
+            names = [name for name in self.grids if name in self._trained - unused]
+            self._average(names, gradients, lambda name: self._held(name))
+        self._worker.optimizer.step()
+
+    def _average(self, names: list[str], tensors: dict[str, Tensor], where: Callable[[str], Placement]) -> None:
+        """Give all holders the averages over them."""
+        assert self._ownership is not None
+        averages = {name: self._total((name, None), self._tensors[name].dtype) for name in names}
+        self._up += self._sent(
+            self._collected((name, None), averages[name], range(self.group.size), tensors.get(name)) for name in names
+        )
+        ours, rank, peers = self._ownership, self.group.rank, range(self.group.size)
+
+        def returned(name: str) -> Transfer:
+            (total, count), here, mine = averages[name], self._at_home(name), where(name)
+            average = total / count.clamp(min=1)
+            return Transfer(
+                self.grids[name],
+                average.dtype,
+                [ours.held_at(name, peer, rank) for peer in peers],
+                [ours.held_at(name, rank, peer) for peer in peers],
+                lambda cells: average[_at(here, cells)],
+                lambda _peer, cells, values: mine.write(tensors[name], cells, values),
+            )
+
+        self._down += self._sent(map(returned, names))
+
+    def merge(self) -> bool:
+        """End a round: what is averaged goes home; whether all of it is finite."""
+        if not self.method.shares_gradients:
+            self.bring_home()
+            self._worker, self._unheld = None, {}
+            finite = all(bool(kept.isfinite().all()) for kept in self.kept.values())
+            return bool(self.group.gather([finite]).all())
+        if self.method.masking == "backward":
+            self._refresh()
+        return True  # values that are not finite give such a loss in the next step
+
+    def _refresh(self) -> None:
+        """With backward masking: take over what others have trained, and the averages of buffers."""
+        assert self._ownership is not None
+        values, ours, rank = self._values(), self._ownership, self.group.rank
+        buffers = [name for name in self.grids if self._averages(name)]
+        with torch.no_grad():
+            self._average(buffers, values, lambda name: self._has[name])
+
+            def sent(name: str) -> Transfer:
+                others = [self._others(name, peer) for peer in range(self.group.size)]
+                home, mine = ours.home[name], self._has[name]
+                return Transfer(
+                    self.grids[name],
+                    self._tensors[name].dtype,
+                    [cells[home[cells] == rank] for cells in others],
+                    [others[rank][home[others[rank]] == peer] for peer in range(self.group.size)],
+                    lambda cells: mine.read(values[name], cells),
+                    lambda _peer, cells, received: mine.write(values[name], cells, received),
+                )
+
+            self._down += self._sent(sent(name) for name in self.grids if name in self._trained or self._averages(name))
+
+    def _others(self, name: str, worker: int) -> np.ndarray:
+        """The cells that a worker does not hold, but another one."""
+        assert self._ownership is not None
+        held = [placement.cells for placement in self._ownership.held[name]]
+        return np.setdiff1d(np.unique(np.concatenate(held)), held[worker], assume_unique=True)
+
+    def keep(self) -> None:
+        """Nothing: a copy would be another model. Checkpoints are what is kept."""
+
+    def restore(self) -> None:
+        """Nothing, likewise."""
+
+    def spent(self) -> tuple[int, int, int]:
+        """Bytes that came from homes, bytes that went there, and floating point operations, of all workers so far."""
+        down, up, flops = self.group.gather([self._down, self._up, self._flops.total]).sum(axis=0)
+        return int(down), int(up), int(flops)
+
+    # Whole tensors, for whoever looks at the model from outside
+
+    def whole(self, name: str) -> Tensor:
+        """All of a tensor, in every process; to be called while all is `at_rest`."""
+        if name not in self.grids:
+            return self.numbers[name, None].clone()
+        grid, here, home, kept = self.grids[name], self._at_home(name), self.home[name], self.kept[name, None]
+        whole = kept.new_empty(grid.shape)
+        transfer = Transfer(
+            grid,
+            kept.dtype,
+            [here] * self.group.size,
+            [np.flatnonzero(home == peer) for peer in range(self.group.size)],
+            lambda cells: kept[_at(here, cells)],
+            lambda _peer, cells, values: grid.whole.write(whole, cells, values),
+        )
+        exchange(self.group, [transfer])
+        return whole
+
+    def _values(self) -> dict[str, Tensor]:
+        """The worker's tensors, by name: of what it has of each."""
+        assert self._worker is not None
+        module = self._worker.module
+        return whole_tensors(module) if self.method.masking == "backward" else _detached(tensors_of(module))
+
+    def _held(self, name: str) -> Placement:
+        assert self._ownership is not None
+        return self._ownership.held[name][self.group.rank]
+
+    def _at_home(self, name: str) -> np.ndarray:
+        return np.flatnonzero(self.home[name] == self.group.rank)
+
+    def _sent(self, transfers: Iterator[Transfer] | Sequence[Transfer]) -> int:
+        """Carry out transfers, and give the bytes that this process has sent."""
+        before = self.group.bytes_sent
+        exchange(self.group, transfers)
+        return self.group.bytes_sent - before
+
+
+def _at(sorted_cells: np.ndarray, cells: np.ndarray) -> Tensor:
+    """Where cells are among sorted ones."""
+    return torch.from_numpy(np.searchsorted(sorted_cells, cells))
+
+
+def _detached(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach() for name, tensor in tensors.items()}
