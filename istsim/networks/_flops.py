@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Hashable, Iterator
+import copy
+from collections.abc import Hashable
+from typing import Any
 
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from istsim.networks._worker import Loss, Worker, outputs_of
 
 
 class FlopCount:
-    """Counts floating point operations of forward and backward passes, those of the same sizes once.
+    """Adds up what steps cost.
 
     Attributes:
         total: so far.
@@ -19,13 +23,31 @@ class FlopCount:
         self.total = 0
         self._known: dict[Hashable, int] = {}
 
-    @contextlib.contextmanager
-    def counting(self, sizes: Hashable) -> Iterator[None]:
-        """Add the operations of what is done inside, which are a function of `sizes`."""
-        if sizes in self._known:
-            yield
-        else:
-            with FlopCounterMode(display=False) as counter:
-                yield
-            self._known[sizes] = counter.get_total_flops()
-        self.total += self._known[sizes]
+    def add(self, worker: Worker, inputs: Tensor, targets: Tensor, loss: Loss) -> None:
+        """A step of a worker."""
+        key = inputs.shape, worker.size()
+        if key not in self._known:
+            self._known[key] = flops_of_step(worker.module, inputs, targets, loss)
+        self.total += self._known[key]
+
+
+def flops_of_step(module: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) -> int:
+    """Floating point operations of a forward and backward pass, as torch counts them.
+
+    They are counted on tensors without values: torch may take other paths while it counts, with other last digits.
+
+    Example:
+        >>> import torch
+        >>> from istsim import networks
+        >>> layer = torch.nn.Linear(3, 2)
+        >>> flops_of_step(layer, torch.zeros(5, 3), torch.zeros(5, dtype=torch.long), networks.cross_entropy)
+        120
+    """
+    memo: dict[int, Any] = {}
+    for tensor in (*module.parameters(), *module.buffers()):
+        empty = tensor.detach().to("meta")
+        memo[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
+    with FlopCounterMode(display=False) as counter:
+        outputs = outputs_of(copy.deepcopy(module, memo), inputs.to("meta"))
+        loss(outputs, targets.to("meta")).backward()
+    return counter.get_total_flops()

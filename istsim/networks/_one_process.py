@@ -59,12 +59,12 @@ class OneProcess(Engine):
 
     def gradients(self, batch_of: BatchOf, step: int) -> list[float]:
         """Compute the gradients of all workers, and give their losses."""
-        data = [batch_of(number, step) for number in range(len(self._workers))]
-        with self._flops.counting((data[0][0].shape, *(tuple(map(len, worker.part.held)) for worker in self._workers))):
-            return [
-                worker.gradients(*mine, self._loss, (self._seed, number, step))
-                for number, (worker, mine) in enumerate(zip(self._workers, data, strict=True))
-            ]
+        losses = []
+        for number, worker in enumerate(self._workers):
+            mine = batch_of(number, step)
+            self._flops.add(worker, *mine, self._loss)
+            losses.append(worker.gradients(*mine, self._loss, (self._seed, number, step)))
+        return losses
 
     def update(self) -> None:
         """Let all workers take the step."""

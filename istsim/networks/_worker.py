@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from istsim.networks._layout import tensors_of
+from istsim.networks._layout import Blocks, tensors_of
 from istsim.networks._methods import IST, SDP
 from istsim.networks._part import Part
 from istsim.networks._partly_trained import partly_trained
@@ -68,6 +68,11 @@ class Worker:
             value = loss(outputs_of(self.module, inputs), targets)
             value.backward()
         return float(value.detach())
+
+    def size(self) -> tuple[object, ...]:
+        """How many units of each layer it holds, and which blocks: what the cost of a step depends on."""
+        groups = zip(self.part.layout.groups, self.part.held, strict=True)
+        return tuple(tuple(held.tolist()) if isinstance(group, Blocks) else len(held) for group, held in groups)
 
     def state(self) -> OptimizerState:
         """The optimizer's, by names of parameters.

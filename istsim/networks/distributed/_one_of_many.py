@@ -251,8 +251,8 @@ class OneOfMany(Engine):
         """Compute this worker's gradients, and give the losses of all."""
         assert self._worker is not None
         inputs, targets = (tensor.to(self.group.device) for tensor in batch_of(self.group.rank, step))
-        with self._flops.counting((inputs.shape, *map(len, self._worker.part.held))):
-            loss = self._worker.gradients(inputs, targets, self._loss, (self._seed, self.group.rank, step))
+        self._flops.add(self._worker, inputs, targets, self._loss)
+        loss = self._worker.gradients(inputs, targets, self._loss, (self._seed, self.group.rank, step))
         return self.group.gather([loss])[:, 0].tolist()
 
     def update(self) -> None:
