@@ -7,6 +7,8 @@ from collections.abc import Hashable
 from typing import Any
 
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from istsim.networks._worker import Loss, Worker, outputs_of
@@ -43,11 +45,9 @@ def flops_of_step(module: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss
         >>> flops_of_step(layer, torch.zeros(5, 3), torch.zeros(5, dtype=torch.long), networks.cross_entropy)
         120
     """
-    memo: dict[int, Any] = {}
-    for tensor in (*module.parameters(), *module.buffers()):
-        empty = tensor.detach().to("meta")
-        memo[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
-    with FlopCounterMode(display=False) as counter:
-        outputs = outputs_of(copy.deepcopy(module, memo), inputs.to("meta"))
-        loss(outputs, targets.to("meta")).backward()
+    # Attention by plain products, which torch knows how to count.
+    with FakeTensorMode() as mode, sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        memo: dict[int, Any] = {id(t): mode.from_tensor(t) for t in (*module.parameters(), *module.buffers())}
+        outputs = outputs_of(copy.deepcopy(module, memo), mode.from_tensor(inputs))
+        loss(outputs, mode.from_tensor(targets)).backward()
     return counter.get_total_flops()

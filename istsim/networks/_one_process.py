@@ -44,18 +44,18 @@ class OneProcess(Engine):
         self._parameters, self._tensors = dict(model.named_parameters()), tensors_of(model)
         self._state: OptimizerState = {}
         self._workers: list[Worker] = []
-        self._meter, self._flops = Meter(method), FlopCount()
+        self._meter, self._flops = Meter(model, layout, method), FlopCount()
         self.keep()
 
     def deal(self, held: np.ndarray) -> None:
         """Give every worker its part, with the optimizer's state."""
-        self._state = average_state(self._parameters, self._workers, self._state)
+        self._average_state()
+        parts = [Part(self.model, self.layout, mask) for mask in held]
+        self._meter.dealt(parts, self._state)
         self._workers = []
-        for mask in held:
-            part = Part(self.model, self.layout, mask)
+        for part in parts:
             state = state_of_part(part, self._parameters, self._state)
             self._workers.append(Worker(self.model, part, self.method, self._make_optimizer, state))
-        self._meter.sent_parts(self._workers)
 
     def gradients(self, batch_of: BatchOf, step: int) -> list[float]:
         """Compute the gradients of all workers, and give their losses."""
@@ -71,17 +71,24 @@ class OneProcess(Engine):
         if self.method.shares_gradients:
             average_gradients(self._workers)
         for worker in self._workers:
-            worker.optimizer.step()
+            worker.step()
 
     def merge(self) -> bool:
         """Give the model the averages of the workers' values; whether all are finite."""
         with torch.no_grad():
-            average_values(self._tensors, self._workers)
+            average_values(self._tensors, self._workers, self.method.shares_gradients)
         if self.method.masking == "backward":
             for worker in self._workers:
                 refresh(worker.module, self.model, worker.part)
-        self._meter.sent_results(self._workers, self._tensors)
-        return all(bool(tensor.isfinite().all()) for tensor in self._tensors.values())
+        if not self.method.shares_gradients:
+            self._average_state()
+            self._workers = []
+        self._meter.merged(self._state)
+        return all(bool(parameter.isfinite().all()) for parameter in self._parameters.values())
+
+    def _average_state(self) -> None:
+        same = self.method.shares_gradients
+        self._state = average_state(self._parameters, self._workers, self._state, same)
 
     def keep(self) -> None:
         """Remember the model's values."""

@@ -92,13 +92,17 @@ class Part:
 
     def held_along(self, name: str, axis: int) -> np.ndarray:
         """The indices held along an axis of a tensor, in increasing order."""
-        entries, held = self._axes.get(name, {}).get(axis, (torch.arange(self.shapes[name][axis]), None))
+        entries, held = self._axes.get(name, {}).get(axis, (torch.arange(self._length(name, axis)), None))
         return entries[:held].numpy()
 
     def order_along(self, name: str, axis: int) -> np.ndarray:
         """All indices along an axis of a tensor, those held first."""
-        entries, _ = self._axes.get(name, {}).get(axis, (torch.arange(self.shapes[name][axis]), None))
+        entries, _ = self._axes.get(name, {}).get(axis, (torch.arange(self._length(name, axis)), None))
         return entries.numpy()
+
+    def _length(self, name: str, axis: int) -> int:
+        shape = self.shapes[name]
+        return shape[axis] if shape else 1
 
     def is_sliced(self, name: str) -> bool:
         """Whether only some entries of the tensor are held."""

@@ -91,18 +91,30 @@ def train(
 def rounds(
     engine: Engine, method: IST | SDP, masks: Masks, batch_of: BatchOf, steps: int, done: int = 0
 ) -> Iterator[Round]:
-    """Train until each worker has taken `steps` steps, of which `done`, whole rounds, were taken before."""
-    for number in range(done // method.local_steps, math.ceil(steps / method.local_steps)):
+    """Train until each worker has taken `steps` steps, of which `done`, whole rounds, were taken before.
+
+    Workers are built at once, so that what is wrong with them is told before anything is computed.
+    """
+    first = done // method.local_steps
+    engine.deal(masks.of_round(first))
+    return _rounds(engine, method, masks, batch_of, steps, first)
+
+
+def _rounds(
+    engine: Engine, method: IST | SDP, masks: Masks, batch_of: BatchOf, steps: int, first: int
+) -> Iterator[Round]:
+    for number in range(first, math.ceil(steps / method.local_steps)):
         held = masks.of_round(number)
-        if masks.drawn_at(number) or number == done // method.local_steps:
+        if masks.drawn_at(number) and number > first:
             engine.deal(held)
         losses: list[float] = []
-        first = number * method.local_steps
-        for step in range(first, min(first + method.local_steps, steps)):
+        done = number * method.local_steps
+        for step in range(done, min(done + method.local_steps, steps)):
             of_workers = engine.gradients(batch_of, step)
             losses.append(sum(of_workers) / len(of_workers))
             if not math.isfinite(losses[-1]):
                 break
+            done += 1
             engine.update()
         if math.isfinite(losses[0]):
             engine.keep()
@@ -110,6 +122,6 @@ def rounds(
         if not good:
             engine.restore()
         loss = sum(losses) / len(losses) if good else math.nan
-        yield Round(number + 1, first + len(losses), loss, *engine.spent(), held)
+        yield Round(number + 1, done, loss, *engine.spent(), held)
         if not good:
             return

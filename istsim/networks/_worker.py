@@ -20,6 +20,7 @@ from istsim.networks._subnetwork import scale_outputs, subnetwork
 BatchOf = Callable[[int, int], tuple[Tensor, Tensor]]  # of a worker and a step, inputs and targets
 Loss = Callable[[Tensor, Tensor], Tensor]
 MakeOptimizer = Callable[[Iterable[Tensor]], torch.optim.Optimizer]
+COUNT = "step"  # what torch's optimizers call the one number of their state that belongs to no entry
 OptimizerState = dict[str, dict[str, Any]]  # of the whole model, by names of parameters
 
 
@@ -53,11 +54,12 @@ class Worker:
         self.module = build(model, part, values)
         self.module.train()
         if method.rescale == "forward":
-            scale_outputs(self.module, part.layout, (1 / kept for kept in part.kept()))
+            scale_outputs(self.module, part.layout, (1 / kept if kept else 1.0 for kept in part.kept()))
         self.parameters = {name: p for name, p in self.module.named_parameters() if p.requires_grad}
         self.optimizer = make_optimizer(self.parameters.values())
         if isinstance(self.optimizer, torch.optim.LBFGS):
             raise ValueError("LBFGS looks at all parameters at once: use an optimizer such as SGD or Adam")
+        self._checked = False
         for name, values in state.items():
             self.optimizer.state[self.parameters[name]] = values
 
@@ -68,6 +70,17 @@ class Worker:
             value = loss(outputs_of(self.module, inputs), targets)
             value.backward()
         return float(value.detach())
+
+    def step(self) -> None:
+        """Let the optimizer take a step.
+
+        Raises:
+            ValueError: for an optimizer whose state does not belong to single entries of parameters.
+        """
+        self.optimizer.step()
+        if not self._checked:
+            self.state()
+            self._checked = True
 
     def size(self) -> tuple[object, ...]:
         """How many units of each layer it holds, and which blocks: what the cost of a step depends on."""
@@ -85,7 +98,7 @@ class Worker:
             if p in self.optimizer.state:
                 found[name] = dict(self.optimizer.state[p])
                 for key, value in found[name].items():
-                    if isinstance(value, Tensor) and value.dim() and value.shape != p.shape:
+                    if isinstance(value, Tensor) and value.shape != p.shape and value.dim():
                         raise ValueError(
                             f"the optimizer's {key!r} of {name} has the shape {tuple(value.shape)}, which is not that "
                             "of the parameter: it cannot follow entries from worker to worker; use an optimizer such "
@@ -123,7 +136,7 @@ def state_of_part(part: Part, parameters: Mapping[str, Tensor], state: Optimizer
     """What a part holds of the optimizer's state for the whole model."""
     return {
         name: {
-            key: part.take(name, value) if _follows(value, parameters[name]) else _copied(value)
+            key: part.take(name, value) if per_entry(key, value, parameters[name]) else _copied(value)
             for key, value in state[name].items()
         }
         for name in part.names
@@ -131,8 +144,9 @@ def state_of_part(part: Part, parameters: Mapping[str, Tensor], state: Optimizer
     }
 
 
-def _follows(value: Any, parameter: Tensor) -> bool:
-    return isinstance(value, Tensor) and value.shape == parameter.shape and value.dim() > 0
+def per_entry(key: str, value: Any, parameter: Tensor) -> bool:
+    """Whether a value of the optimizer's state belongs to the single entries of a parameter."""
+    return isinstance(value, Tensor) and value.shape == parameter.shape and key != COUNT
 
 
 def _copied(value: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from istsim.networks.distributed._cells import Grid
+from istsim.networks._cells import Grid
 from istsim.networks.distributed._group import Group
 
 _BUCKET = 32 * 2**20  # bytes of the whole tensors that travel together

@@ -11,18 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from istsim.networks._cells import Grid, Placement, grids_of
 from istsim.networks._engine import Engine
 from istsim.networks._flops import FlopCount
 from istsim.networks._initialisation import initial_values
 from istsim.networks._layout import Layout, tensors_of
+from istsim.networks._merging import sum_dtype
 from istsim.networks._methods import IST, SDP
+from istsim.networks._ownership import Ownership
 from istsim.networks._part import Part
 from istsim.networks._partly_trained import whole_tensors
-from istsim.networks._worker import BatchOf, Loss, MakeOptimizer, Worker
-from istsim.networks.distributed._cells import Grid, Placement
+from istsim.networks._worker import BatchOf, Loss, MakeOptimizer, Worker, per_entry
 from istsim.networks.distributed._exchange import Transfer, exchange
 from istsim.networks.distributed._group import Group
-from istsim.networks.distributed._ownership import Ownership
 
 _NOTHING = np.arange(0)
 Field = tuple[str, str | None]  # a tensor's name, and None for its values or a key of the optimizer's state
@@ -69,14 +70,12 @@ class OneOfMany(Engine):
         self._make_optimizer, self._loss, self._seed = make_optimizer, loss, seed
         self._tensors = tensors_of(model)
         self._trained = {name for name, p in model.named_parameters() if p.requires_grad}
-        self.grids = {
-            name: Grid.of(tensor.shape, sorted(layout.sliced_axes(name)))
-            for name, tensor in self._tensors.items()
-            if tensor.is_floating_point() and tensor.dim()
-        }
+        self.grids = grids_of(model, layout)
+        self._all = range(group.size)
         self._flops, self._up, self._down = FlopCount(), 0, 0
         self._worker: Worker | None = None
         self._ownership: Ownership | None = None
+        self._has: dict[str, list[Placement]] = {}  # with backward masking, whole tensors as workers have them
         self._unheld: dict[Field, Tensor] = {}  # what is at home here and not in the worker
         # What is at home here, while it is at rest between rounds, and numbers, which all processes know.
         self.home = {name: grid.row_homes(group.size) for name, grid in self.grids.items()}
@@ -91,61 +90,81 @@ class OneOfMany(Engine):
     # Dealing and collecting
 
     def deal(self, held: np.ndarray) -> None:
-        """Build this process's worker, from what comes from the homes of all that it holds."""
+        """Build this process's worker, from what comes from the homes of all that it holds and has not."""
         self.bring_home()
-        parts = [Part(self.model, self.layout, mask) for mask in held]
-        part, home = parts[self.group.rank], self.home
-        self._worker = None
-        self._ownership = Ownership(self.grids, parts, home)
-        if self.method.masking == "forward":
-            has = self._ownership.held
-        else:
-            has = {
-                name: [Placement(grid, [each.order_along(name, axis) for axis in grid.axes]) for each in parts]
-                for name, grid in self.grids.items()
-            }
-        self._has = {name: placements[self.group.rank] for name, placements in has.items()}
-        pieces: dict[str, Tensor] = {}
+        parts, rank = [Part(self.model, self.layout, mask) for mask in held], self.group.rank
+        part, whole = parts[rank], self.method.masking == "backward"
+        before = self._had()
+        self._ownership = Ownership(self.grids, parts, self.home)
+        self._has = {name: _all_of(grid, name, parts) for name, grid in self.grids.items()} if whole else {}
+        values: dict[str, Tensor] = {}
         state: dict[str, dict[str, Any]] = {}
-        transfers = []
+        transfers, unheld = [], {}
         for (name, key), kept in self.kept.items():
-            placements = has[name] if key is None else self._ownership.held[name]
-            mine = placements[self.group.rank]
-            piece = kept.new_empty(mine.shape)
-            if key is None and (name in part.names or self.method.masking == "backward"):
-                pieces[name] = piece
+            places, (had, old) = self._placements(name, key), before.get((name, key), (None, None))
+            mine = places[rank]
+            piece = kept.new_empty(mine.shape).view(self._tensors[name].shape and mine.shape)
+            if had is not None and old is not None:
+                staying = np.intersect1d(mine.cells, had[rank].cells, assume_unique=True)
+                mine.write(piece, staying, had[rank].read(old, staying))
+            transfers.append(self._dealt(name, kept, places, had, piece))
+            here = self._at_home(name)
+            waiting = (self._ownership.home[name][here] == rank) & ~np.isin(here, mine.cells)
+            if waiting.any():
+                unheld[name, key] = kept[torch.from_numpy(waiting)]
+            if key is None and (whole or name in part.names):
+                values[name] = piece
             elif key is not None and name in part.names:
                 state.setdefault(name, {})[key] = piece
-            transfers.append(self._dealt(name, kept, placements, home[name], piece))
         self._down += self._sent(transfers)
         for (name, key), number in self.numbers.items():
-            if name in part.names or self.method.masking == "backward":
-                value = number.clone() if isinstance(number, Tensor) else number
-                if key is None:
-                    pieces[name] = value
-                elif name in part.names:
-                    state.setdefault(name, {})[key] = value
-        unheld = {}
-        for (name, key), kept in self.kept.items():
-            mine = self._has[name] if key is None else self._ownership.held[name][self.group.rank]
-            here = self._at_home(name)
-            staying = (self._ownership.home[name][here] == self.group.rank) & ~np.isin(here, mine.cells)
-            if staying.any():
-                unheld[name, key] = kept[torch.from_numpy(staying)]
+            number = number.clone() if isinstance(number, Tensor) else number
+            if key is None and (whole or name in part.names):
+                values[name] = number
+            elif key is not None and name in part.names:
+                state.setdefault(name, {})[key] = number
         self._unheld, self.kept, self.home = unheld, {}, self._ownership.home
-        self._worker = Worker(self.model, part, self.method, self._make_optimizer, state, pieces)
+        self._worker = Worker(self.model, part, self.method, self._make_optimizer, state, values)
+
+    def _had(self) -> dict[Field, tuple[Sequence[Placement], Tensor | None]]:
+        """What workers have up to date before all is dealt anew: all their placements, and this one's tensor."""
+        if self._worker is None or not self.method.shares_gradients:
+            return {}
+        values, state = self._values(), self._worker.state()
+        found: dict[Field, tuple[Sequence[Placement], Tensor | None]] = {}
+        for name, key in self.kept:
+            if key is not None:
+                found[name, key] = self._placements(name, key), state.get(name, {}).get(key)
+            elif self.method.masking == "backward" or isinstance(self._tensors[name], nn.Parameter):
+                found[name, key] = self._placements(name, key), values.get(name)
+        return found
+
+    def _placements(self, name: str, key: str | None) -> Sequence[Placement]:
+        """Of all workers, what they have of a tensor, or of the optimizer's state for it."""
+        assert self._ownership is not None
+        return self._has[name] if key is None and self._has else self._ownership.held[name]
 
     def _dealt(
-        self, name: str, kept: Tensor, placements: Sequence[Placement], home: np.ndarray, piece: Tensor
+        self,
+        name: str,
+        kept: Tensor,
+        places: Sequence[Placement],
+        had: Sequence[Placement] | None,
+        piece: Tensor,
     ) -> Transfer:
-        here, mine = self._at_home(name), placements[self.group.rank]
+        here, mine, home = self._at_home(name), places[self.group.rank], self.home[name]
+        wanted = [new.cells for new in places]
+        if had is not None:
+            pairs = zip(wanted, had, strict=True)
+            wanted = [np.setdiff1d(cells, old.cells, assume_unique=True) for cells, old in pairs]
+        coming = wanted[self.group.rank]
         return Transfer(
             self.grids[name],
             kept.dtype,
-            [each.cells[home[each.cells] == self.group.rank] for each in placements],
-            [mine.cells[home[mine.cells] == peer] for peer in range(self.group.size)],
+            [cells[home[cells] == self.group.rank] for cells in wanted],
+            [coming[home[coming] == peer] for peer in self._all],
             lambda cells: kept[_at(here, cells)],
-            lambda _peer, cells, values: mine.write(piece, cells, values),
+            lambda _peer, cells, received: mine.write(piece, cells, received),
         )
 
     def bring_home(self) -> None:
@@ -155,20 +174,22 @@ class OneOfMany(Engine):
         worker, rank, values = self._worker, self.group.rank, self._values()
         state = worker.state()
         told = {
-            (name, key): value.dtype if isinstance(value, Tensor) and value.dim() else value
+            (name, key): value.dtype if per_entry(key, value, worker.parameters[name]) else value
             for name, mine in state.items()
             for key, value in mine.items()
         } | {(name, None): value for name, value in values.items() if name not in self.grids}
         tellers = self.group.gather_objects(told)
-        transfers, averages = [], {}
+        transfers: list[Transfer] = []
+        averages: dict[Field, tuple[Tensor, Tensor]] = {}
+        dtypes: dict[Field, torch.dtype] = {(name, None): self._tensors[name].dtype for name in self.grids}
         for name in self.grids:
             field: Field = name, None
             own = values.get(name)
             if self._averages(name) and self.method.masking != "backward":
                 averages[field] = self._total(field, self._tensors[name].dtype)
-                transfers.append(self._collected(field, averages[field], range(self.group.size), own))
+                transfers.append(self._collected(field, self._tensors[name].dtype, averages[field], self._all, own))
             else:
-                self.kept[field] = self._own(field, own, self._tensors[name].dtype, self._has[name])
+                self.kept[field] = self._own(field, own, self._tensors[name].dtype, self._placements(name, None)[rank])
         for field in dict.fromkeys(itertools.chain.from_iterable(tellers)):
             having = [peer for peer, told in enumerate(tellers) if field in told]
             first = tellers[having[0]][field]
@@ -181,17 +202,19 @@ class OneOfMany(Engine):
             if self.method.shares_gradients:
                 self.kept[field] = self._own(field, own, first, self._ownership.held[name][rank])
             else:
-                averages[field] = self._total(field, first)
-                transfers.append(self._collected(field, averages[field], having, own))
+                averages[field], dtypes[field] = self._total(field, first), first
+                transfers.append(self._collected(field, first, averages[field], having, own))
         self._up += self._sent(transfers)
         for field, (total, count) in averages.items():
-            whole = total / count.clamp(min=1)
-            self.kept[field] = torch.where(count > 0, whole, self._own(field, None, total.dtype, None))
+            before = self._own(field, None, dtypes[field], None)
+            self.kept[field] = torch.where(count > 0, _average(total, count, before.dtype), before)
 
     @contextlib.contextmanager
     def at_rest(self) -> Iterator[None]:
-        """With the whole model at home."""
+        """With the whole model at home, for whoever looks at it; what is sent for that does not count."""
+        up = self._up
         self.bring_home()
+        self._up = up
         yield
         if self._worker is not None:
             self.kept = {}  # it goes on, and this grows old
@@ -204,17 +227,17 @@ class OneOfMany(Engine):
 
     def _total(self, field: Field, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         shape = (len(self._at_home(field[0])), *self.grids[field[0]].cell_shape)
-        total = torch.zeros(shape, dtype=dtype, device=self.group.device)
-        return total, torch.zeros((shape[0], *[1] * (len(shape) - 1)), dtype=dtype, device=self.group.device)
+        total = torch.zeros(shape, dtype=sum_dtype(dtype), device=self.group.device)
+        return total, total.new_zeros((shape[0], *[1] * (len(shape) - 1)))
 
     def _collected(
-        self, field: Field, into: tuple[Tensor, Tensor], having: Sequence[int], own: Tensor | None
+        self, field: Field, dtype: torch.dtype, into: tuple[Tensor, Tensor], having: Sequence[int], own: Tensor | None
     ) -> Transfer:
         """From holders to homes, where it is summed up and counted."""
         name, rank = field[0], self.group.rank
         assert self._ownership is not None
         mine, here, (total, count) = self._ownership.held[name][rank], self._at_home(name), into
-        ours, peers = self._ownership, range(self.group.size)
+        ours, peers = self._ownership, self._all
 
         def write(_peer: int, cells: np.ndarray, values: Tensor) -> None:
             at = _at(here, cells)
@@ -223,10 +246,10 @@ class OneOfMany(Engine):
 
         return Transfer(
             self.grids[name],
-            total.dtype,
+            dtype,
             [ours.held_at(name, rank, peer) if rank in having else _NOTHING for peer in peers],
             [ours.held_at(name, peer, rank) if peer in having else _NOTHING for peer in peers],
-            lambda cells: total.new_empty((0,)) if own is None else mine.read(own, cells),
+            lambda cells: total.new_empty((0,), dtype=dtype) if own is None else mine.read(own, cells),
             write,
         )
 
@@ -238,7 +261,7 @@ class OneOfMany(Engine):
         found = torch.zeros(shape, dtype=dtype, device=self.group.device)
         if field in self._unheld:
             assert self._ownership is not None
-            placement = self._has[name] if field[1] is None else self._ownership.held[name][self.group.rank]
+            placement = self._placements(*field)[self.group.rank]
             found[torch.from_numpy(~np.isin(here, placement.cells))] = self._unheld[field]
         if mine is not None and has is not None:
             cells = here[np.isin(here, has.cells)]
@@ -264,20 +287,21 @@ class OneOfMany(Engine):
             unused = {name for name, p in parameters.items() if p.grad is None}  # likewise at all its holders
             names = [name for name in self.grids if name in self._trained - unused]
             self._average(names, gradients, lambda name: self._held(name))
-        self._worker.optimizer.step()
+        self._worker.step()
 
     def _average(self, names: list[str], tensors: dict[str, Tensor], where: Callable[[str], Placement]) -> None:
         """Give all holders the averages over them."""
         assert self._ownership is not None
         averages = {name: self._total((name, None), self._tensors[name].dtype) for name in names}
         self._up += self._sent(
-            self._collected((name, None), averages[name], range(self.group.size), tensors.get(name)) for name in names
+            self._collected((name, None), self._tensors[name].dtype, averages[name], self._all, tensors.get(name))
+            for name in names
         )
-        ours, rank, peers = self._ownership, self.group.rank, range(self.group.size)
+        ours, rank, peers = self._ownership, self.group.rank, self._all
 
         def returned(name: str) -> Transfer:
             (total, count), here, mine = averages[name], self._at_home(name), where(name)
-            average = total / count.clamp(min=1)
+            average = _average(total, count, self._tensors[name].dtype)
             return Transfer(
                 self.grids[name],
                 average.dtype,
@@ -306,27 +330,21 @@ class OneOfMany(Engine):
         values, ours, rank = self._values(), self._ownership, self.group.rank
         buffers = [name for name in self.grids if self._averages(name)]
         with torch.no_grad():
-            self._average(buffers, values, lambda name: self._has[name])
+            self._average(buffers, values, lambda name: self._placements(name, None)[rank])
 
             def sent(name: str) -> Transfer:
-                others = [self._others(name, peer) for peer in range(self.group.size)]
-                home, mine = ours.home[name], self._has[name]
+                others = [ours.others(name, peer) for peer in self._all]
+                home, mine = ours.home[name], self._placements(name, None)[rank]
                 return Transfer(
                     self.grids[name],
                     self._tensors[name].dtype,
                     [cells[home[cells] == rank] for cells in others],
-                    [others[rank][home[others[rank]] == peer] for peer in range(self.group.size)],
+                    [others[rank][home[others[rank]] == peer] for peer in self._all],
                     lambda cells: mine.read(values[name], cells),
                     lambda _peer, cells, received: mine.write(values[name], cells, received),
                 )
 
             self._down += self._sent(sent(name) for name in self.grids if name in self._trained or self._averages(name))
-
-    def _others(self, name: str, worker: int) -> np.ndarray:
-        """The cells that a worker does not hold, but another one."""
-        assert self._ownership is not None
-        held = [placement.cells for placement in self._ownership.held[name]]
-        return np.setdiff1d(np.unique(np.concatenate(held)), held[worker], assume_unique=True)
 
     def keep(self) -> None:
         """Nothing: a copy would be another model. Checkpoints are what is kept."""
@@ -351,7 +369,7 @@ class OneOfMany(Engine):
             grid,
             kept.dtype,
             [here] * self.group.size,
-            [np.flatnonzero(home == peer) for peer in range(self.group.size)],
+            [np.flatnonzero(home == peer) for peer in self._all],
             lambda cells: kept[_at(here, cells)],
             lambda _peer, cells, values: grid.whole.write(whole, cells, values),
         )
@@ -376,6 +394,15 @@ class OneOfMany(Engine):
         before = self.group.bytes_sent
         exchange(self.group, transfers)
         return self.group.bytes_sent - before
+
+
+def _all_of(grid: Grid, name: str, parts: Sequence[Part]) -> list[Placement]:
+    """A whole tensor as each worker has it with backward masking: what it holds first along every axis."""
+    return [Placement(grid, [part.order_along(name, axis) for axis in grid.axes]) for part in parts]
+
+
+def _average(total: Tensor, count: Tensor, dtype: torch.dtype) -> Tensor:
+    return (total / count.clamp(min=1)).to(dtype)
 
 
 def _at(sorted_cells: np.ndarray, cells: np.ndarray) -> Tensor:

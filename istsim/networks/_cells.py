@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from istsim.networks._layout import Layout, tensors_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,9 +28,9 @@ class Grid:
     axes: tuple[int, ...]
 
     @classmethod
-    def of(cls, shape: Sequence[int], sliced: Sequence[int]) -> Grid:
-        """The grid of a tensor, of at least one axis, by the axes that are sliced."""
-        return cls(tuple(shape), tuple(sorted(sliced)) or (0,))
+    def of(cls, shape: Sequence[int], sliced: Iterable[int] = ()) -> Grid:
+        """The grid of a tensor by the axes that are sliced; a single number is a vector of one."""
+        return cls(tuple(shape) or (1,), tuple(sorted(sliced)) or (0,))
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -66,6 +68,15 @@ class Grid:
         return np.repeat(chunk, self.count // self.lengths[0])
 
 
+def grids_of(model: nn.Module, layout: Layout) -> dict[str, Grid]:
+    """Of all tensors of a model that can be averaged, by name."""
+    return {
+        name: Grid.of(tensor.shape, layout.sliced_axes(name))
+        for name, tensor in tensors_of(model).items()
+        if tensor.is_floating_point()
+    }
+
+
 class Placement:
     """Where cells lie in a tensor that has some of them, or all in another order.
 
@@ -99,6 +110,8 @@ class Placement:
         self._front(tensor)[self._at(cells, tensor)] = values
 
     def _front(self, tensor: Tensor) -> Tensor:
+        if tensor.dim() == 0:
+            return tensor.view(1)
         return tensor.movedim(self.grid.axes, tuple(range(len(self.grid.axes))))
 
     def _at(self, cells: np.ndarray, tensor: Tensor) -> tuple[Tensor, ...]:

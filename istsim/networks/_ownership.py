@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from istsim.networks._cells import Grid, Placement
 from istsim.networks._part import Part
-from istsim.networks.distributed._cells import Grid, Placement
 
 
 class Ownership:
@@ -29,6 +29,7 @@ class Ownership:
     def __init__(self, grids: Mapping[str, Grid], parts: Sequence[Part], before: Mapping[str, np.ndarray]):
         self.held: dict[str, list[Placement]] = {}
         self.home: dict[str, np.ndarray] = {}
+        self._size = {name: grid.cell_size for name, grid in grids.items()}
         for name, grid in grids.items():
             self.held[name] = [Placement(grid, _held_along(part, name, grid)) for part in parts]
             holders = np.zeros((len(parts), grid.count), bool)
@@ -43,6 +44,16 @@ class Ownership:
         """The cells that a worker holds, of those with this home."""
         cells = self.held[name][worker].cells
         return cells[self.home[name][cells] == home]
+
+    def away(self, name: str) -> int:
+        """Entries that workers hold of a tensor whose home is another one: what goes home, or comes from there."""
+        placements = enumerate(self.held[name])
+        return sum(int((self.home[name][each.cells] != worker).sum()) for worker, each in placements) * self._size[name]
+
+    def others(self, name: str, worker: int) -> np.ndarray:
+        """The cells that a worker does not hold, but another one."""
+        held = [placement.cells for placement in self.held[name]]
+        return np.setdiff1d(np.unique(np.concatenate(held)), held[worker], assume_unique=True)
 
 
 def _held_along(part: Part, name: str, grid: Grid) -> list[np.ndarray]:
