@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from torch import Tensor
 
+from istsim.networks._checkpoint import Reader
+from istsim.networks._evaluation import Evaluation
 from istsim.networks._worker import BatchOf
 
 
@@ -39,3 +45,15 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def spent(self) -> tuple[int, int, int]:
         """Bytes sent to workers, bytes sent by them, and floating point operations, so far and all together."""
+
+    @abc.abstractmethod
+    def evaluate(self, inputs: Tensor, targets: Tensor, calibration: Sequence[Tensor] = ()) -> Evaluation:
+        """The whole model's loss and accuracy."""
+
+    @abc.abstractmethod
+    def save(self, folder: Path, number: int, facts: Mapping[str, Any]) -> None:
+        """Write a checkpoint of round `number`."""
+
+    @abc.abstractmethod
+    def load(self, reader: Reader) -> None:
+        """Go on from a checkpoint."""

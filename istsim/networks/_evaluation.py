@@ -15,7 +15,7 @@ from istsim.networks._methods import IST, SDP
 from istsim.networks._subnetwork import scale_outputs
 from istsim.networks._worker import Loss, cross_entropy, outputs_of
 
-_BATCH = 256
+BATCH = 256  # examples at once
 
 
 class Evaluation(NamedTuple):
@@ -28,6 +28,12 @@ class Evaluation(NamedTuple):
 
     loss: float
     accuracy: float
+
+    @classmethod
+    def of(cls, parts: Iterable[tuple[float, float, float]]) -> Evaluation:
+        """From the `totals` of some examples each."""
+        loss, right, answers = map(sum, zip(*parts, strict=True))
+        return cls(loss / answers, right / answers)
 
 
 def evaluate(
@@ -60,19 +66,26 @@ def evaluate(
         >>> found.accuracy < 0.5
         True
     """
+    whole = calibrated(model, layout, method, calibration)
+    pairs = zip(inputs.split(BATCH), targets.split(BATCH), strict=True)
+    return Evaluation.of([totals(whole, some, wanted, loss) for some, wanted in pairs])
+
+
+def calibrated(model: nn.Module, layout: Layout, method: IST | SDP, calibration: Iterable[Tensor]) -> nn.Module:
+    """A copy of the model as it is evaluated."""
     whole = copy.deepcopy(model)
     if isinstance(method, IST) and method.rescale == "evaluation":
         scale_outputs(whole, layout, method.kept(layout))
     batches = list(calibration)
     if batches:
         update_bn(batches, whole)
-    whole.eval()
-    total, right, answers = 0.0, 0, 0
+    return whole.eval()
+
+
+def totals(whole: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) -> tuple[float, float, float]:
+    """The sum of the losses of some examples, how many answers are right, and how many there are."""
     with torch.no_grad():
-        for some, wanted in zip(inputs.split(_BATCH), targets.split(_BATCH), strict=True):
-            outputs = outputs_of(whole, some)
-            total += float(loss(outputs, wanted)) * wanted.numel()
-            answers += wanted.numel()
-            if outputs.shape[:-1] == wanted.shape:
-                right += int((outputs.argmax(-1) == wanted).sum())
-    return Evaluation(total / answers, right / answers)
+        outputs = outputs_of(whole, inputs)
+        answers = targets.numel()
+        right = int((outputs.argmax(-1) == targets).sum()) if outputs.shape[:-1] == targets.shape else 0
+        return float(loss(outputs, targets)) * answers if answers else 0.0, right, answers

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from istsim.networks._checkpoint import Field, Reader, Writer
 from istsim.networks._engine import Engine
+from istsim.networks._evaluation import Evaluation, evaluate
 from istsim.networks._flops import FlopCount
 from istsim.networks._layout import Layout, tensors_of
 from istsim.networks._merging import average_gradients, average_state, average_values
@@ -14,7 +20,16 @@ from istsim.networks._meter import Meter
 from istsim.networks._methods import IST, SDP
 from istsim.networks._part import Part
 from istsim.networks._partly_trained import refresh
-from istsim.networks._worker import BatchOf, Loss, MakeOptimizer, OptimizerState, Worker, state_of_part
+from istsim.networks._worker import (
+    BatchOf,
+    Loss,
+    MakeOptimizer,
+    OptimizerState,
+    Worker,
+    cross_entropy,
+    per_entry,
+    state_of_part,
+)
 
 
 class OneProcess(Engine):
@@ -36,7 +51,7 @@ class OneProcess(Engine):
         method: IST | SDP,
         *,
         make_optimizer: MakeOptimizer,
-        loss: Loss,
+        loss: Loss = cross_entropy,
         seed: int,
     ):
         self.model, self.layout, self.method = model, layout, method
@@ -103,3 +118,38 @@ class OneProcess(Engine):
     def spent(self) -> tuple[int, int, int]:
         """Bytes sent to workers, bytes sent by them, and floating point operations, so far."""
         return self._meter.bytes_down, self._meter.bytes_up, self._flops.total
+
+    def evaluate(self, inputs: Tensor, targets: Tensor, calibration: Sequence[Tensor] = ()) -> Evaluation:
+        """The whole model's loss and accuracy: see `istsim.networks.evaluate`."""
+        return evaluate(self.model, self.layout, self.method, inputs, targets, calibration=calibration, loss=self._loss)
+
+    def save(self, folder: Path, number: int, facts: Mapping[str, Any]) -> None:
+        """Write a checkpoint of round `number`."""
+        self._average_state()
+        found = {(name, None): tensor.detach() for name, tensor in self._tensors.items()}
+        found |= {(name, key): value for name, own in self._state.items() for key, value in own.items()}
+        tensors = {field: value for field, value in found.items() if self._is_per_entry(field, value)}
+        writer = Writer(folder, number)
+        writer.begin()
+        writer.write({field: value.view(value.shape or (1,)) for field, value in tensors.items()}, alone=True)
+        writer.end(facts, {field: value for field, value in found.items() if field not in tensors})
+
+    def _is_per_entry(self, field: Field, value: Any) -> bool:
+        name, key = field
+        return value.is_floating_point() if key is None else per_entry(key, value, self._parameters[name])
+
+    def load(self, reader: Reader) -> None:
+        """Go on from a checkpoint, which may be of another number of workers."""
+        reader.check({name: tuple(t.shape) or (1,) for name, t in self._tensors.items() if t.is_floating_point()})
+        found = {field: torch.empty(shape, dtype=reader.dtype(field)) for field, shape in reader.shapes.items()}
+        reader.read(found, alone=True)
+        self._state, self._workers = {}, []
+        with torch.no_grad():
+            for (name, key), value in (found | reader.numbers).items():
+                if key is None:
+                    self._tensors[name].copy_(value.view(self._tensors[name].shape))
+                else:
+                    self._state.setdefault(name, {})[key] = (
+                        value.view(self._tensors[name].shape) if (name, key) in found else value
+                    )
+        self.keep()

@@ -2,41 +2,104 @@
 
 from __future__ import annotations
 
+import json
+import os
+import time
+import warnings
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
+
+from istsim.networks.distributed._heartbeat import Heartbeat
+
+_LATE = 10.0  # seconds after which whoever is waited for is named
+_SILENT = 40.0  # seconds without a heartbeat after which a worker is given up
+_FOREVER = timedelta(days=365)  # how long workers wait for each other is decided here, not by torch
+
+
+class WorkerLostError(RuntimeError):
+    """Other workers have ended, or cannot be reached."""
+
+
+def is_started_by_torchrun() -> bool:
+    """Whether this process is one of several that are to work together."""
+    return all(name in os.environ for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"))
 
 
 class Group:
     """The processes that were started together, each of which plays one worker.
 
+    Args:
+        patience: seconds within which all must have come.
+
+    Raises:
+        WorkerLostError: if they have not.
+
     Attributes:
         rank: of this process, from 0.
         size: their number.
-        device: where this process computes.
+        device: where this process computes: a GPU of its own where there is one.
         bytes_sent: by this process to others, so far.
     """
 
-    def __init__(self, device: torch.device):
-        self.rank, self.size, self.device = dist.get_rank(), dist.get_world_size(), device
+    def __init__(self, patience: float = 50.0):
+        self.rank, self.size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        self.device = _device()
         self.bytes_sent = 0
+        store = self._meet(patience)
+        backend = "gloo" if self.device.type == "cpu" else "cpu:gloo,cuda:nccl"
+        dist.init_process_group(
+            backend, store=PrefixStore("group", store), rank=self.rank, world_size=self.size, timeout=_FOREVER
+        )
+        self._calls = 0
+        self._heart = Heartbeat(store.clone(), self.rank, self.size)
+        self._late: set[int] = set()
+
+    def _meet(self, patience: float) -> Any:
+        """The store that all share, once all have come."""
+        try:
+            store: Any = next(rendezvous("env://", timeout=timedelta(seconds=patience)))[0]
+            store.set(f"here/{self.rank}", "")
+            end = time.monotonic() + patience
+            while missing := [rank for rank in range(self.size) if not store.check([f"here/{rank}"])]:
+                if time.monotonic() > end:
+                    raise WorkerLostError(f"{_workers(missing, self.size)} did not come within {patience:g} seconds")
+                time.sleep(0.05)
+        except dist.DistError as error:
+            where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+            raise WorkerLostError(
+                f"the workers did not meet at {where} within {patience:g} seconds: {str(error).splitlines()[0]}"
+            ) from None
+        return store
+
+    def leave(self) -> None:
+        """End the work together."""
+        self._heart.stop()
+        dist.destroy_process_group()
 
     def gather(self, values: Sequence[float]) -> np.ndarray:
         """A few numbers of each process, shape (size, len(values))."""
-        mine = torch.tensor(values, dtype=torch.float64, device=self.device)
+        mine = torch.tensor(values, dtype=torch.float64)
         every = [torch.empty_like(mine) for _ in range(self.size)]
-        self._wait(dist.all_gather(every, mine, async_op=True))
-        return torch.stack(every).cpu().numpy()
+        self._wait(lambda: dist.all_gather(every, mine, async_op=True))
+        return torch.stack(every).numpy()
 
-    def gather_objects(self, mine: Any) -> list[Any]:
-        """Something small of each process."""
-        every: list[Any] = [None] * self.size
-        dist.all_gather_object(every, mine)
-        return every
+    def gather_json(self, mine: Any) -> list[Any]:
+        """Something small of each process, that JSON can say."""
+        said = torch.frombuffer(bytearray(json.dumps(mine).encode()), dtype=torch.uint8)
+        lengths = self.gather([len(said)])[:, 0].astype(int).tolist()
+        padded = torch.zeros(max(lengths), dtype=torch.uint8)
+        padded[: len(said)] = said
+        every = [torch.empty_like(padded) for _ in range(self.size)]
+        self._wait(lambda: dist.all_gather(every, padded, async_op=True))
+        return [json.loads(bytes(one[:length].tolist())) for one, length in zip(every, lengths, strict=True)]
 
     def exchange(self, outgoing: Sequence[Tensor], lengths: Sequence[int]) -> list[Tensor]:
         """Send a vector to each process, and receive one, of a known length, from each; none to itself."""
@@ -44,11 +107,62 @@ class Group:
         sizes = [len(vector) if peer != self.rank else 0 for peer, vector in enumerate(outgoing)]
         expected = [length if peer != self.rank else 0 for peer, length in enumerate(lengths)]
         received = sent.new_empty(sum(expected))
-        self._wait(dist.all_to_all_single(received, sent, expected, sizes, async_op=True))
+        self._wait(lambda: dist.all_to_all_single(received, sent, expected, sizes, async_op=True))
         self.bytes_sent += sent.numel() * sent.element_size()
         found = list(received.split(expected))
         found[self.rank] = outgoing[self.rank]
         return found
 
-    def _wait(self, work: Any) -> None:
-        work.wait()
+    def _wait(self, start: Any) -> None:
+        """Do something together, and find out who is missing if it does not come to its end."""
+        self._calls += 1
+        self._heart.say(self._calls)
+        began = time.monotonic()
+        try:
+            work = start()
+            while True:
+                try:
+                    work.wait(timedelta(seconds=1))
+                    break
+                except RuntimeError as error:
+                    if "timed out" not in str(error):
+                        raise
+                self._look(time.monotonic() - began)
+        except RuntimeError as error:
+            if isinstance(error, WorkerLostError):
+                raise
+            raise WorkerLostError(f"{self.silent()}: {str(error).splitlines()[0]}") from None
+
+    def _look(self, seconds: float) -> None:
+        if seconds > _SILENT and (silent := self._heart.silent_for(_SILENT)):
+            raise WorkerLostError(f"{_workers(silent, self.size)} gave no sign of life for {_SILENT:g} seconds")
+        if seconds > _LATE:
+            late = {rank for rank, said in self._heart.heard().items() if said < self._calls} - self._late
+            if late:
+                self._late |= late
+                warnings.warn(
+                    f"{_workers(sorted(late), self.size)} kept worker {self.rank} waiting for {seconds:.0f} seconds",
+                    stacklevel=2,
+                )
+
+    def silent(self) -> str:
+        """Who has ended without a word, once one of them must have."""
+        silent = self._heart.silent_now()
+        return f"{_workers(silent, self.size)} ended" if silent else "another worker ended"
+
+    def speaks_for_all(self) -> bool:
+        """Whether this is the first of those that are left."""
+        return self.rank == min(set(range(self.size)) - set(self._heart.silent_now()), default=0)
+
+
+def _device() -> torch.device:
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
+    torch.cuda.set_device(device)
+    return device
+
+
+def _workers(ranks: Sequence[int], of: int) -> str:
+    which = f"worker {ranks[0]}" if len(ranks) == 1 else f"workers {', '.join(map(str, ranks))}"
+    return f"{which} of {of}"

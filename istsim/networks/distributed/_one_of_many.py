@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.tensor import DTensor, Shard
 
 from istsim.networks._cells import Grid, Placement, grids_of
+from istsim.networks._checkpoint import Field, Reader, Writer, number_said, said_number
 from istsim.networks._engine import Engine
+from istsim.networks._evaluation import BATCH, Evaluation, calibrated, totals
 from istsim.networks._flops import FlopCount
 from istsim.networks._initialisation import initial_values
-from istsim.networks._layout import Layout, tensors_of
+from istsim.networks._layout import Layout, tensors_of, with_values
 from istsim.networks._merging import sum_dtype
 from istsim.networks._methods import IST, SDP
 from istsim.networks._ownership import Ownership
 from istsim.networks._part import Part
 from istsim.networks._partly_trained import whole_tensors
-from istsim.networks._worker import BatchOf, Loss, MakeOptimizer, Worker, per_entry
+from istsim.networks._worker import BatchOf, Loss, MakeOptimizer, Worker, cross_entropy, per_entry
+from istsim.networks.distributed._by_layer import fetch_layer_by_layer
 from istsim.networks.distributed._exchange import Transfer, exchange
 from istsim.networks.distributed._group import Group
 
 _NOTHING = np.arange(0)
-Field = tuple[str, str | None]  # a tensor's name, and None for its values or a key of the optimizer's state
 
 
 class OneOfMany(Engine):
@@ -58,7 +63,7 @@ class OneOfMany(Engine):
         group: Group,
         *,
         make_optimizer: MakeOptimizer,
-        loss: Loss,
+        loss: Loss = cross_entropy,
         seed: int,
     ):
         if method.num_workers != group.size:
@@ -72,6 +77,7 @@ class OneOfMany(Engine):
         self._trained = {name for name, p in model.named_parameters() if p.requires_grad}
         self.grids = grids_of(model, layout)
         self._all = range(group.size)
+        self._mesh = DeviceMesh(group.device.type, list(self._all))
         self._flops, self._up, self._down = FlopCount(), 0, 0
         self._worker: Worker | None = None
         self._ownership: Ownership | None = None
@@ -173,15 +179,18 @@ class OneOfMany(Engine):
             return
         worker, rank, values = self._worker, self.group.rank, self._values()
         state = worker.state()
-        told = {
-            (name, key): value.dtype if per_entry(key, value, worker.parameters[name]) else value
-            for name, mine in state.items()
-            for key, value in mine.items()
-        } | {(name, None): value for name, value in values.items() if name not in self.grids}
-        tellers = self.group.gather_objects(told)
+        dtypes: dict[Field, torch.dtype]
+        numbers: dict[Field, Any] = {(name, None): v for name, v in values.items() if name not in self.grids}
+        dtypes = {(name, None): self._tensors[name].dtype for name in self.grids}
+        for name, own in state.items():
+            for key, value in own.items():
+                if per_entry(key, value, worker.parameters[name]):
+                    dtypes[name, key] = value.dtype
+                else:
+                    numbers[name, key] = value
+        having = self._agree(numbers, dtypes)
         transfers: list[Transfer] = []
         averages: dict[Field, tuple[Tensor, Tensor]] = {}
-        dtypes: dict[Field, torch.dtype] = {(name, None): self._tensors[name].dtype for name in self.grids}
         for name in self.grids:
             field: Field = name, None
             own = values.get(name)
@@ -190,24 +199,36 @@ class OneOfMany(Engine):
                 transfers.append(self._collected(field, self._tensors[name].dtype, averages[field], self._all, own))
             else:
                 self.kept[field] = self._own(field, own, self._tensors[name].dtype, self._placements(name, None)[rank])
-        for field in dict.fromkeys(itertools.chain.from_iterable(tellers)):
-            having = [peer for peer, told in enumerate(tellers) if field in told]
-            first = tellers[having[0]][field]
+        for field, peers in having.items():
             name, key = field
-            if not isinstance(first, torch.dtype):
-                numbers = [tellers[peer][field] for peer in having if tellers[peer][field] is not None]
-                self.numbers[field] = max(numbers) if numbers else None
+            if key is None:
                 continue
-            own = state.get(name, {}).get(str(key))
+            own = state.get(name, {}).get(key)
             if self.method.shares_gradients:
-                self.kept[field] = self._own(field, own, first, self._ownership.held[name][rank])
+                self.kept[field] = self._own(field, own, dtypes[field], self._ownership.held[name][rank])
             else:
-                averages[field], dtypes[field] = self._total(field, first), first
-                transfers.append(self._collected(field, first, averages[field], having, own))
+                averages[field] = self._total(field, dtypes[field])
+                transfers.append(self._collected(field, dtypes[field], averages[field], peers, own))
         self._up += self._sent(transfers)
         for field, (total, count) in averages.items():
             before = self._own(field, None, dtypes[field], None)
             self.kept[field] = torch.where(count > 0, _average(total, count, before.dtype), before)
+
+    def _agree(self, numbers: dict[Field, Any], dtypes: dict[Field, torch.dtype]) -> dict[Field, list[int]]:
+        """Take the largest of all workers' numbers, learn the types of what others have, and who has what."""
+        told = [[*field, *_said(value)] for field, value in (numbers | dtypes).items()]
+        having: dict[Field, list[int]] = {}
+        for peer, said in enumerate(self.group.gather_json(told)):
+            for name, key, number, kind in said:
+                dtype = None if kind is None else getattr(torch, kind)
+                if number is None and dtype is not None:
+                    dtypes[name, key] = dtype
+                    having.setdefault((name, key), []).append(peer)
+                elif number is not None:
+                    value = number_said(number, kind)
+                    known = self.numbers.get((name, key))
+                    self.numbers[name, key] = value if known is None else max(known, value)
+        return having
 
     @contextlib.contextmanager
     def at_rest(self) -> Iterator[None]:
@@ -357,10 +378,84 @@ class OneOfMany(Engine):
         down, up, flops = self.group.gather([self._down, self._up, self._flops.total]).sum(axis=0)
         return int(down), int(up), int(flops)
 
-    # Whole tensors, for whoever looks at the model from outside
+    # The model seen from outside
 
-    def whole(self, name: str) -> Tensor:
-        """All of a tensor, in every process; to be called while all is `at_rest`."""
+    def evaluate(self, inputs: Tensor, targets: Tensor, calibration: Sequence[Tensor] = ()) -> Evaluation:
+        """The whole model's loss and accuracy, as `istsim.networks.evaluate`.
+
+        Each process has one layer at a time, and takes its share of the data. All go through the layers together.
+        """
+        passes = -(-len(inputs) // (self.group.size * BATCH))
+        shares = (
+            tensor.to(self.group.device).tensor_split(passes * self.group.size)[self.group.rank :: self.group.size]
+            for tensor in (inputs, targets)
+        )
+        with self.at_rest(), torch.no_grad():
+            buffers = {name: self._whole(name) for name, t in self._tensors.items() if not isinstance(t, nn.Parameter)}
+            model = copy.deepcopy(self.model, with_values(self.model, buffers))
+            fetch_layer_by_layer(model, self.model, self._whole)
+            batches = [batch.to(self.group.device) for batch in calibration]
+            whole = calibrated(model, self.layout, self.method, batches)
+            mine = [totals(whole, some, wanted, self._loss) for some, wanted in zip(*shares, strict=True)]
+        return Evaluation.of(self.group.gather([sum(column) for column in zip(*mine, strict=True)]).tolist())
+
+    def save(self, folder: Path, number: int, facts: Mapping[str, Any]) -> None:
+        """Write a checkpoint of round `number`, each process a shard of every tensor."""
+        writer = Writer(folder, number)
+        with self.at_rest():
+            if self.group.rank == 0:
+                writer.begin()
+            self.group.gather([])
+            writer.write({field: self._as_shard(field) for field in self.kept}, alone=False)
+            self.group.gather([])
+            if self.group.rank == 0:
+                writer.end(facts, self.numbers)
+
+    def load(self, reader: Reader) -> None:
+        """Go on from a checkpoint, which may be of another number of workers."""
+        reader.check({name: grid.shape for name, grid in self.grids.items()})
+        shards = {field: self._empty_shard(field, reader.dtype(field)) for field in reader.shapes}
+        reader.read(shards, alone=False)
+        self.home = {name: grid.row_homes(self.group.size) for name, grid in self.grids.items()}
+        self._worker, self._ownership, self._unheld = None, None, {}
+        self.kept = {
+            (name, key): self._rows(name).read(shard.to_local(), self._at_home(name))
+            for (name, key), shard in shards.items()
+        }
+        self.numbers = dict(reader.numbers)
+
+    def _rows(self, name: str) -> Placement:
+        """Where the rows that are this process's in a checkpoint lie."""
+        grid = self.grids[name]
+        others = [np.arange(length) for length in grid.lengths[1:]]
+        return Placement(grid, [grid.rows(self.group.rank, self.group.size), *others])
+
+    def _empty_shard(self, field: Field, dtype: torch.dtype) -> DTensor:
+        grid = self.grids[field[0]]
+        local = torch.empty(self._rows(field[0]).shape, dtype=dtype, device=self.group.device)
+        stride = torch.empty(grid.shape, device="meta").stride()
+        return DTensor.from_local(
+            local, self._mesh, [Shard(grid.axes[0])], run_check=False, shape=torch.Size(grid.shape), stride=stride
+        )
+
+    def _as_shard(self, field: Field) -> DTensor:
+        name, kept = field[0], self.kept[field]
+        grid, rows, here, home = self.grids[name], self._rows(name), self._at_home(name), self.home[name]
+        shard = self._empty_shard(field, kept.dtype)
+        local, row_of = shard.to_local(), grid.row_homes(self.group.size)
+        transfer = Transfer(
+            grid,
+            kept.dtype,
+            [here[row_of[here] == peer] for peer in self._all],
+            [rows.cells[home[rows.cells] == peer] for peer in self._all],
+            lambda cells: kept[_at(here, cells)],
+            lambda _peer, cells, values: rows.write(local, cells, values),
+        )
+        exchange(self.group, [transfer])
+        return shard
+
+    def _whole(self, name: str) -> Tensor:
+        """All of a tensor, in every process; for when all is `at_rest`."""
         if name not in self.grids:
             return self.numbers[name, None].clone()
         grid, here, home, kept = self.grids[name], self._at_home(name), self.home[name], self.kept[name, None]
@@ -374,7 +469,7 @@ class OneOfMany(Engine):
             lambda _peer, cells, values: grid.whole.write(whole, cells, values),
         )
         exchange(self.group, [transfer])
-        return whole
+        return whole.view(self._tensors[name].shape)
 
     def _values(self) -> dict[str, Tensor]:
         """The worker's tensors, by name: of what it has of each."""
@@ -394,6 +489,11 @@ class OneOfMany(Engine):
         before = self.group.bytes_sent
         exchange(self.group, transfers)
         return self.group.bytes_sent - before
+
+
+def _said(value: Any) -> tuple[Any, str | None]:
+    """A number and its type; of what belongs to single entries, only the type."""
+    return (None, str(value).removeprefix("torch.")) if isinstance(value, torch.dtype) else said_number(value)
 
 
 def _all_of(grid: Grid, name: str, parts: Sequence[Part]) -> list[Placement]:
