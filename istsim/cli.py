@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import math
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -249,48 +253,101 @@ class _UncheckedGrid(Grid):
         """Leave it to `_checked_grid`."""
 
 
-def train(run: Any = None, out: Path = Path("training"), config: Path | None = None) -> None:
-    """Train a network by n workers, each of which holds a part of it (or all), played by one process.
+def train(
+    run: Any = None,
+    out: Path = Path("training"),
+    config: Path | None = None,
+    resume: bool = False,
+    checkpoint_every: int | None = None,
+) -> None:
+    """Train a network by n workers, each of which holds a part of it (or all).
 
-    Writes log.csv, log.json (with the run's options), model.pt and, with matplotlib, curves.svg and curves.png. Exits
-    with 1 if a loss is not finite: the model is then the last good one.
+    One process plays all workers; under torchrun, each process plays one. Writes log.csv, log.json (with the run's
+    options), the newest checkpoint and, with matplotlib, curves.svg and curves.png. Interrupted by Ctrl-C it ends after
+    the round. Exits with 1 if a loss is not finite: the checkpoint is then the last good one.
 
-    Example: istsim train --method sdp --masking backward --coverage 0.5 --workers 4 --rounds 300
+    Examples: istsim train --method sdp --masking backward --coverage 0.5 --workers 4 --rounds 300
+    torchrun --nproc-per-node 4 -m istsim train --method ist --workers 4 --out run
 
     Args:
         run: What to train, and how.
-        out: Folder to write to; must not hold a run.
-        config: A log.json of another run, or a TOML file, with options; those given on the command line win.
+        out: Folder to write to.
+        config: A log.json of another run, or its folder, or a TOML file, with options; those given on the command line
+            win.
+        resume: Go on with the run in --out from its checkpoint, with its options; --rounds and --workers may differ.
+        checkpoint_every: Rounds between checkpoints; a twentieth of the rounds if not given.
     """
+    from istsim.networks import distributed
+
+    with contextlib.ExitStack() as stack:
+        group = None
+        if distributed.is_started_by_torchrun():
+            group = distributed.Group()
+            stack.callback(group.leave)
+        stop = stack.enter_context(_asked_to_stop(signal.SIGINT, signal.SIGTERM))
+        try:
+            _train(run, out, resume, checkpoint_every, group, stop)
+        except distributed.WorkerLostError as error:
+            if group is not None and group.speaks_for_all():
+                from istsim.networks import newest_checkpoint
+
+                path = newest_checkpoint(out)
+                kept = f"the last whole checkpoint is {path}: go on with --resume" if path else "there is no checkpoint"
+                print(f"istsim: {error}; {kept}", file=sys.stderr, flush=True)
+            os._exit(1)  # what torch holds of the others cannot be ended in order
+
+
+def _train(run: Any, out: Path, resume: bool, checkpoint_every: int | None, group: Any, stop: Any) -> None:
     from tqdm import tqdm
 
     from istsim import networks
 
-    data = run.load_data()
-    model = run.make_model(data)
-    rows = run.execute(model, data)
-    log = networks.Log(out, run)
-    log.write(model, "running")  # until a better one is known, the last good model is the first
-    with tqdm(total=run.rounds, unit="round") as bar:
+    rows = networks.train_in_folder(
+        run, out, resume=resume, checkpoint_every=checkpoint_every, group=group, stop=stop.is_set
+    )
+    speaks, row = group is None or group.rank == 0, None
+    with tqdm(total=run.rounds, unit="round", disable=not speaks) as bar:
         for row in rows:
-            log.rows.append(row)
-            bar.update()
+            bar.update(row["round"] - bar.n)
             if not math.isnan(row["accuracy"]):
                 bar.set_postfix({name: f"{row[name]:.4g}" for name in ("loss", "test_loss", "accuracy")})
-                log.write(model, "running")
+    if not speaks:
+        sys.exit(0 if row is None or math.isfinite(row["loss"]) else 1)
+    log = networks.Log(out, run)
+    log.take_over(run.rounds)
     row = log.rows[-1]
-    diverged = not (math.isfinite(row["loss"]) and math.isfinite(row["test_loss"]))
-    log.write(model, "diverged" if diverged else "finished")
     for path in log.draw():
         print(path)
-    print(f"{out}: test accuracy {row['accuracy']:.4f} after {row['round']} rounds")
-    if diverged:
+    done = f"{row['round']} round{'s' * (row['round'] != 1)}"
+    if not math.isfinite(row["loss"]):
         print(
-            f"istsim: round {row['round']} has a loss that is not finite; {out}/model.pt is the last good model: "
-            "try a smaller --step-size",
+            f"istsim: the loss of round {row['round']} is not finite; {networks.newest_checkpoint(out)} is the last "
+            "good checkpoint: try a smaller --step-size",
             file=sys.stderr,
         )
         sys.exit(1)
+    if row["round"] < run.rounds:
+        print(f"{out}: interrupted after {done}; go on with --resume")
+        sys.exit(130)
+    print(f"{out}: test accuracy {row['accuracy']:.4f} after {done}")
+
+
+@contextlib.contextmanager
+def _asked_to_stop(*signals: signal.Signals) -> Iterator[threading.Event]:
+    """An event that is set when one of these signals comes for the first time; the second has its usual effect."""
+    event, before = threading.Event(), {}
+
+    def ask(number: int, _frame: Any) -> None:
+        event.set()
+        signal.signal(number, before[number])
+
+    for one in signals:
+        before[one] = signal.signal(one, ask)
+    try:
+        yield event
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def doctor(json: bool = False) -> None:
@@ -318,7 +375,12 @@ def _train_with_options(arguments: list[str]) -> Any:
 
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--config", type=Path)
-    config = parser.parse_known_args(arguments)[0].config
+    parser.add_argument("--out", type=Path, default=Path("training"))
+    parser.add_argument("--resume", action="store_true")
+    given = parser.parse_known_args(arguments)[0]
+    config = given.config
+    if given.resume and config is None and (given.out / "log.json").exists():
+        config = given.out
     train.__annotations__["run"] = require("tyro", extra="cli").conf.OmitArgPrefixes[TrainingRun]
     return functools.partial(train, run=TrainingRun() if config is None else TrainingRun.read(config))
 
@@ -359,7 +421,8 @@ def main() -> None:
             print("istsim: interrupted", file=sys.stderr)
             sys.exit(130)
         if isinstance(error, ValueError | ImportError | OSError | RuntimeError):
-            print(f"istsim: {error}", file=sys.stderr)
+            if not (isinstance(error, ValueError) and os.environ.get("RANK", "0") != "0"):  # wrong input is said once
+                print(f"istsim: {error}", file=sys.stderr)
             sys.exit(2)
         print(f"istsim: a fault of istsim's: {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
         sys.exit(3)

@@ -6,8 +6,11 @@ _require("torch", extra="torch")
 
 from istsim.networks._architectures import blocks as blocks  # noqa: E402
 from istsim.networks._architectures import neurons as neurons  # noqa: E402
+from istsim.networks._checkpoint import newest_checkpoint as newest_checkpoint  # noqa: E402
 from istsim.networks._evaluation import Evaluation as Evaluation  # noqa: E402
 from istsim.networks._evaluation import evaluate as evaluate  # noqa: E402
+from istsim.networks._folder import load_model as load_model  # noqa: E402
+from istsim.networks._folder import train_in_folder as train_in_folder  # noqa: E402
 from istsim.networks._graph import spectral_gap as spectral_gap  # noqa: E402
 from istsim.networks._initialisation import initial_values as initial_values  # noqa: E402
 from istsim.networks._initialisation import initialised as initialised  # noqa: E402

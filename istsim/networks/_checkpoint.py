@@ -21,7 +21,7 @@ Field = tuple[str, str | None]  # a tensor's name, and None for its values or a 
 _FACTS = "checkpoint.json"
 
 
-def newest(folder: Path) -> Path | None:
+def newest_checkpoint(folder: Path) -> Path | None:
     """The newest whole checkpoint in a folder."""
     whole = (path for path in folder.glob("checkpoint-*") if (path / _FACTS).exists())
     return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)

@@ -8,15 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from istsim.networks._checkpoint import Reader
 from istsim.networks._evaluation import Evaluation
+from istsim.networks._layout import Layout
+from istsim.networks._methods import IST, SDP
 from istsim.networks._worker import BatchOf
 
 
 class Engine(abc.ABC):
-    """One process that plays all workers, or one of several processes, each of which plays one."""
+    """One process that plays all workers, or one of several processes, each of which plays one.
+
+    Attributes:
+        model: what is trained; without values where no process has all of it.
+        layout: which parts of it only some workers hold.
+        method: how workers are masked, and what is averaged.
+    """
+
+    model: nn.Module
+    layout: Layout
+    method: IST | SDP
 
     @abc.abstractmethod
     def deal(self, held: np.ndarray) -> None:

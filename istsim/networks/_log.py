@@ -7,11 +7,9 @@ import dataclasses
 import importlib.util
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import torch
-from torch import nn
 
 from istsim._files import written_whole
 from istsim.networks._training_run import TrainingRun
@@ -30,30 +28,50 @@ COLUMNS = {
 
 
 class Log:
-    """The rows of a run in a folder, as log.csv and log.json, and its model: whole at any moment.
+    """The rows of a run in a folder, as log.csv and log.json: whole at any moment.
 
     Args:
         folder: made if missing.
         run: what it is.
+        writes: whether this process writes; of several processes one does.
 
-    Raises:
-        ValueError: if the folder has a log: it would be lost.
+    Attributes:
+        rows: so far.
+        found: what is in the folder's log.json, if there is one.
     """
 
-    def __init__(self, folder: Path, run: TrainingRun):
-        self.folder, self.run = folder, run
+    def __init__(self, folder: Path, run: TrainingRun, *, writes: bool = True):
+        self.folder, self.run, self._writes = folder, run, writes
         self.rows: list[dict[str, Any]] = []
-        if (folder / "log.json").exists():
-            raise ValueError(f"{folder} holds a run: name another folder, or remove it")
-        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "log.json"
+        self.found: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
+        if writes:
+            folder.mkdir(parents=True, exist_ok=True)
 
-    def write(self, model: nn.Module, status: str) -> None:
-        """Write all rows so far, and the model as it is."""
+    def check_same(self, but: Sequence[str]) -> None:
+        """Refuse to go on with another run than the one in the folder.
+
+        Raises:
+            ValueError: with the first option that differs.
+        """
+        before = (self.found or {}).get("run", {})
+        for name, value in dataclasses.asdict(self.run).items():
+            if name not in but and before.get(name) != value:
+                raise ValueError(
+                    f"{self.folder} holds a run with {name} = {before.get(name)!r}, which cannot go on with {value!r}"
+                )
+
+    def take_over(self, rounds: int) -> None:
+        """Take the first rows of the log in the folder."""
+        rows = (self.found or {}).get("rounds", [])[:rounds]
+        self.rows = [{name: math.nan if value is None else value for name, value in row.items()} for row in rows]
+
+    def write(self, status: str) -> None:
+        """Write all rows so far."""
+        if not self._writes:
+            return
         rows = [{name: None if value != value else value for name, value in row.items()} for row in self.rows]
         content = {"run": dataclasses.asdict(self.run), "status": status, "columns": COLUMNS, "rounds": rows}
-        if not self.rows or math.isfinite(self.rows[-1]["test_loss"]):  # else the one before is the last good one
-            with written_whole(self.folder / "model.pt") as path:
-                torch.save(model.state_dict(), path)
         with written_whole(self.folder / "log.csv") as path, path.open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
@@ -63,7 +81,7 @@ class Log:
 
     def draw(self) -> list[Path]:
         """Draw the curves, if matplotlib is there, and give the paths of all files."""
-        paths = [self.folder / name for name in ("log.csv", "log.json", "model.pt")]
+        paths = [self.folder / name for name in ("log.csv", "log.json")]
         if importlib.util.find_spec("matplotlib") is not None:
             from istsim.figures import save, training_curves
 

@@ -8,25 +8,32 @@ import math
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 from torch import nn
 
-from istsim._validation import positive_int
+from istsim._validation import did_you_mean, one_of, positive_int
 from istsim.networks._architectures import blocks, neurons
-from istsim.networks._evaluation import evaluate
+from istsim.networks._engine import Engine
 from istsim.networks._graph import spectral_gap
 from istsim.networks._initialisation import initialised
 from istsim.networks._layout import Layout
+from istsim.networks._masks import Masks
 from istsim.networks._methods import IST, SDP
 from istsim.networks._sized_models import MODELS
-from istsim.networks._training import Round, train
+from istsim.networks._training import Round, rounds
 from istsim.networks._worker import MakeOptimizer
 from istsim.networks.data import Batches, Data, cifar10, digits, saved_dataset, text
 
 _EVALUATIONS = 20  # about so many in a run
 _CALIBRATION = 4096  # examples for the statistics of batch norms
+
+
+_ONLY_OF = {
+    **dict.fromkeys(("masking", "coverage", "resample_every"), ("sdp",)),
+    **dict.fromkeys(("local_steps", "rescale"), ("ist",)),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,11 +83,24 @@ class TrainingRun:
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("workers", "local_steps", "width", "rounds", "batch_size"):
+        for name, kind in get_type_hints(TrainingRun).items():
+            if get_origin(kind) is Literal:
+                one_of(name, getattr(self, name), get_args(kind))
+        for name in ("workers", "local_steps", "resample_every", "width", "rounds", "batch_size"):
             if getattr(self, name) is not None:
                 positive_int(name, getattr(self, name))
-        if not (math.isfinite(self.step_size) and self.step_size > 0):
-            raise ValueError(f"step_size must be positive, got {self.step_size}")
+        for name in ("step_size", "coverage"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+                raise ValueError(f"{name} must be a positive number, got {value!r}")
+        if not isinstance(self.data, str):
+            raise ValueError(f"data must be 'digits', 'text' or a folder, got {self.data!r}")
+        for name, methods in _ONLY_OF.items():
+            if self.method not in methods and getattr(self, name) != getattr(TrainingRun, name):
+                raise ValueError(
+                    f"{name} = {getattr(self, name)!r} is of {' and '.join(methods)}: with method = {self.method!r} "
+                    "leave it out"
+                )
 
     @classmethod
     def read(cls, path: Path) -> TrainingRun:
@@ -89,16 +109,29 @@ class TrainingRun:
         Raises:
             ValueError: for a file that is neither, or names that are no fields.
         """
+        path = Path(path)
+        if path.is_dir():
+            path = path / "log.json"
         try:
             found = json.loads(path.read_text()) if path.suffix == ".json" else tomllib.loads(path.read_text())
         except (json.JSONDecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{path} is not valid: {error}") from None
+        except OSError as error:
+            raise ValueError(f"cannot read the run's options: {error.strerror}: {str(path)!r}") from None
         options = found.get("run", found) if isinstance(found, dict) else found
+        if not isinstance(options, dict):
+            raise ValueError(f"{path} must name options of a run, got {options!r}")
+        options = {name.replace("-", "_"): value for name, value in options.items()}
         fields = [field.name for field in dataclasses.fields(cls)]
-        unknown = [name for name in options if name not in fields] if isinstance(options, dict) else [options]
-        if unknown:
-            raise ValueError(f"{path}: {unknown[0]!r} is no option of a run; they are {', '.join(fields)}")
-        return cls(**options)
+        for name in options:
+            if name not in fields:
+                raise ValueError(
+                    f"{path}: {name!r} is no option of a run; {did_you_mean(name, fields)}they are {', '.join(fields)}"
+                )
+        try:
+            return cls(**options)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
 
     def load_data(self) -> Data:
         """The data.
@@ -121,7 +154,11 @@ class TrainingRun:
         """
         if data.is_text != self.model.endswith("llama"):
             kind = "text" if data.is_text else "images"
-            raise ValueError(f"{self.data!r} is {kind}, which the model {self.model!r} does not take")
+            takes = [name for name in MODELS if data.is_text == name.endswith("llama")]
+            raise ValueError(
+                f"{self.data!r} is {kind}, which the model {self.model!r} does not take; those that do are "
+                f"{', '.join(takes)}"
+            )
         with torch.device("meta"):
             return MODELS[self.model](data, self.width or (256 if self.model == "mlp" else 64))
 
@@ -141,29 +178,21 @@ class TrainingRun:
         """Gives an optimizer for parameters."""
         return lambda parameters: _OPTIMIZERS[self.optimizer](parameters, self.step_size)
 
-    def execute(self, model: nn.Module, data: Data) -> Iterator[dict[str, Any]]:
-        """Train the model in place, and give a row of numbers for each round: see `Log`."""
-        layout, method = self.layout_and_method(model)
+    def rows(self, engine: Engine, data: Data, done: int = 0) -> Iterator[dict[str, Any]]:
+        """Train, and give a row of numbers for each round after the first `done`: see `Log`."""
+        layout, method = engine.layout, engine.method
         batches = Batches(data, self.workers, self.batch_size, seed=self.seed)
-        calibration = data.train_inputs[:_CALIBRATION].split(256) if _has_batch_norm(model) else ()
+        calibration = data.train_inputs[:_CALIBRATION].split(256) if _has_batch_norm(engine.model) else ()
         every = max(1, self.rounds // _EVALUATIONS)
-        run = train(
-            model,
-            layout,
-            method,
-            batches,
-            make_optimizer=self.make_optimizer(),
-            steps=self.rounds * method.local_steps,
-            seed=self.seed,
-        )
+        steps = self.rounds * method.local_steps
+        run = rounds(engine, method, Masks(method, layout, self.seed), batches, steps, done * method.local_steps)
 
         def row_of(one: Round) -> dict[str, Any]:
             row = {name: getattr(one, name) for name in ("steps", "loss", "bytes_down", "bytes_up", "flops")}
             row = {"round": one.number, **row, "spectral_gap": spectral_gap(one.held)}
             row |= {"test_loss": math.nan, "accuracy": math.nan}
             if one.number % every == 0 or one.number == self.rounds or not math.isfinite(one.loss):
-                tested = (data.test_inputs, data.test_targets)
-                found = evaluate(model, layout, method, *tested, calibration=calibration)
+                found = engine.evaluate(data.test_inputs, data.test_targets, calibration)
                 row |= {"test_loss": found.loss, "accuracy": found.accuracy}
             return row
 

@@ -131,7 +131,7 @@ class Group:
         except RuntimeError as error:
             if isinstance(error, WorkerLostError):
                 raise
-            raise WorkerLostError(f"{self.silent()}: {str(error).splitlines()[0]}") from None
+            raise WorkerLostError(self.silent()) from error
 
     def _look(self, seconds: float) -> None:
         if seconds > _SILENT and (silent := self._heart.silent_for(_SILENT)):
