@@ -23,13 +23,21 @@ def train(monkeypatch, capsys, *arguments):
     return code, captured.out, captured.err
 
 
+def rows(run, data):
+    """Of a run without a folder."""
+    model = run.make_model(data)
+    layout, method = run.layout_and_method(model)
+    engine = networks.OneProcess(model, layout, method, make_optimizer=run.make_optimizer(), seed=run.seed)
+    return run.rows(engine, data)
+
+
 SHORT = ("--rounds", 2, "--local-steps", 2, "--width", 16)
 
 
 def test_a_run_writes_its_log_its_model_and_its_curves(monkeypatch, capsys, tmp_path):
     code, out, err = train(monkeypatch, capsys, *SHORT, "--out", tmp_path / "run")
     assert code == 0, err
-    names = {"log.csv", "log.json", "model.pt", "curves.svg", "curves.png"}
+    names = {"log.csv", "log.json", "checkpoint-000002", "curves.svg", "curves.png"}
     assert {path.name for path in (tmp_path / "run").iterdir()} == names
     assert "test accuracy" in out
     log = json.loads((tmp_path / "run" / "log.json").read_text())
@@ -38,8 +46,9 @@ def test_a_run_writes_its_log_its_model_and_its_curves(monkeypatch, capsys, tmp_
     assert [row["round"] for row in log["rounds"]] == [int(row["round"]) for row in rows] == [1, 2]
     assert set(rows[0]) == set(log["columns"])
     run = networks.TrainingRun(**log["run"])
-    model = run.make_model(run.load_data())
-    model.load_state_dict(torch.load(tmp_path / "run" / "model.pt"))
+    data, model = run.load_data(), networks.load_model(tmp_path / "run")
+    found = networks.evaluate(model, *run.layout_and_method(model), data.test_inputs, data.test_targets)
+    assert (found.loss, found.accuracy) == (log["rounds"][-1]["test_loss"], log["rounds"][-1]["accuracy"])
 
 
 def test_a_log_is_a_config_and_options_win_over_it(monkeypatch, capsys, tmp_path):
@@ -73,7 +82,7 @@ def test_divergence_ends_with_1_and_keeps_the_last_good_model(monkeypatch, capsy
     assert "not finite" in err
     assert "--step-size" in err
     assert json.loads((tmp_path / "log.json").read_text())["status"] == "diverged"
-    assert all(tensor.isfinite().all() for tensor in torch.load(tmp_path / "model.pt").values())
+    assert all(tensor.isfinite().all() for tensor in networks.load_model(tmp_path).parameters())
 
 
 @pytest.mark.parametrize(
@@ -102,7 +111,13 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written(
         ("run.toml", "rounds = ", "not valid"),
         ("run.json", "{", "not valid"),
         ("run.toml", "speed = 1", "'speed' is no option of a run"),
-        ("run.json", "[1]", "is no option of a run"),
+        ("run.toml", "step-sizes = 1", "did you mean 'step_size'"),
+        ("run.json", "[1]", "must name options"),
+        ("run.toml", 'method = "istt"', "run.toml: method must be one of 'dense', 'ist', 'sdp', got 'istt'"),
+        ("run.toml", 'optimizer = "lion"', "optimizer must be one of"),
+        ("run.toml", 'step_size = "0.1"', "step_size must be a positive number, got '0.1'"),
+        ("run.toml", "data = 3", "data must be"),
+        ("run.toml", 'rounds = "three"', "run.toml: rounds must be"),
     ],
 )
 def test_a_config_that_is_none_is_refused(tmp_path, name, text, message):
@@ -112,8 +127,63 @@ def test_a_config_that_is_none_is_refused(tmp_path, name, text, message):
 
 
 def test_a_toml_file_gives_some_options(tmp_path):
-    (tmp_path / "run.toml").write_text('method = "sdp"\ncoverage = 0.75\n')
-    assert networks.TrainingRun.read(tmp_path / "run.toml") == networks.TrainingRun(method="sdp", coverage=0.75)
+    (tmp_path / "run.toml").write_text('method = "sdp"\nbatch-size = 8\ncoverage = 0.75\n')
+    expected = networks.TrainingRun(method="sdp", batch_size=8, coverage=0.75)
+    assert networks.TrainingRun.read(tmp_path / "run.toml") == expected
+
+
+def test_a_config_that_is_not_there_is_refused_by_its_name(tmp_path):
+    with pytest.raises(ValueError, match="No such file or directory: '.*nope.toml'"):
+        networks.TrainingRun.read(tmp_path / "nope.toml")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"masking": "backward"},
+        {"coverage": 0.75},
+        {"resample_every": 3},
+        {"method": "sdp", "local_steps": 50},
+        {"method": "sdp", "rescale": "forward"},
+        {"method": "dense", "masking": "backward"},
+    ],
+    ids=str,
+)
+def test_options_that_would_do_nothing_are_refused(options):
+    name = list(options)[-1]
+    with pytest.raises(ValueError, match=f"{name} = .* is of (ist|sdp): with method"):
+        networks.TrainingRun(**options)
+
+
+def test_every_option_reaches_what_it_is_for():
+    data = networks.digits()
+    plain = networks.TrainingRun(method="sdp", width=16)
+    _, method = plain.layout_and_method(plain.empty_model(data))
+    assert method == networks.SDP(4, 0.5, "forward")
+    other = networks.TrainingRun(method="sdp", masking="backward", coverage=1.0, workers=2, resample_every=3)
+    assert other.layout_and_method(other.empty_model(data))[1] == networks.SDP(2, 1.0, "backward", 3)
+    ist = networks.TrainingRun(local_steps=3, rescale="forward")
+    assert ist.layout_and_method(ist.empty_model(data))[1] == networks.IST(4, 3, "forward")
+    blocks = networks.TrainingRun(model="resnet18", level="block", width=4)
+    assert blocks.layout_and_method(blocks.empty_model(data))[0].num_units == 8
+    momentum = networks.TrainingRun(optimizer="momentum", step_size=0.3).make_optimizer()([torch.zeros(1)])
+    assert (momentum.defaults["momentum"], momentum.defaults["lr"]) == (0.9, 0.3)
+
+
+def test_a_seed_is_of_the_model_and_of_the_data_and_of_the_masks():
+    data = networks.digits()
+    runs = [networks.TrainingRun(width=16, rounds=1, local_steps=1, seed=seed) for seed in (0, 1)]
+    first, second = (run.make_model(data)[1].weight for run in runs)
+    assert not torch.equal(first, second)
+    found = {}
+    for run in runs:
+        model = runs[0].make_model(data)
+        layout, method = run.layout_and_method(model)
+        engine = networks.OneProcess(model, layout, method, make_optimizer=run.make_optimizer(), seed=run.seed)
+        (row,) = run.rows(engine, data)
+        found[run.seed] = row["loss"], engine.model[1].weight.detach()
+    assert found[0][0] != found[1][0]  # other data, as the model was the same
+    assert not torch.equal(found[0][1], found[1][1])
 
 
 @pytest.mark.parametrize("model", ["resnet18", "hf-resnet"])
@@ -121,10 +191,16 @@ def test_every_model_of_images_trains_at_both_levels(model):
     pytest.importorskip("transformers", reason="transformers is not installed")
     for level, method in (("neuron", "ist"), ("block", "sdp")):
         run = networks.TrainingRun(
-            model=model, width=4, rounds=1, local_steps=1, batch_size=4, level=level, method=method, masking="backward"
+            model=model,
+            width=4,
+            rounds=1,
+            batch_size=4,
+            level=level,
+            method=method,
+            **({"masking": "backward"} if method == "sdp" else {"local_steps": 1}),
         )
         data = run.load_data()
-        (row,) = run.execute(run.make_model(data), _few(data))
+        (row,) = rows(run, _few(data))
         assert row["loss"] > 0
         assert row["flops"] > 0
 
@@ -134,7 +210,7 @@ def test_every_model_of_text_trains(model):
     pytest.importorskip("transformers", reason="transformers is not installed")
     run = networks.TrainingRun(model=model, data="text", width=32, rounds=1, batch_size=2, method="sdp")
     data = run.load_data()
-    (row,) = run.execute(run.make_model(data), _few(data))
+    (row,) = rows(run, _few(data))
     assert row["test_loss"] > 0
 
 
@@ -162,7 +238,7 @@ def _few(data):
 def test_digits_are_learned_above_95_percent(options):
     run = networks.TrainingRun(**options)
     data = run.load_data()
-    *_, last = run.execute(run.make_model(data), data)
+    *_, last = rows(run, data)
     assert last["accuracy"] > 0.95
 
 
@@ -173,7 +249,7 @@ def test_a_last_round_that_ruins_the_model_is_divergence(monkeypatch, capsys, tm
     assert code == 1
     assert "not finite" in err
     assert json.loads((tmp_path / "log.json").read_text())["status"] == "diverged"
-    assert all(tensor.abs().max() < 100 for tensor in torch.load(tmp_path / "model.pt").values())
+    assert all(tensor.abs().max() < 100 for tensor in networks.load_model(tmp_path).parameters())
 
 
 def test_the_log_tells_how_well_workers_are_connected(monkeypatch, capsys, tmp_path):
@@ -183,29 +259,6 @@ def test_the_log_tells_how_well_workers_are_connected(monkeypatch, capsys, tmp_p
     whole, half = (json.loads((tmp_path / name / "log.json").read_text())["rounds"][0] for name in ("whole", "half"))
     assert whole["spectral_gap"] == pytest.approx(1)
     assert 0 < half["spectral_gap"] < 1
-
-
-def test_resist_deals_the_third_stage_and_scales_it_in_evaluation():
-    torch.manual_seed(0)
-    model = networks.ResNet(10, channels=1, width=4, depths=(1, 1, 4, 1))
-    layout, method = networks.resist(model, 2)
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    data = networks.digits()
-    run = networks.train(
-        model,
-        layout,
-        method,
-        networks.Batches(data, 2, 8, seed=0),
-        make_optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.01),
-        steps=2,
-    )
-    (one,) = run
-    assert one.held.sum(axis=0).tolist() == [1, 1, 1, 1]
-    assert all((before[name] != tensor).any() for name, tensor in model.named_parameters())
-    scaled = networks.evaluate(model, layout, method, data.test_inputs, data.test_targets)
-    networks.scale_outputs(model, layout, [0.5])
-    unscaled = networks.SDP(2, 1.0, "forward")
-    assert networks.evaluate(model, layout, unscaled, data.test_inputs, data.test_targets) == scaled
 
 
 def test_batch_norms_are_calibrated_for_the_whole_model():

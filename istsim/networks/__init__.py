@@ -6,6 +6,7 @@ _require("torch", extra="torch")
 
 from istsim.networks._architectures import blocks as blocks  # noqa: E402
 from istsim.networks._architectures import neurons as neurons  # noqa: E402
+from istsim.networks._checkpoint import Checkpoint as Checkpoint  # noqa: E402
 from istsim.networks._checkpoint import newest_checkpoint as newest_checkpoint  # noqa: E402
 from istsim.networks._evaluation import Evaluation as Evaluation  # noqa: E402
 from istsim.networks._evaluation import evaluate as evaluate  # noqa: E402
@@ -25,6 +26,7 @@ from istsim.networks._log import Log as Log  # noqa: E402
 from istsim.networks._methods import IST as IST  # noqa: E402
 from istsim.networks._methods import SDP as SDP  # noqa: E402
 from istsim.networks._methods import resist as resist  # noqa: E402
+from istsim.networks._one_process import OneProcess as OneProcess  # noqa: E402
 from istsim.networks._parameter_sketch import ParameterSketch as ParameterSketch  # noqa: E402
 from istsim.networks._parameter_sketch import parameter_sketch as parameter_sketch  # noqa: E402
 from istsim.networks._part import Part as Part  # noqa: E402

@@ -27,7 +27,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
     return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
-class Writer:
+class CheckpointWriter:
     """Writes a checkpoint that takes the place of the last one when it is whole.
 
     Args:
@@ -64,7 +64,7 @@ class Writer:
                 shutil.rmtree(old)
 
 
-class Reader:
+class Checkpoint:
     """Reads a checkpoint.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from istsim.networks._checkpoint import Reader
+from istsim.networks._checkpoint import Checkpoint
 from istsim.networks._evaluation import Evaluation
 from istsim.networks._layout import Layout
 from istsim.networks._methods import IST, SDP
@@ -67,5 +67,5 @@ class Engine(abc.ABC):
         """Write a checkpoint of round `number`."""
 
     @abc.abstractmethod
-    def load(self, reader: Reader) -> None:
+    def load(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint."""

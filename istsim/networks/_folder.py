@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from istsim._validation import positive_int
-from istsim.networks._checkpoint import Reader, newest_checkpoint
+from istsim.networks._checkpoint import Checkpoint, newest_checkpoint
 from istsim.networks._engine import Engine
 from istsim.networks._initialisation import initialised
 from istsim.networks._log import Log
@@ -77,9 +77,9 @@ def train_in_folder(
     done = 0
     if path is not None:
         log.check_same(_MAY_CHANGE)
-        reader = Reader(path)
-        engine.load(reader)
-        done = reader.facts["round"]
+        checkpoint = Checkpoint(path)
+        engine.load(checkpoint)
+        done = checkpoint.facts["round"]
         log.take_over(done)
     rows = run.rows(engine, data, done)
     spent = [log.rows[-1][name] for name in _SPENT] if log.rows else [0] * len(_SPENT)
@@ -140,9 +140,9 @@ def load_model(folder: Path) -> nn.Module:
     path = newest_checkpoint(Path(folder))
     if path is None:
         raise ValueError(f"{folder} has no checkpoint of a run")
-    reader = Reader(path)
-    run = TrainingRun(**reader.facts["run"])
+    checkpoint = Checkpoint(path)
+    run = TrainingRun(**checkpoint.facts["run"])
     engine = _engine(run, run.load_data(), None)
-    engine.load(reader)
+    engine.load(checkpoint)
     assert isinstance(engine, OneProcess)
     return engine.model

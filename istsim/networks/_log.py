@@ -31,7 +31,7 @@ class Log:
     """The rows of a run in a folder, as log.csv and log.json: whole at any moment.
 
     Args:
-        folder: made if missing.
+        folder: made when first written to.
         run: what it is.
         writes: whether this process writes; of several processes one does.
 
@@ -45,8 +45,6 @@ class Log:
         self.rows: list[dict[str, Any]] = []
         path = folder / "log.json"
         self.found: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
-        if writes:
-            folder.mkdir(parents=True, exist_ok=True)
 
     def check_same(self, but: Sequence[str]) -> None:
         """Refuse to go on with another run than the one in the folder.
@@ -70,6 +68,10 @@ class Log:
         """Write all rows so far."""
         if not self._writes:
             return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"cannot write to {self.folder}: {error.strerror}") from None
         rows = [{name: None if value != value else value for name, value in row.items()} for row in self.rows]
         content = {"run": dataclasses.asdict(self.run), "status": status, "columns": COLUMNS, "rounds": rows}
         with written_whole(self.folder / "log.csv") as path, path.open("w", newline="") as file:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from istsim.networks._checkpoint import Field, Reader, Writer
+from istsim.networks._checkpoint import Checkpoint, CheckpointWriter, Field
 from istsim.networks._engine import Engine
 from istsim.networks._evaluation import Evaluation, evaluate
 from istsim.networks._flops import FlopCount
@@ -129,7 +129,7 @@ class OneProcess(Engine):
         found = {(name, None): tensor.detach() for name, tensor in self._tensors.items()}
         found |= {(name, key): value for name, own in self._state.items() for key, value in own.items()}
         tensors = {field: value for field, value in found.items() if self._is_per_entry(field, value)}
-        writer = Writer(folder, number)
+        writer = CheckpointWriter(folder, number)
         writer.begin()
         writer.write({field: value.view(value.shape or (1,)) for field, value in tensors.items()}, alone=True)
         writer.end(facts, {field: value for field, value in found.items() if field not in tensors})
@@ -138,14 +138,14 @@ class OneProcess(Engine):
         name, key = field
         return value.is_floating_point() if key is None else per_entry(key, value, self._parameters[name])
 
-    def load(self, reader: Reader) -> None:
+    def load(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint, which may be of another number of workers."""
-        reader.check({name: tuple(t.shape) or (1,) for name, t in self._tensors.items() if t.is_floating_point()})
-        found = {field: torch.empty(shape, dtype=reader.dtype(field)) for field, shape in reader.shapes.items()}
-        reader.read(found, alone=True)
+        checkpoint.check({name: tuple(t.shape) or (1,) for name, t in self._tensors.items() if t.is_floating_point()})
+        found = {field: torch.empty(shape, dtype=checkpoint.dtype(field)) for field, shape in checkpoint.shapes.items()}
+        checkpoint.read(found, alone=True)
         self._state, self._workers = {}, []
         with torch.no_grad():
-            for (name, key), value in (found | reader.numbers).items():
+            for (name, key), value in (found | checkpoint.numbers).items():
                 if key is None:
                     self._tensors[name].copy_(value.view(self._tensors[name].shape))
                 else:

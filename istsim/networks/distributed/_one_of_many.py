@@ -15,7 +15,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor, Shard
 
 from istsim.networks._cells import Grid, Placement, grids_of
-from istsim.networks._checkpoint import Field, Reader, Writer, number_said, said_number
+from istsim.networks._checkpoint import Checkpoint, CheckpointWriter, Field, number_said, said_number
 from istsim.networks._engine import Engine
 from istsim.networks._evaluation import BATCH, Evaluation, calibrated, totals
 from istsim.networks._flops import FlopCount
@@ -401,7 +401,7 @@ class OneOfMany(Engine):
 
     def save(self, folder: Path, number: int, facts: Mapping[str, Any]) -> None:
         """Write a checkpoint of round `number`, each process a shard of every tensor."""
-        writer = Writer(folder, number)
+        writer = CheckpointWriter(folder, number)
         with self.at_rest():
             if self.group.rank == 0:
                 writer.begin()
@@ -411,18 +411,18 @@ class OneOfMany(Engine):
             if self.group.rank == 0:
                 writer.end(facts, self.numbers)
 
-    def load(self, reader: Reader) -> None:
+    def load(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint, which may be of another number of workers."""
-        reader.check({name: grid.shape for name, grid in self.grids.items()})
-        shards = {field: self._empty_shard(field, reader.dtype(field)) for field in reader.shapes}
-        reader.read(shards, alone=False)
+        checkpoint.check({name: grid.shape for name, grid in self.grids.items()})
+        shards = {field: self._empty_shard(field, checkpoint.dtype(field)) for field in checkpoint.shapes}
+        checkpoint.read(shards, alone=False)
         self.home = {name: grid.row_homes(self.group.size) for name, grid in self.grids.items()}
         self._worker, self._ownership, self._unheld = None, None, {}
         self.kept = {
             (name, key): self._rows(name).read(shard.to_local(), self._at_home(name))
             for (name, key), shard in shards.items()
         }
-        self.numbers = dict(reader.numbers)
+        self.numbers = dict(checkpoint.numbers)
 
     def _rows(self, name: str) -> Placement:
         """Where the rows that are this process's in a checkpoint lie."""
