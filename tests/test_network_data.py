@@ -6,6 +6,7 @@ from hypothesis import assume, given
 torch = pytest.importorskip("torch", reason="networks are trained in torch: pip install 'istsim[torch]'")
 
 from istsim.networks import data  # noqa: E402
+from istsim.networks.data._cifar10 import holds_cifar10  # noqa: E402
 
 RECORD = 3073
 CIFAR10_FILES = (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin")
@@ -181,6 +182,16 @@ def test_cifar10_is_found_in_the_folder_that_was_unpacked(cifar10_files, tmp_pat
     for name in CIFAR10_FILES:
         (folder / name).rename(inside / name)
     assert len(data.cifar10(str(inside.parent)).train_inputs) == 10
+
+
+def test_a_folder_is_known_to_hold_cifar10_by_any_of_its_files_and_no_deeper(tmp_path):
+    assert not holds_cifar10(tmp_path)
+    deep = tmp_path / "runs" / "cifar-10-batches-bin"
+    deep.mkdir(parents=True)
+    (deep / "test_batch.bin").touch()
+    assert not holds_cifar10(tmp_path)
+    assert holds_cifar10(deep.parent)
+    assert holds_cifar10(deep)
 
 
 def test_missing_files_of_cifar10_are_named_with_where_they_come_from(cifar10_files):
@@ -398,7 +409,9 @@ def refused(folder, *words, **arguments):
 
 def test_columns_that_are_missing_are_answered_by_those_there_are(bad_images):
     folder = bad_images(names=("photo", "kind"))
-    refused(folder, "'image'", "'img'", "'pixel_values'", "'text'", "got 'photo', 'kind'", "inputs=")
+    refused(
+        folder, "'image'", "'img'", "'pixel_values'", "'text'", "got 'photo', 'kind'", "inputs=", "or rename the column"
+    )
     refused(folder, "'label'", "'labels'", "'fine_label'", "got 'photo', 'kind'", "targets=", inputs="photo")
     refused(folder, "inputs must be a column", "'photo', 'kind'", "got 'picture'", inputs="picture")
     refused(folder, "targets must be a column", "'photo', 'kind'", "got 'breed'", inputs="photo", targets="breed")
@@ -452,9 +465,9 @@ def test_targets_of_text_are_refused(save):
     refused(save(text=["abc"] * 9, label=[1] * 9), "targets must be None for text", "'label'", targets="label")
 
 
-def test_a_folder_where_nothing_was_saved_is_refused(datasets, tmp_path):
+def test_a_folder_where_nothing_was_saved_is_refused_with_all_that_a_folder_may_hold(datasets, tmp_path):
     for folder in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(FileNotFoundError, match=str(tmp_path)):
+        with pytest.raises(FileNotFoundError, match=f"{folder} must hold .*save_to_disk.*CIFAR-10.*data_batch_1.bin"):
             data.saved_dataset(folder)
 
 

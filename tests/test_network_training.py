@@ -5,7 +5,7 @@ import math
 import jax
 import numpy as np
 import pytest
-from network_models import CASES, cross_entropy, logits, randomised
+from network_models import CASES, cross_entropy, gradients, logits
 from network_rounds import (
     always,
     assert_parameters,
@@ -29,6 +29,7 @@ torch = pytest.importorskip("torch", reason="networks are trained in torch: pip 
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from istsim import networks  # noqa: E402
+from istsim.networks._masks import Masks  # noqa: E402
 
 EXACT = {"rtol": 0, "atol": 0}
 TIGHT = {"rtol": 1e-10, "atol": 1e-10}
@@ -117,6 +118,20 @@ def test_ist_of_one_local_step_in_which_all_hold_everything_is_data_parallelism(
     assert_parameters(model, parameters_of(plain), **TIGHT)
 
 
+@pytest.mark.parametrize("masking", MASKINGS)
+def test_workers_compute_as_in_training_and_the_model_stays_as_it_is_set(masking):
+    case = CASES["mlp-norm"]
+    method = networks.SDP(2, coverage=0.5, masking=masking, resample_every=1)
+    results = []
+    for training in (True, False):
+        model, rounds, _ = run(case, method, make_optimizer=sgd(), steps=2, model=case.model().train(training))
+        assert all(module.training == training for module in model.modules())
+        results.append((model.state_dict(), [one.loss for one in rounds]))
+    (expected, losses), (found, same_losses) = results
+    assert losses == same_losses
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
 def test_a_last_round_of_fewer_steps_is_merged_like_all_others():
     case = CASES["mlp"]
     asked = []
@@ -181,6 +196,35 @@ def test_the_momentum_of_a_unit_goes_with_it_from_worker_to_worker():
     assert (holders != holders[0]).any(axis=0).all()  # every unit has moved
 
 
+def test_the_momentum_of_a_weight_is_kept_while_nobody_holds_it():
+    case = CASES["mlp"]
+    _, rounds, path = run(case, networks.IST(2, local_steps=2), make_optimizer=sgd(0.05, momentum=0.9), steps=8)
+    velocity = {name: torch.zeros_like(parameter) for name, parameter in path[0].items()}
+    trained = []
+    for number, one in enumerate(rounds):
+        before = load(case.model(), path[number])
+        held = [case.held(before, mask) for mask in one.held]
+        values, velocities = [], []
+        for worker, mask in enumerate(one.held):
+            whole, mine = case.masked(before, mask), dict(velocity)
+            for step in (2 * number, 2 * number + 1):
+                found = gradients(whole, *batches_of(case)(worker, step))
+                with torch.no_grad():
+                    for name, parameter in whole.named_parameters():
+                        mine[name] = 0.9 * mine[name] + found[name]
+                        parameter -= 0.05 * mine[name] * held[worker][name]
+            values.append(parameters_of(whole))
+            velocities.append(mine)
+        holders = {name: [mine[name] for mine in held] for name in velocity}
+        expected, velocity = (
+            {name: averaged_over_holders([x[name] for x in each], holders[name], old[name]) for name in old}
+            for each, old in ((values, path[number]), (velocities, velocity))
+        )
+        assert_parameters(load(before, path[number + 1]), expected, **TIGHT)
+        trained.append(torch.stack(holders["3.weight"]).any(dim=0))
+    assert any((a & ~b & c).any() for a, b, c in zip(trained, trained[1:], trained[2:], strict=False))
+
+
 @pytest.mark.parametrize("masking", MASKINGS)
 @pytest.mark.parametrize("copies", [1, 2])
 def test_the_momentum_of_a_unit_goes_with_it_where_gradients_are_shared(masking, copies):
@@ -233,6 +277,15 @@ def test_forward_rescaling_divides_what_units_give_by_the_fraction_held(kind):
         torch.testing.assert_close(logits(model.eval()(inputs)), logits(expected), **EXACT)
 
 
+def test_forward_rescaling_leaves_a_worker_without_any_block_as_it_is():
+    case = CASES["resnet-blocks"]
+    method = networks.IST(2, local_steps=1, rescale="forward", sketch=always([[True, True, False], [False] * 3]))
+    model, (one,), _ = run(case, method, make_optimizer=sgd(0.02), steps=1)
+    after, loss = ist_round_by_hand(case, case.model(), one.held, batches_of(case), range(1), 0.02, "forward")
+    assert one.loss == pytest.approx(loss, rel=1e-10)
+    assert_parameters(model, after, **TIGHT)
+
+
 @pytest.mark.parametrize("kind", ["resnet-blocks", "transformer-blocks", "mlp"])
 def test_rescaling_in_evaluation_changes_evaluation_alone(kind):
     case = CASES[kind]
@@ -249,16 +302,18 @@ def test_rescaling_in_evaluation_changes_evaluation_alone(kind):
 
 
 def test_resist_deals_the_blocks_of_the_third_stage():
-    model = randomised(networks.ResNet(3, channels=2, width=2, depths=(1, 1, 3, 1)))
-    layout, method = networks.resist(model, 2)
+    layout, method = networks.resist(networks.ResNet(3, channels=2, width=2, depths=(1, 1, 3, 1)), 2)
     assert layout.groups[0].names == ("stages.2.0", "stages.2.1", "stages.2.2")
     assert (method.num_workers, method.local_steps, method.rescale) == (2, 50, "evaluation")
-    images = CASES["resnet"].data
-    rounds = list(
-        networks.train(model, layout, method, lambda w, s: images(100 * w + s), make_optimizer=sgd(0.01), steps=3)
+
+
+def test_resist_deals_the_third_stage_of_transformers_as_well():
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    config = transformers.ResNetConfig(
+        num_channels=2, embedding_size=2, hidden_sizes=[2, 3, 4, 5], depths=[1, 1, 2, 1], layer_type="basic"
     )
-    assert [one.steps for one in rounds] == [3]
-    np.testing.assert_array_equal(rounds[0].held.sum(axis=0), 1)
+    layout, _ = networks.resist(transformers.ResNetForImageClassification(config), 2)
+    assert layout.groups[0].names == ("resnet.encoder.stages.2.layers.0", "resnet.encoder.stages.2.layers.1")
 
 
 def test_work_is_counted_over_all_workers_and_steps():
@@ -274,6 +329,30 @@ def test_work_is_counted_over_all_workers_and_steps():
         forward = [5 * a, a * b, b * 3]
         products += 3 * sum(forward) - forward[0]
     assert dealt[0].flops == 2 * 7 * products * 2  # a batch of 7, two steps
+
+
+def test_work_depends_on_the_shape_of_a_batch():
+    case = CASES["mlp"]
+    inputs, targets = case.data()
+    batches = lambda worker, step: (inputs.repeat(1 + step, 1), targets.repeat(1 + step))  # noqa: E731
+    _, rounds, _ = run(case, networks.IST(1, local_steps=1), make_optimizer=sgd(), steps=3, batches=batches)
+    one = rounds[0].flops
+    assert [r.flops for r in rounds] == [one, 3 * one, 6 * one]
+
+
+def test_work_depends_on_which_blocks_are_held():
+    case = CASES["resnet-blocks"]
+    masks = [[True, False, False], [False, True, False]]
+    _, (one,), _ = run(case, networks.IST(2, local_steps=1, sketch=always(masks)), make_optimizer=sgd(), steps=1)
+    counts = []
+    for mask in masks:
+        model = case.model()
+        small = networks.subnetwork(model, networks.Part(model, case.layout(model), np.array(mask)))
+        with FlopCounterMode(display=False) as counter:
+            trained_plainly(small, lambda step: [case.data()], sgd(), 1)
+        counts.append(counter.get_total_flops())
+    assert counts[0] != counts[1]
+    assert one.flops == sum(counts)
 
 
 # --- Subnetwork data parallelism
@@ -363,25 +442,32 @@ def test_units_have_equally_many_holders_and_workers_equal_loads(n, copies):
 
 
 @pytest.mark.parametrize(("n", "copies"), [(3, 2), (4, 2), (6, 3)])
-@pytest.mark.parametrize("widths", [[3, 24, 2], [3, 8, 16, 2]], ids=str)
-def test_masks_that_stay_connect_all_workers(n, copies, widths):
-    model = networks.mlp(widths)
-    layout = networks.neurons(model)
-    x, y = torch.zeros(2, 3), torch.zeros(2, dtype=torch.long)
-    for seed in range(2):
-        run = networks.train(
-            model,
-            layout,
-            networks.SDP(n, coverage=copies / n, masking="forward"),
-            lambda worker, step: (x, y),
-            make_optimizer=sgd(),
-            steps=2,
-            seed=seed,
-        )
-        first, second = (one.held for one in run)
-        np.testing.assert_array_equal(first, second)
-        np.testing.assert_array_equal(first.sum(axis=0), copies)
-        assert networks.spectral_gap(first) > 1e-9
+def test_masks_stay_where_nothing_else_is_asked(n, copies):
+    case = CASES["mlp"]
+    method = networks.SDP(n, coverage=copies / n, masking="forward")
+    _, (first, second), _ = run(case, method, make_optimizer=sgd(), steps=2)
+    np.testing.assert_array_equal(first.held, second.held)
+    np.testing.assert_array_equal(first.held.sum(axis=0), copies)
+
+
+def test_masks_that_stay_connect_all_workers():
+    """Of four units, each on two of four workers: a third of all draws makes two pairs that share nothing."""
+    layout, method = networks.neurons(networks.mlp([3, 4, 2])), networks.SDP(4, coverage=0.5, masking="forward")
+    drawn = [Masks(method, layout, seed) for seed in range(10)]
+    assert any(networks.spectral_gap(masks._draw(0)) == 0 for masks in drawn)
+    assert all(networks.spectral_gap(masks.of_round(0)) > 0 for masks in drawn)
+
+
+def test_masks_that_never_connect_the_workers_are_refused():
+    class Apart(networks.SDP):
+        def sketch_for(self, layout):
+            return in_turn(self.num_workers, layout.num_units)
+
+    method = Apart(2, coverage=0.5, masking="forward", resample_every=1)
+    run(CASES["mlp"], method, make_optimizer=sgd(), steps=1)  # nobody asks where all is dealt anew
+    method = Apart(2, coverage=1.0, masking="forward")
+    with pytest.raises(ValueError, match=r"in 100 draws of .* never all connected; raise the coverage or resample"):
+        run(CASES["mlp"], method, make_optimizer=sgd(), steps=1)
 
 
 def test_masks_are_dealt_anew_as_often_as_asked():
@@ -422,6 +508,11 @@ def test_blocks_of_different_sizes_are_dealt_by_their_parameters():
         (lambda: networks.IST(0), ["num_workers", "0"]),
         (lambda: networks.IST(2, local_steps=0), ["local_steps", "0"]),
         (lambda: networks.IST(2, rescale="both"), ["rescale", "both"]),
+        (
+            lambda: networks.IST(4, sketch=istsim.Permutation(4, 32)),
+            ["sketch", "lambda n, d:", "Permutation(n=4, d=32)"],
+        ),
+        (lambda: networks.IST(4, sketch=istsim.Bernoulli), ["sketch", "lambda n, d:", "Bernoulli", "'p'"]),
     ],
 )
 def test_methods_that_make_no_sense_are_refused_with_what_is_possible(make, words, unchecked):

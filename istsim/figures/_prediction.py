@@ -17,6 +17,16 @@ def prediction(data: xarray.Dataset) -> Figure:
 
     Args:
         data: those of `istsim.networks.compare_with_quadratic`, one after the other along `algorithm`.
+
+    Example:
+        >>> import numpy as np, xarray
+        >>> from istsim import figures
+        >>> names = ("predicted_loss", "predicted_spread", "trained_spread")
+        >>> lines = {name: (("algorithm", "round"), np.ones((1, 3))) for name in names}
+        >>> runs = {"loss": (("algorithm", "repetition", "round"), np.ones((1, 2, 3)))}
+        >>> figure = figures.prediction(xarray.Dataset(lines | runs, {"algorithm": ["SDP"], "round": range(3)}))
+        >>> [ax.get_ylabel() for ax in figure.axes]
+        ['loss', 'spread']
     """
     predicted, trained = DISTINCT_COLORS[0], DISTINCT_COLORS[1]
     with paper_style():

@@ -23,7 +23,13 @@ class Evaluation(NamedTuple):
 
     Attributes:
         loss: the mean over all examples.
-        accuracy: the fraction of targets that have the largest output.
+        accuracy: the fraction of targets that have the largest output; 0 if they are no classes.
+
+    Example:
+        >>> from istsim import networks
+        >>> loss, accuracy = networks.Evaluation(loss=0.25, accuracy=0.9)
+        >>> accuracy
+        0.9
     """
 
     loss: float
@@ -55,8 +61,12 @@ def evaluate(
         inputs: the examples along axis 0.
         targets: likewise.
         calibration: batches of training inputs, from which the statistics of batch norms are computed anew: those met
-            in training are of subnetworks. None: they stay.
+            in training are of subnetworks. Those of a single example, which have no variance, are left out. None: they
+            stay.
         loss: of outputs and targets, a mean.
+
+    Raises:
+        ValueError: if all batches for calibration are of a single example.
 
     Example:
         >>> from istsim import networks
@@ -78,7 +88,13 @@ def calibrated(model: nn.Module, layout: Layout, method: IST | SDP, calibration:
         scale_outputs(whole, layout, method.kept(layout))
     batches = list(calibration)
     if batches:
-        update_bn(batches, whole)
+        several = [batch for batch in batches if len(batch) > 1]
+        if not several:
+            raise ValueError(
+                "calibration must have a batch of at least 2 examples, for batch norms compute variances, got "
+                f"{len(batches)} of 1: give larger ones, such as train_inputs.split(256)"
+            )
+        update_bn(several, whole)
     return whole.eval()
 
 

@@ -81,13 +81,18 @@ class Log:
         with written_whole(self.folder / "log.json") as path:
             path.write_text(json.dumps(content, indent=1))
 
+    def _title(self) -> str:
+        run = self.run
+        method = {"dense": "data parallelism", "ist": "IST", "sdp": f"SDP, {run.masking} masking, C = {run.coverage:g}"}
+        return f"{method[run.method]}, {run.workers} workers, {run.model}, {Path(run.data).name}"
+
     def draw(self) -> list[Path]:
         """Draw the curves, if matplotlib is there, and give the paths of all files."""
         paths = [self.folder / name for name in ("log.csv", "log.json")]
         if importlib.util.find_spec("matplotlib") is not None:
             from istsim.figures import save, training_curves
 
-            figure = training_curves({self.run.method: self.rows})
+            figure = training_curves({self.run.method: self.rows}, title=self._title())
             for suffix in ("svg", "png"):
                 paths.append(self.folder / f"curves.{suffix}")
                 save(figure, paths[-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable
 from typing import Literal
 
@@ -16,6 +17,7 @@ from istsim.sketches import Coverage, Permutation, Sketch
 
 MASKINGS = ("forward", "backward")
 RESCALES = ("none", "forward", "evaluation")
+_SKETCHES = "such as istsim.Permutation, or sketch=lambda n, d: istsim.RandK(n, d, d // 2)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,12 +35,16 @@ class IST:
         sketch: for n workers and a layer's number of units, who holds which.
 
     Raises:
-        ValueError: for arguments outside these ranges.
+        ValueError: for arguments outside these ranges, or a sketch that cannot be made from two numbers.
 
     Example:
+        >>> import istsim
         >>> from istsim import networks
         >>> networks.IST(4, local_steps=20).local_steps
         20
+        >>> halves = networks.IST(4, sketch=lambda n, d: istsim.RandK(n, d, d // 2))
+        >>> halves.kept(networks.neurons(networks.mlp([64, 32, 16, 10])))
+        [0.5, 0.5]
     """
 
     num_workers: int
@@ -54,14 +60,22 @@ class IST:
         positive_int("num_workers", self.num_workers)
         positive_int("local_steps", self.local_steps)
         one_of("rescale", self.rescale, RESCALES)
+        expected = f"sketch must make one from the numbers of workers and of a layer's units, {_SKETCHES}"
+        try:
+            inspect.signature(self.sketch).bind(self.num_workers, 1)
+        except TypeError as error:
+            raise ValueError(f"{expected}, got {self.sketch!r}: {error}") from None
 
     def sketch_for(self, layout: Layout) -> Sketch:
         """Who holds which of its units: a `Sketch` over all of them."""
-        return _over_layers([self.sketch(self.num_workers, group.count) for group in layout.groups])
+        return _over_layers(self._sketches(layout))
 
     def kept(self, layout: Layout) -> list[float]:
         """The expected fraction of each layer's units that a worker holds."""
-        return [self.sketch(self.num_workers, group.count).inclusion_probability(1) for group in layout.groups]
+        return [sketch.inclusion_probability(1) for sketch in self._sketches(layout)]
+
+    def _sketches(self, layout: Layout) -> list[Sketch]:
+        return [self.sketch(self.num_workers, group.count) for group in layout.groups]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,12 +84,17 @@ class SDP:
 
     (arXiv 2507.09029.) With coverage 1 it is data parallelism.
 
+    A weight between units of two hidden layers is held by the workers that hold both. If there is none, it is not
+    trained until all is dealt anew. With c = C n holders of each unit that is `comb(n - c, c) / comb(n, c)` of these
+    weights: 1/6 with 4 workers and coverage 1/2, none with a coverage above 1/2.
+
     Args:
         num_workers: n.
         coverage: C, the fraction of the workers that hold a unit, and of the units that a worker holds; C n whole.
         masking: "forward", workers compute with small models; "backward", with the whole one, and only the gradients
             of what they hold.
-        resample_every: steps after which all is dealt anew; None for never.
+        resample_every: steps after which all is dealt anew; None for never, and then a weight that no worker holds
+            is never trained.
 
     Raises:
         ValueError: for arguments outside these ranges, or a coverage that n workers cannot have.

@@ -25,6 +25,7 @@ from istsim.networks._sized_models import MODELS
 from istsim.networks._training import Round, rounds
 from istsim.networks._worker import MakeOptimizer
 from istsim.networks.data import Batches, Data, cifar10, digits, saved_dataset, text
+from istsim.networks.data._cifar10 import holds_cifar10
 
 _EVALUATIONS = 20  # about so many in a run
 _CALIBRATION = 4096  # examples for the statistics of batch norms
@@ -144,7 +145,7 @@ class TrainingRun:
         folder = Path(self.data)
         if not folder.is_dir():
             raise ValueError(f"data must be 'digits', 'text' or a folder, got {self.data!r}")
-        return cifar10(folder) if list(folder.rglob("data_batch_1.bin")) else saved_dataset(folder)
+        return cifar10(folder) if holds_cifar10(folder) else saved_dataset(folder)
 
     def empty_model(self, data: Data) -> nn.Module:
         """The model for these data, without values: on the device "meta".

@@ -46,6 +46,11 @@ def cifar10(folder: str | PathLike[str]) -> Data:
     return Data("cifar10", train, train_labels, test, test_labels, NUM_CLASSES)
 
 
+def holds_cifar10(folder: Path) -> bool:
+    """Whether any of the files is where `cifar10` looks for them."""
+    return any((place / name).is_file() for place in (folder, folder / FOLDER) for name in (*TRAIN_FILES, TEST_FILE))
+
+
 def _with_files(folder: Path) -> Path:
     folder = folder / FOLDER if (folder / FOLDER).is_dir() else folder
     missing = [name for name in (*TRAIN_FILES, TEST_FILE) if not (folder / name).is_file()]

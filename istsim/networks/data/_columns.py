@@ -24,7 +24,9 @@ def find_column(rows: Any, argument: str, given: str | None, usual: tuple[str, .
     if given is not None:
         raise ValueError(f"{argument} must be a column of the data set, {there}, got {given!r}")
     expected = " or ".join(map(repr, usual))
-    raise ValueError(f"expected a column called {expected}, got {there}: say which one it is by {argument}=")
+    raise ValueError(
+        f"expected a column called {expected}, got {there}: say which one it is by {argument}=, or rename the column"
+    )
 
 
 def one_column(rows: Any, column: str) -> Any:

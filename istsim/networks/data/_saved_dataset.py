@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from istsim._optional import require
+from istsim.networks.data._cifar10 import TRAIN_FILES
 from istsim.networks.data._columns import class_labels, find_column, one_column, quoted, values
 from istsim.networks.data._data import Data
 from istsim.networks.data._images import image_tensor
@@ -49,8 +50,14 @@ def saved_dataset(
         Data('lines', 29 training and 7 test examples of shape (16,), 256 tokens)
     """
     datasets = require("datasets", extra="torch")
-    name, saved = Path(folder).resolve().name, datasets.load_from_disk(str(folder)).with_format(None)
-    train, test = _splits(saved)
+    try:
+        saved = datasets.load_from_disk(str(folder)).with_format(None)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{folder} must hold what save_to_disk of Hugging Face's datasets wrote, or else CIFAR-10's binary files, "
+            f"{TRAIN_FILES[0]} and so on, which cifar10 reads: {error}"
+        ) from None
+    name, (train, test) = Path(folder).resolve().name, _splits(saved)
     column = find_column(train, "inputs", inputs, IMAGE_COLUMNS + TEXT_COLUMNS)
     kind = train.features[column]
     if isinstance(kind, datasets.Image):
