@@ -160,8 +160,13 @@ def test_predictions_for_a_linear_network_are_exact(method):
     )
     agreement = istsim.verify.compare_means(found.loss.values[:, 1:], found.predicted_loss.values[1:])
     assert agreement.agrees
+    quadratic = networks.local_quadratic(linear_network(), linear_data(), damping=1e-12, loss=half_squares)
+    x0 = networks.parameter_vector(linear_network())
+    masked = networks.quadratic_method(linear_network(), networks.neurons(linear_network()), method)
+    exact = istsim.theory.exact_moments(quadratic, masked, step_size=0.1, rounds=4, x0=x0, route="enumeration")
+    moved = np.linalg.norm(exact.mean - x0, axis=1)
     chance = found.predicted_spread[1:] / repetitions**0.5
-    assert (found.mean_error[1:] < 4 * chance).all()
+    assert (found.mean_error[1:] * moved[1:] < 4 * chance).all()
     np.testing.assert_allclose(found.trained_spread[1:], found.predicted_spread[1:], rtol=0.25)
 
 
@@ -180,6 +185,98 @@ def test_with_little_chance_a_network_is_predicted_from_near():
     wrong = found.loss.mean("repetition") - found.predicted_loss
     chance = found.loss.std("repetition", ddof=1) / 50**0.5
     assert (abs(wrong) <= 5 * chance + 0.05 * abs(change) + 1e-12).all()
+
+
+def test_the_error_of_the_mean_is_relative_to_how_far_it_has_moved():
+    """In the first round all is proportional to the step size, but for what is relative."""
+    first, second = (
+        networks.compare_with_quadratic(
+            small_mlp(),
+            networks.neurons(small_mlp()),
+            networks.SDP(2, 0.5, "backward", resample_every=1),
+            small_data(),
+            step_size=step_size,
+            rounds=1,
+            repetitions=2,
+        ).mean_error
+        for step_size in (0.01, 0.02)
+    )
+    assert np.isnan(first[0])
+    assert float(first[1]) == pytest.approx(float(second[1]), rel=1e-6)
+    assert 0.01 < first[1] < 10
+
+
+def test_of_runs_that_diverge_only_the_rounds_before_have_values():
+    def exploding(outputs, targets):
+        return (outputs**6).mean()
+
+    model = torch.nn.Sequential(torch.nn.Linear(D, 2, bias=False), torch.nn.Linear(2, 1, bias=False)).double()
+    with torch.no_grad():
+        for p in model.parameters():
+            p.fill_(1.0)
+    found = networks.compare_with_quadratic(
+        model,
+        networks.neurons(model),
+        networks.SDP(2, 0.5, "backward", resample_every=1),
+        linear_data(),
+        step_size=0.1,
+        rounds=6,
+        repetitions=2,
+        loss=exploding,
+    )
+    assert np.isfinite(found.predicted_loss).all()
+    for trained in (found.loss.mean("repetition"), found.trained_spread):
+        assert np.isfinite(trained[0])
+        assert np.isnan(trained[-1])
+
+
+def ones(features):
+    return [(torch.ones(6, features, dtype=torch.float64), torch.zeros(6, dtype=torch.long))] * 2
+
+
+@pytest.mark.parametrize(
+    ("method", "freeze", "words"),
+    [
+        (networks.IST(2, 3), False, r"d = 130.*are 12870.*5.22 GB.*one local step, and freeze.*\): 3\.bias"),
+        (networks.IST(2, 3), True, r"d = 128.*are 12870.*For formulas, take one local step\. Or take fewer units"),
+        (
+            networks.SDP(2, 0.5, "backward", resample_every=1),
+            False,
+            r"up to that many masks.*freeze what all workers hold by requires_grad_\(False\): 3\.bias",
+        ),
+    ],
+    ids=["IST", "IST with a frozen bias", "SDP"],
+)
+def test_masks_that_do_not_fit_into_memory_are_refused_with_what_would_do(method, freeze, words):
+    model = networks.mlp([5, 16, 2])
+    model[-1].bias.requires_grad_(not freeze)
+    with pytest.raises(istsim.theory.NotCoveredError, match=words):
+        networks.compare_with_quadratic(
+            model, networks.neurons(model), method, ones(5), step_size=0.1, rounds=1, repetitions=2
+        )
+
+
+def test_blocks_whose_masks_cannot_be_listed_are_refused():
+    model = networks.ResNet(2, 1, 2, (1, 1)).double()
+    method = networks.SDP(2, 0.5, "backward", resample_every=1)
+    with pytest.raises(istsim.theory.NotCoveredError, match="BalancedCoverage does not list its outcomes"):
+        networks.compare_with_quadratic(
+            model, networks.blocks(model), method, ones(1), step_size=0.1, rounds=1, repetitions=2
+        )
+
+
+def test_combinations_of_layers_are_counted_before_they_are_listed():
+    model = networks.mlp([2, 8, 8, 8, 8, 2])
+    with pytest.raises(istsim.theory.NotCoveredError, match=rf"are {70**4}.*Take fewer units, or freeze .*9\.bias"):
+        networks.compare_with_quadratic(
+            model, networks.neurons(model), networks.IST(2), ones(2), step_size=0.1, rounds=1, repetitions=2
+        )
+
+
+def test_a_model_whose_matrices_do_not_fit_into_memory_is_refused():
+    model = networks.mlp([64, 300, 10])
+    with pytest.raises(ValueError, match=r"d = 22510 .*8\.11 GB"):
+        networks.local_quadratic(model, ones(64))
 
 
 def _loss(model, data):

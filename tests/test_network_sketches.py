@@ -87,6 +87,41 @@ def test_balanced_coverage_treats_workers_and_equal_coordinates_alike(key, false
         assert fair.ppf(tail) <= one <= fair.isf(tail)
 
 
+def drawn(sketch, count=50):
+    """Masks, shape (count, n, d)."""
+    return np.asarray(jax.jit(jax.vmap(sketch.sample))(jax.random.split(jax.random.key(0), count)))
+
+
+@pytest.mark.parametrize("sizes", [(1000, 1, 1, 1), (5, 5, 5, 5), (9, 9, 1, 1, 1)], ids=str)
+def test_no_worker_is_left_without_a_coordinate_where_there_are_enough(sizes):
+    assert drawn(networks.BalancedCoverage(4, len(sizes), 1, sizes)).any(axis=2).all()
+
+
+@pytest.mark.parametrize(("n", "copies"), [(6, 2), (8, 2), (8, 3)])
+def test_the_blocks_of_a_resnet_connect_all_workers_and_balance_their_loads(n, copies):
+    layout = networks.blocks(networks.ResNet(10))
+    masks = drawn(networks.SDP(n, copies / n, "forward").sketch_for(layout))
+    assert min(map(networks.spectral_gap, masks)) > 1e-9
+    loads = masks @ np.array(layout.sizes)
+    assert (loads.max(axis=1) - loads.min(axis=1)).max() <= max(layout.sizes)
+
+
+@given(
+    sizes=st.lists(st.integers(1, 50), min_size=5, max_size=5),
+    copies=st.integers(2, 6),
+    seed=st.integers(0, 2**31),
+)
+def test_workers_are_connected_wherever_there_are_just_enough_coordinates(sizes, copies, seed):
+    mask = np.asarray(networks.BalancedCoverage(6, 5, copies, tuple(sizes)).sample(jax.random.key(seed)))
+    assert networks.spectral_gap(mask) > 1e-9
+
+
+@pytest.mark.parametrize(("n", "units", "copies"), [(8, 8, 2), (5, 13, 2), (8, 13, 4)])
+def test_to_connect_workers_costs_no_balance_where_all_weigh_the_same(n, units, copies):
+    loads = drawn(networks.BalancedCoverage(n, units, copies, (7,) * units)).sum(axis=2)
+    assert (loads.max(axis=1) - loads.min(axis=1)).max() <= 1
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -113,3 +148,16 @@ def test_the_spectral_gap_is_that_of_the_walk_and_positive_just_if_all_are_conne
     graph = scipy.sparse.bmat([[None, mask.astype(int)], [mask.T.astype(int), None]])
     parts, _ = scipy.sparse.csgraph.connected_components(graph)
     assert (gap > 1e-9) == (parts == 1)
+
+
+def test_a_worker_that_holds_nothing_is_not_connected():
+    assert networks.spectral_gap(np.array([[1, 1], [0, 0]])) == 0
+    assert networks.spectral_gap(np.array([[1, 1], [1, 1], [0, 0]])) == 0
+
+
+def test_one_worker_alone_is_connected():
+    assert networks.spectral_gap(np.ones((1, 3), bool)) == 1
+
+
+def test_a_unit_that_nobody_holds_does_not_matter():
+    assert networks.spectral_gap(np.array([[1, 1, 0], [1, 1, 0]])) == pytest.approx(1)

@@ -8,6 +8,7 @@ from hypothesis import given
 from network_models import CASES, MASKS, cross_entropy, cut_gradients, gradients, logits, randomised
 
 torch = pytest.importorskip("torch", reason="networks are trained in torch: pip install 'istsim[torch]'")
+from torch import nn  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from istsim import networks  # noqa: E402
@@ -197,3 +198,82 @@ def test_frozen_parameters_stay_frozen(case, model):
     inputs, targets = case.data()
     cross_entropy(partly.train()(inputs), targets).backward()
     assert all(parameter.grad is not None for parameter in trained(partly).values())
+
+
+CHANGES = {
+    "to": lambda model: model.to(torch.float32),
+    "float": lambda model: model.float(),
+    "double": lambda model: model.float().double(),
+    "deepcopy": copy.deepcopy,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("kind", ["mlp-norm", "convolutions"])
+def test_it_goes_on_learning_after_a_change_of_dtype_and_in_copies(kind, change):
+    case = CASES[kind]
+    model = case.model()
+    part = networks.Part(model, case.layout(model), MASKS["a-third"](case))
+    partly = CHANGES[change](networks.partly_trained(model, part).train())
+    dtype = next(partly.parameters()).dtype
+    inputs, targets = case.data()
+    inputs = inputs.to(dtype)
+    before = partly(inputs).detach()
+    cross_entropy(partly(inputs), targets).backward()
+    torch.optim.SGD(trained(partly).values(), lr=0.5).step()
+    whole = copy.deepcopy(model).to(dtype).train()
+    for name, parameter in trained(partly).items():
+        part.put(name, whole.get_parameter(name).data, parameter.data)
+    torch.testing.assert_close(partly(inputs), whole(inputs), rtol=1e-4, atol=1e-4)
+    assert (partly(inputs) - before).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_running_statistics_go_on_after_a_change_of_dtype_and_in_copies(change):
+    case = CASES["mlp-norm"]
+    model = case.model()
+    part = networks.Part(model, case.layout(model), MASKS["a-third"](case))
+    partly = CHANGES[change](networks.partly_trained(model, part).train())
+    before = partly.get_buffer("2.running_mean").clone()
+    partly(case.data()[0].to(before.dtype))
+    assert not torch.equal(partly.get_buffer("2.running_mean"), before)
+
+
+def convolutions(**options):
+    return randomised(nn.Sequential(nn.Conv2d(2, 5, **options), nn.ReLU(), nn.Conv2d(5, 3, **options)))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel_size": 3, "padding": "same"},
+        {"kernel_size": (1, 5), "padding": "same"},
+        {"kernel_size": 2, "padding": "same", "dilation": 2},
+        {"kernel_size": 3, "padding": "valid", "stride": 2},
+    ],
+)
+def test_padding_in_words_is_that_of_the_model(options):
+    model = convolutions(**options)
+    part = networks.Part(model, networks.neurons(model), np.arange(5) % 2 == 0)
+    x = torch.randn(2, 2, 9, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    partly = networks.partly_trained(model, part)
+    torch.testing.assert_close(partly(x), model(x), **TIGHT)
+    for one in (partly, model):
+        one(x).square().sum().backward()
+    for name, parameter in trained(partly).items():
+        torch.testing.assert_close(parameter.grad, part.take(name, model.get_parameter(name).grad), **TIGHT)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"kernel_size": 2, "padding": "same"}, r"^0: .*'same'.*odd"),
+        ({"kernel_size": 3, "padding": 1, "padding_mode": "reflect"}, r"^0: .*reflect"),
+    ],
+    ids=["uneven", "reflected"],
+)
+def test_padding_that_has_no_gradient_of_a_part_is_refused_by_the_layers_name(options, words):
+    model = convolutions(**options)
+    part = networks.Part(model, networks.neurons(model), np.arange(5) % 2 == 0)
+    with pytest.raises(ValueError, match=words):
+        networks.partly_trained(model, part)

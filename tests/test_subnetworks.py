@@ -154,6 +154,61 @@ def test_a_layout_of_ones_own_need_not_be_found_by_istsim():
     assert small.inner.weight.shape == (3, 4)
 
 
+SLICES = (networks.Slice("a.weight", 0), networks.Slice("a.bias", 0), networks.Slice("b.weight", 1))
+
+
+def two_layers(units=8):
+    return nn.ModuleDict({"a": nn.Linear(4, units), "b": nn.Linear(units, 2)})
+
+
+@pytest.mark.parametrize(
+    ("slices", "consumers", "words"),
+    [
+        ((SLICES[0], SLICES[2]), ("b",), r"a\.bias are not; add Slice\('a\.bias', 0\)"),
+        ((SLICES[1], SLICES[2]), ("b",), r"a\.weight are not; add Slice\('a\.weight', 0\)"),
+        (SLICES[:2], ("b",), r"b takes its units in.*Slice\('b\.weight', 1\)"),
+        (SLICES, ("c",), "'c' is no module"),
+        ((networks.Slice("a.weight", -2), *SLICES[1:]), ("b",), "axis -2"),
+    ],
+    ids=["bias", "weight", "consumer", "unknown-consumer", "negative-axis"],
+)
+def test_a_layout_that_forgets_something_is_refused_with_what_is_missing(slices, consumers, words):
+    with pytest.raises(ValueError, match=words):
+        networks.Layout.of(two_layers(), (networks.Units("a", 8, slices, consumers),))
+
+
+def test_a_norm_must_be_sliced_as_a_whole():
+    model = nn.ModuleDict({"a": nn.Linear(4, 8, bias=False), "norm": nn.BatchNorm1d(8), "b": nn.Linear(8, 2)})
+    slices = [networks.Slice("a.weight", 0), networks.Slice("b.weight", 1)]
+    slices += [networks.Slice(f"norm.{name}", 0) for name in ("weight", "bias", "running_mean")]
+    with pytest.raises(ValueError, match=r"norm\.running_var"):
+        networks.Layout.of(model, (networks.Units("a", 8, tuple(slices), ("b",)),))
+
+
+def test_a_layout_of_another_model_is_refused():
+    layout = networks.Layout.of(two_layers(), (networks.Units("a", 8, SLICES, ("b",)),))
+    for other in (two_layers(9), networks.mlp([4, 8, 2])):
+        with pytest.raises(ValueError, match=r"a\.weight.*another"):
+            networks.Part(other, layout, np.ones(8, bool))
+    by_blocks = networks.blocks(networks.ResNet(2, 1, 2, (1, 1)))
+    with pytest.raises(ValueError, match=r"stages\.0\.0.*another"):
+        networks.Part(two_layers(), by_blocks, np.zeros(2, bool))
+
+
+def test_the_repr_of_a_layout_has_a_few_words_for_each_group():
+    assert repr(networks.neurons(networks.mlp([4, 300, 20, 2]))) == "Layout('1': 300 units, '3': 20 units)"
+    assert repr(networks.blocks(networks.ResNet(2, 1, 2, (1, 1)))) == "Layout('blocks': 2 blocks)"
+
+
+# --- Models
+
+
+def test_rotary_positions_are_as_exact_in_bfloat16_as_its_numbers():
+    x = torch.ones(1, 1, 1000, 8, dtype=torch.float64)
+    rotated = networks.models._transformer._rotated
+    torch.testing.assert_close(rotated(x.bfloat16()).double(), rotated(x), rtol=0, atol=2**-6)
+
+
 # --- Subnetworks
 
 
@@ -351,6 +406,23 @@ class Weighted(nn.Module):
         return self.weight * x
 
 
+class Wrapped(nn.Module):
+    """Of modules that are known, and itself is not."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(6, 6)
+
+    def forward(self, x):
+        return self.inner(x).cumsum(-1)
+
+
+class MyActivation(Shift):
+    """Elementwise by the name of its module, says whoever only looks for the word."""
+
+    __module__ = "mine.activations"
+
+
 def linear_with_weight_norm():
     return nn.utils.parametrizations.weight_norm(nn.Linear(4, 6))
 
@@ -374,6 +446,10 @@ def between(*modules, convolutions=False):
         (lambda: between(nn.ReLU(), nn.Conv2d(6, 6, 3, groups=6), convolutions=True), ["2", "groups"]),
         (lambda: between(Shift()), ["1", "Shift"]),
         (lambda: between(Weighted()), ["1", "Weighted"]),
+        (lambda: between(nn.ReLU(), Wrapped(), nn.Linear(6, 6), nn.ReLU()), ["2", "Wrapped"]),
+        (lambda: between(MyActivation()), ["1", "MyActivation"]),
+        (lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten(2), nn.Linear(16, 3)), ["1", "Flatten", "start_dim=2"]),
+        (lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten(1, 2), nn.Linear(16, 3)), ["1", "Flatten", "end_dim=2"]),
         (lambda: nn.Sequential(linear_with_weight_norm(), nn.ReLU(), nn.Linear(6, 3)), ["0"]),
         (lambda: nn.TransformerEncoderLayer(8, 2, 16), ["TransformerEncoderLayer"]),
         (lambda: nn.Linear(4, 3), ["Linear"]),
@@ -391,6 +467,10 @@ def between(*modules, convolutions=False):
         "depthwise-convolution",
         "unknown-module",
         "unknown-module-with-parameters",
+        "unknown-module-with-children",
+        "unknown-module-of-activations",
+        "flattened-without-the-channels",
+        "flattened-not-to-the-end",
         "weight-norm",
         "unknown-model",
         "one-layer",
@@ -410,7 +490,7 @@ def test_what_mixes_units_or_is_not_known_is_refused_by_its_name(make, words):
     [
         (lambda: nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Flatten(), nn.Linear(18, 3)), (2, 3, 5)),
         (lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Linear(4, 3)), (2, 2, 6, 6)),
-        (lambda: nn.Sequential(nn.Conv2d(2, 6, 3), nn.ReLU(), nn.Flatten(2), nn.Linear(16, 3)), (2, 2, 6, 6)),
+        (lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Flatten(2), nn.Linear(16, 3)), (2, 2, 6, 6)),
     ],
     ids=["positions-before-units", "dense-along-an-axis-of-images", "flattened-without-the-channels"],
 )
@@ -426,6 +506,22 @@ def test_a_consumer_whose_inputs_are_not_the_units_in_their_order_is_refused_or_
     axis = 1 if isinstance(model[0], nn.Conv2d) else -1
     hidden = model[1](model[0](x)).movedim(axis, -1) * torch.as_tensor(mask)
     torch.testing.assert_close(small(x), model[2:](hidden.movedim(-1, axis)), **TIGHT)
+
+
+def test_what_a_residual_block_takes_in_is_not_partitioned():
+    block = networks.models.PreActivationBlock(4, 4)
+    layout = networks.neurons(nn.Sequential(nn.Conv2d(2, 4, 3), block, nn.Flatten(), nn.Linear(16, 3)))
+    assert [group.name for group in layout.groups] == ["1.branch.2"]
+
+
+def test_models_without_known_blocks_are_refused_with_some_that_can_be_imported():
+    with pytest.raises(ValueError, match=r"Sequential has no residual blocks.*ResNet and Transformer") as caught:
+        networks.blocks(networks.mlp([4, 3, 2]))
+    assert "torch.Sequential" not in str(caught.value)
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    for name in ("LlamaForCausalLM", "ResNetForImageClassification"):
+        assert name in str(caught.value)
+        assert hasattr(transformers, name)
 
 
 def tied():
@@ -447,11 +543,35 @@ def tied_across():
     return nn.ModuleDict({"one": model, "other": other})
 
 
-@pytest.mark.parametrize("make", [tied, used_twice, tied_across])
+def tied_to_an_embedding():
+    """Under a name that comes later, and that no unit has."""
+    model = nn.ModuleDict({"head": nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))})
+    model["embed"] = nn.Embedding(6, 4)
+    model["embed"].weight = model["head"][0].weight
+    return model
+
+
+@pytest.mark.parametrize("make", [tied, used_twice, tied_across, tied_to_an_embedding])
 def test_tied_weights_that_would_be_sliced_are_refused(make):
     model = make()
     with pytest.raises(ValueError, match=r"tied|share|twice"):
         networks.Part(model, networks.neurons(model), np.ones(networks.neurons(model).num_units, bool))
+
+
+def test_blocks_that_share_a_module_are_refused():
+    model = networks.Transformer(5, width=4, depth=2, heads=2)
+    model.blocks[1].mlp = model.blocks[0].mlp
+    with pytest.raises(ValueError, match=r"blocks\.0\.mlp\.gate_proj\.weight is tied to blocks\.1"):
+        networks.blocks(model)
+
+
+def test_weights_tied_within_one_block_come_and_go_with_it():
+    model = networks.Transformer(5, width=4, depth=2, heads=2)
+    model.blocks[1].mlp.up_proj.weight = model.blocks[1].mlp.gate_proj.weight
+    layout = networks.blocks(model)
+    assert layout.sizes[0] - layout.sizes[1] == model.blocks[1].mlp.up_proj.weight.numel()
+    small = networks.subnetwork(model, networks.Part(model, layout, np.array([False, True])))
+    assert small.blocks[1].mlp.up_proj.weight is small.blocks[1].mlp.gate_proj.weight
 
 
 @pytest.mark.parametrize("kind", ["llama-tied", "llama-tied-blocks"])

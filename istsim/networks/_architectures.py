@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from istsim.networks._layout import Blocks, Layout, Slice, Units
+from istsim.networks._layout import ROWS, Blocks, Layout, Slice, Units
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +33,9 @@ RESIDUAL_BLOCKS = {
     "transformers.ResNetBasicLayer": Residual(("layer",), "shortcut", "activation"),
     "transformers.ResNetBottleNeckLayer": Residual(("layer",), "shortcut", "activation"),
 }
+_HAVE_BLOCKS = (
+    "istsim.networks.ResNet and Transformer, LlamaForCausalLM and ResNetForImageClassification of transformers"
+)
 _ATTENTION = ("istsim.Attention", "transformers.LlamaAttention")
 _GATED_MLP = ("istsim.GatedMLP", "transformers.LlamaMLP")
 _CHAINS = ("torch.Sequential", "transformers.ResNetConvLayer")  # they run their children one after the other
@@ -49,10 +52,11 @@ def neurons(model: nn.Module) -> Layout:
     """The layout by neurons, convolution channels, attention heads and widths of MLPs.
 
     Inputs, outputs and residual streams are not partitioned. Of grouped-query attention, a head of keys and values
-    and all its queries are one unit.
+    and all its queries are one unit. What a residual block, attention or a gated MLP takes in is not partitioned.
 
     Raises:
-        ValueError: with the layer's name, if one cannot be partitioned, or none is known.
+        ValueError: with the layer's name, if one cannot be partitioned, such as one whose outputs go into a module of
+            unknown kind, or if none is known.
 
     Example:
         >>> from istsim import networks
@@ -62,9 +66,9 @@ def neurons(model: nn.Module) -> Layout:
     """
     groups = tuple(_units(model, ""))
     if not groups:
-        inside = ", ".join(sorted({_key(module) for module in model.modules() if not list(module.children())}))
+        inside = ", ".join(sorted({_kind(module) for module in model.modules() if not list(module.children())}))
         raise ValueError(
-            f"{_key(model)} cannot be partitioned by neurons: no nn.Sequential, attention or gated MLP with hidden "
+            f"{_kind(model)} cannot be partitioned by neurons: no nn.Sequential, attention or gated MLP with hidden "
             f"units is known in it, which is made of {inside or 'nothing'}; say where its units lie by a Layout"
         )
     return Layout.of(model, groups)
@@ -88,10 +92,9 @@ def blocks(model: nn.Module, within: str = "") -> Layout:
     found = tuple(name for name, module in model.named_modules() if _key(module) in RESIDUAL_BLOCKS)
     inside = tuple(name for name in found if f"{name}.".startswith(f"{within}." if within else ""))
     if not inside:
-        known = ", ".join(sorted(RESIDUAL_BLOCKS))
         raise ValueError(
-            f"{_key(model)} has no residual blocks"
-            + (f" within {within!r}; it has {', '.join(found)}" if found else f"; those known are {known}")
+            f"{_kind(model)} has no residual blocks"
+            + (f" within {within!r}; it has {', '.join(found)}" if found else f" that are known; {_HAVE_BLOCKS} have")
         )
     return Layout.of(model, (Blocks(within or "blocks", inside),))
 
@@ -103,6 +106,10 @@ def residual(module: nn.Module) -> Residual:
 
 def _key(module: nn.Module) -> str:
     return f"{type(module).__module__.partition('.')[0]}.{type(module).__name__}"
+
+
+def _kind(module: nn.Module) -> str:
+    return type(module).__name__
 
 
 def _units(module: nn.Module, name: str) -> Iterator[Units]:
@@ -148,12 +155,19 @@ def _chain(links: list[tuple[str, nn.Module]]) -> Iterator[Units]:
             count, slices = module.weight.shape[0], list(_rows(module, name))
         elif isinstance(module, _NORMS):
             slices += _rows(module, name) if made_by else []
-        elif isinstance(module, nn.Flatten):
+        elif isinstance(module, nn.Flatten) and (module.start_dim, module.end_dim) == (1, -1):
             flattened = True
-        elif not isinstance(module, _ELEMENTWISE) and "activations" not in type(module).__module__:
-            if made_by and not list(module.children()):
-                raise ValueError(f"{name}: a {_key(module)} after {made_by} cannot be partitioned")
+        elif _key(module) in (*RESIDUAL_BLOCKS, *_ATTENTION, *_GATED_MLP):
             made_by = ""
+        elif made_by and not _is_elementwise(module):
+            what = f"{module}" if isinstance(module, nn.Flatten) else f"a {_kind(module)}"
+            raise ValueError(
+                f"{name}: {what} after {made_by} cannot be partitioned; say where units lie by a Layout of your own"
+            )
+
+
+def _is_elementwise(module: nn.Module) -> bool:
+    return isinstance(module, _ELEMENTWISE) or type(module).__module__.startswith("transformers.activations")
 
 
 def _reads_units(module: nn.Module, maker: nn.Module | None, flattened: bool, entries: int, count: int) -> bool:
@@ -164,7 +178,7 @@ def _reads_units(module: nn.Module, maker: nn.Module | None, flattened: bool, en
 
 
 def _rows(module: nn.Module, name: str, width: int = 1) -> Iterator[Slice]:
-    for tensor in ("weight", "bias", "running_mean", "running_var"):
+    for tensor in ROWS:
         if getattr(module, tensor, None) is not None:
             yield Slice(_inside(name, tensor), 0, width)
 

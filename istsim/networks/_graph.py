@@ -8,6 +8,8 @@ import numpy as np
 def spectral_gap(mask: np.ndarray) -> float:
     """How well what one worker learns reaches the others, from 0 to 1: 0 if the workers are not connected.
 
+    A worker that holds nothing is connected to none. One worker alone has the gap 1.
+
     One minus the second largest eigenvalue of the random walk that goes from a worker to one of its units, and from
     there to one of the unit's holders, all with equal probability.
 
@@ -23,7 +25,9 @@ def spectral_gap(mask: np.ndarray) -> float:
     mask = np.asarray(mask, float)
     if len(mask) == 1:
         return 1.0
-    scaled = mask / np.sqrt(np.maximum(mask.sum(axis=1, keepdims=True), 1) * np.maximum(mask.sum(axis=0), 1))
+    if not mask.any(axis=1).all():
+        return 0.0
+    scaled = mask / np.sqrt(mask.sum(axis=1, keepdims=True) * np.maximum(mask.sum(axis=0), 1))
     values = np.linalg.svd(scaled, compute_uv=False)
     second = values[1] if len(values) > 1 else 0.0
     return float(np.clip(1 - second**2, 0, 1)) if second**2 < 1 - 1e-12 else 0.0

@@ -12,6 +12,7 @@ from torch.func import functional_call, jacrev
 
 from istsim import methods
 from istsim._validation import one_of
+from istsim.methods._method import SketchedMethod
 from istsim.networks._layout import Layout
 from istsim.networks._methods import IST, SDP
 from istsim.networks._parameter_sketch import parameter_sketch
@@ -19,6 +20,7 @@ from istsim.networks._worker import Loss, cross_entropy
 from istsim.problems import Quadratic
 
 CURVATURES = ("gauss-newton", "hessian")
+_MEMORY = 4e9  # bytes of all workers' matrices
 
 
 def parameter_vector(model: nn.Module) -> np.ndarray:
@@ -37,7 +39,8 @@ def local_quadratic(
     """The second-order model of each worker's loss around the parameters that `model` has now.
 
     `f_i(x) = f_i(x0) + g_i'(x - x0) + 1/2 (x - x0)' L_i (x - x0)` over the trainable parameters, as an
-    `istsim.Quadratic`, whose values leave constants out. The gradients g_i are exact.
+    `istsim.Quadratic`, whose values leave constants out. The gradients g_i are exact. For small networks: the matrices
+    of n workers are 8 n d^2 bytes, of which at most 4 GB are made.
 
     Args:
         model: its parameters are x0; it computes as in training or in evaluation, as it is set. Batch norms must not
@@ -48,7 +51,8 @@ def local_quadratic(
         loss: of outputs and targets.
 
     Raises:
-        ValueError: for a Hessian that is indefinite by more than the damping, or a damping that is not positive.
+        ValueError: for a Hessian that is indefinite by more than the damping, a damping that is not positive, or more
+            parameters than the memory is for.
 
     Example:
         >>> from istsim import networks
@@ -59,6 +63,12 @@ def local_quadratic(
     one_of("curvature", curvature, CURVATURES)
     if not damping > 0:
         raise ValueError(f"damping must be positive, got {damping}")
+    d = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    if (needed := 8 * len(data) * d**2) > _MEMORY:
+        raise ValueError(
+            f"the matrices of {len(data)} workers for d = {d} trainable parameters take {needed / 1e9:.3g} GB, more "
+            f"than {_MEMORY / 1e9:g} GB; take a smaller model, or freeze parameters by requires_grad_(False)"
+        )
     names = [name for name, p in model.named_parameters() if p.requires_grad]
     parameters = {name: p.detach().double() for name, p in model.named_parameters() if p.requires_grad}
     rest = {name: p.detach().double() for name, p in model.named_parameters() if not p.requires_grad}
@@ -102,7 +112,7 @@ def local_quadratic(
     return Quadratic(np.stack(matrices), np.stack(vectors))
 
 
-def quadratic_method(model: nn.Module, layout: Layout, method: IST | SDP) -> methods.Method:
+def quadratic_method(model: nn.Module, layout: Layout, method: IST | SDP) -> SketchedMethod:
     """The method on the trainable parameters, as the simulator and the exact engine take it.
 
     Raises:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from istsim.networks._layout import Blocks, Layout, Units, block_tensors, tensors_of
+from istsim.networks._layout import Blocks, Layout, Units, block_tensors, check_slice, tensors_of
 
 
 class Part:
@@ -20,7 +20,8 @@ class Part:
         mask: shape (number of units,), which of them the worker holds.
 
     Raises:
-        ValueError: for another number of units, or if it holds none of a layer: the layer would be orphaned.
+        ValueError: for another number of units, if it holds none of a layer, which would be orphaned, or if the
+            layout is not one of this model.
 
     Attributes:
         held: for each group of the layout the units held, in increasing order.
@@ -40,6 +41,8 @@ class Part:
             elif held.size == 0:
                 raise ValueError(f"{group.name}: a worker without any of its {group.count} units cannot run the model")
             else:
+                for one in group.slices:
+                    check_slice(group, one, tensors)
                 self._take_units(group, held)
         self.names = [name for name in tensors if name not in missing]
         self.shapes = {name: tensor.shape for name, tensor in tensors.items()}

@@ -57,7 +57,10 @@ def partly_trained(model: nn.Module, part: Part, ordered: Mapping[str, Tensor] |
             if kind is None:
                 raise ValueError(f"{name}: a {type(module).__name__} cannot be trained in part")
             held_here = {tensor: _narrowed(part, whole, getattr(module, tensor)) for tensor, whole in inside.items()}
-            partial.set_submodule(name, kind(module, held_here))
+            try:
+                partial.set_submodule(name, kind(module, held_here))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
     return partial
 
 
@@ -84,13 +87,42 @@ def whole_tensors(partial: nn.Module) -> dict[str, Tensor]:
     return found
 
 
-class _PartlyLinear(nn.Module):
-    def __init__(self, whole: nn.Linear, held: dict[str, nn.Parameter]):
-        super().__init__()
-        self.register_buffer("whole_weight", whole.weight.detach(), persistent=False)
-        self.register_buffer("whole_bias", None if whole.bias is None else whole.bias.detach(), persistent=False)
-        self.weight, self.bias = held["weight"], held.get("bias")
+class _Partly(nn.Module):
+    """A layer whose parameters are what is held of larger tensors, its buffers `whole_weight` and `whole_bias`.
 
+    They share memory, also after a change of dtype or device and in copies.
+    """
+
+    whole_weight: Tensor | None
+    whole_bias: Tensor | None
+
+    def __init__(self, whole: nn.Module, held: Mapping[str, nn.Parameter]):
+        super().__init__()
+        for name in ("weight", "bias"):
+            self.register_parameter(name, held.get(name))
+            self.register_buffer(
+                f"whole_{name}", getattr(whole, name).detach() if name in held else None, persistent=False
+            )
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        super()._apply(fn, recurse)
+        self._share_memory()
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        copied = memo[id(self)] = self.__new__(type(self))
+        copied.__setstate__(copy.deepcopy(self.__dict__, memo))
+        copied._share_memory()
+        return copied
+
+    def _share_memory(self) -> None:
+        for name in ("weight", "bias"):
+            held, whole = self._parameters[name], self._buffers[f"whole_{name}"]
+            if held is not None and whole is not None:
+                held.data = whole[tuple(slice(length) for length in held.shape)]
+
+
+class _PartlyLinear(_Partly):
     def forward(self, x: Tensor) -> Tensor:
         return _Linear.apply(x, self.weight, self.bias, self.whole_weight, self.whole_bias)
 
@@ -114,20 +146,30 @@ class _Linear(torch.autograd.Function):
         return gradient @ whole_weight if ctx.needs_input_grad[0] else None, by_weight, by_bias, None, None
 
 
-class _PartlyConv2d(nn.Module):
-    def __init__(self, whole: nn.Conv2d, held: dict[str, nn.Parameter]):
-        super().__init__()
-        if whole.padding_mode != "zeros" or isinstance(whole.padding, str):
-            raise ValueError(
-                f"a convolution with padding {whole.padding!r}, {whole.padding_mode} cannot be trained in part"
-            )
-        self.register_buffer("whole_weight", whole.weight.detach(), persistent=False)
-        self.register_buffer("whole_bias", None if whole.bias is None else whole.bias.detach(), persistent=False)
-        self.weight, self.bias = held["weight"], held.get("bias")
-        self.where = (whole.stride, whole.padding, whole.dilation)
+class _PartlyConv2d(_Partly):
+    def __init__(self, whole: nn.Conv2d, held: Mapping[str, nn.Parameter]):
+        super().__init__(whole, held)
+        if whole.padding_mode != "zeros":
+            raise ValueError(f"a convolution with padding_mode={whole.padding_mode!r} cannot be trained in part")
+        self.where = (whole.stride, _padding(whole), whole.dilation)
 
     def forward(self, x: Tensor) -> Tensor:
         return _Conv2d.apply(x, self.weight, self.bias, self.whole_weight, self.whole_bias, self.where)
+
+
+def _padding(convolution: nn.Conv2d) -> tuple[int, ...]:
+    """On either side, in numbers."""
+    if convolution.padding == "valid":
+        return (0, 0)
+    if convolution.padding != "same":
+        return tuple(int(length) for length in convolution.padding)
+    both = [(size - 1) * apart for size, apart in zip(convolution.kernel_size, convolution.dilation, strict=True)]
+    if any(length % 2 for length in both):
+        raise ValueError(
+            f"a convolution with padding 'same' and kernels {convolution.kernel_size} is padded by more on one side, "
+            "and cannot be trained in part; use odd sizes"
+        )
+    return tuple(length // 2 for length in both)
 
 
 class _Conv2d(torch.autograd.Function):
@@ -154,18 +196,20 @@ class _Conv2d(torch.autograd.Function):
         return by_inputs, by_weight, by_bias, None, None, None
 
 
-class _PartlyBatchNorm(nn.Module):
+class _PartlyBatchNorm(_Partly):
     """A batch norm whose scale and shift are trained for its first features only."""
 
-    def __init__(self, whole: nn.Module, held: dict[str, nn.Parameter]):
-        super().__init__()
+    def __init__(self, whole: nn.Module, held: Mapping[str, nn.Parameter]):
+        super().__init__(whole, held)
         for name, buffer in whole.named_buffers(recurse=False):
             self.register_buffer(name, buffer)
-        for name, piece in held.items():
-            self.register_buffer(f"whole_{name}", getattr(whole, name).detach(), persistent=False)
-            self.register_parameter(name, piece)
+        for name in held:
             setattr(whole, name, None)
         self.plain = whole
+
+    def _share_memory(self) -> None:
+        super()._share_memory()
+        self._buffers.update(self.plain._buffers)  # which it goes on with
 
     def forward(self, x: Tensor) -> Tensor:
         shape = [1] * x.dim()

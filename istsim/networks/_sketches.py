@@ -74,11 +74,16 @@ _TOLERANCE = 0.05  # of the mean load
 
 @dataclasses.dataclass(frozen=True)
 class BalancedCoverage(Sketch):
-    """Every coordinate on exactly `copies` workers, which are as equally loaded as its `sizes` allow.
+    """Every coordinate on exactly `copies` workers, which are connected, and as equally loaded as its `sizes` allow.
 
-    From the largest coordinate down, each goes to the workers with the smallest loads so far; between loads that
-    differ by less than a twentieth chance decides. Residual blocks of very different sizes need it. And with holders
-    drawn by chance, in contrast to `Coverage`, masks that stay as they are connect all workers.
+    From the largest coordinate down, each goes to the workers with the smallest loads so far, those first that hold
+    nothing; between loads that differ by less than a twentieth of their mean chance decides. Residual blocks of very
+    different sizes need it.
+
+    Workers are connected by the coordinates that they share, in every draw in which they can be: where `d (copies - 1)`
+    is at least `n - 1`. Among loads that differ little, workers that are not connected yet are preferred; and where
+    what is left is just enough to connect all, which concerns the smallest coordinates, they come first whatever their
+    loads. In contrast to `Coverage`, such masks may thus stay as they are.
 
     Args:
         n: number of workers.
@@ -95,7 +100,7 @@ class BalancedCoverage(Sketch):
         >>> sketch = networks.BalancedCoverage(4, 4, 2, (6, 3, 2, 1))
         >>> mask = sketch.sample(jax.random.key(0))
         >>> mask.sum(axis=0).tolist(), sorted((mask @ np.array([6, 3, 2, 1])).tolist())
-        ([2, 2, 2, 2], [6, 6, 6, 6])
+        ([2, 2, 2, 2], [5, 6, 6, 7])
     """
 
     copies: int
@@ -127,14 +132,28 @@ class BalancedCoverage(Sketch):
         equal = len(set(self.sizes)) == 1
         tolerance = 0.5 * self.sizes[0] if equal else _TOLERANCE * sum(self.sizes) * self.copies / self.n
         order = shuffled[jnp.argsort(-sizes[shuffled], stable=True)]
+        workers, far = jnp.arange(self.n), 4.0 * sum(self.sizes) + 1  # more than any load
 
-        def deal(loads, coordinate):
+        def deal(state, dealt):
+            loads, held_any, part = state  # part: the first of the workers with whom each is connected
+            coordinate, left = dealt
             chance = random.uniform(random.fold_in(key, coordinate + 1), (self.n,))
-            least = jnp.argsort(loads + tolerance * chance)[: self.copies]
-            held = jnp.zeros(self.n, bool).at[least].set(True)
-            return loads + held * sizes[coordinate], held
+            # Each coordinate can make `copies` parts one: those left must suffice for the others.
+            must_connect = (part == workers).sum() - 1 > left * (self.copies - 1)
 
-        _, columns = jax.lax.scan(deal, jnp.zeros(self.n), order)  # (d, n)
+            def choose(_, held):
+                connected = (held[:, None] & (part[:, None] == part)).any(axis=0)
+                late = connected * jnp.where(must_connect, far, tolerance)
+                score = loads + tolerance * chance + late - far * ~held_any
+                return held.at[jnp.argmin(jnp.where(held, jnp.inf, score))].set(True)
+
+            held = jax.lax.fori_loop(0, self.copies, choose, jnp.zeros(self.n, bool))
+            joined = (held[:, None] & (part[:, None] == part)).any(axis=0)
+            part = jnp.where(joined, jnp.where(joined, part, self.n).min(), part)
+            return (loads + held * sizes[coordinate], held_any | held, part), held
+
+        start = jnp.zeros(self.n), jnp.zeros(self.n, bool), workers
+        _, columns = jax.lax.scan(deal, start, (order, jnp.arange(self.d)[::-1]))  # (d, n)
         return jnp.zeros((self.n, self.d), bool).at[:, order].set(columns.T)
 
     def inclusion_probability(self, size):

@@ -11,7 +11,7 @@ from jax import random
 
 from istsim._random import random_order
 from istsim._validation import positive_int
-from istsim.sketches._sketch import Sketch, check_outcome_count
+from istsim.sketches._sketch import MAX_OUTCOMES, Sketch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +70,11 @@ class Coverage(Sketch):
     def outcomes(self):
         """Every relabelling of workers and coordinates; equal masks are listed once."""
         count = math.factorial(self.n) * math.factorial(self.d)
-        check_outcome_count(self, count)
+        if count > MAX_OUTCOMES:  # of these, as equal masks are found one by one
+            raise ValueError(
+                f"outcomes() goes through at most {MAX_OUTCOMES} relabellings, but {self} has {count}, and up to that "
+                "many masks; use a smaller n or d"
+            )
         found: dict[bytes, int] = {}
         design = _design(self)
         for rows in itertools.permutations(range(self.n)):

@@ -42,10 +42,11 @@ class Attention(nn.Module):
 def _rotated(x: Tensor) -> Tensor:
     """Positions as angles (Su et al., arXiv 2104.09864), for x of shape (batch, heads, time, head_dim)."""
     half = x.shape[-1] // 2
-    speeds = 10_000.0 ** (-torch.arange(half, dtype=x.dtype, device=x.device) / half)
-    angles = torch.arange(x.shape[-2], dtype=x.dtype, device=x.device)[:, None] * speeds  # (time, half)
+    wide = torch.promote_types(x.dtype, torch.float32)  # bfloat16 has no number between 256 and 258
+    speeds = 10_000.0 ** (-torch.arange(half, dtype=wide, device=x.device) / half)
+    angles = torch.arange(x.shape[-2], dtype=wide, device=x.device)[:, None] * speeds  # (time, half)
     first, second = x[..., :half], x[..., half:]
-    cos, sin = angles.cos(), angles.sin()
+    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
 
 
