@@ -315,18 +315,18 @@ def _train(run: Any, out: Path, resume: bool, checkpoint_every: int | None, grou
         sys.exit(0 if row is None or math.isfinite(row["loss"]) else 1)
     log = networks.Log(out, run)
     log.take_over(run.rounds)
-    row = log.rows[-1]
+    row, status = log.rows[-1], (log.found or {})["status"]
     for path in log.draw():
         print(path)
     done = f"{row['round']} round{'s' * (row['round'] != 1)}"
-    if not math.isfinite(row["loss"]):
+    if status == "diverged":
         print(
             f"istsim: the loss of round {row['round']} is not finite; {networks.newest_checkpoint(out)} is the last "
             "good checkpoint: try a smaller --step-size",
             file=sys.stderr,
         )
         sys.exit(1)
-    if row["round"] < run.rounds:
+    if status == "interrupted":
         print(f"{out}: interrupted after {done}; go on with --resume")
         sys.exit(130)
     print(f"{out}: test accuracy {row['accuracy']:.4f} after {done}")

@@ -113,8 +113,8 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written(
         ("run.toml", "speed = 1", "'speed' is no option of a run"),
         ("run.toml", "step-sizes = 1", "did you mean 'step_size'"),
         ("run.json", "[1]", "must name options"),
-        ("run.toml", 'method = "istt"', "run.toml: method must be one of 'dense', 'ist', 'sdp', got 'istt'"),
-        ("run.toml", 'optimizer = "lion"', "optimizer must be one of"),
+        ("run.toml", 'method = "istt"', "run.toml: method must be 'dense' or 'ist' or 'sdp', got 'istt'"),
+        ("run.toml", 'optimizer = "lion"', "optimizer must be"),
         ("run.toml", 'step_size = "0.1"', "step_size must be a positive number, got '0.1'"),
         ("run.toml", "data = 3", "data must be"),
         ("run.toml", 'rounds = "three"', "run.toml: rounds must be"),
@@ -133,7 +133,7 @@ def test_a_toml_file_gives_some_options(tmp_path):
 
 
 def test_a_config_that_is_not_there_is_refused_by_its_name(tmp_path):
-    with pytest.raises(ValueError, match="No such file or directory: '.*nope.toml'"):
+    with pytest.raises(ValueError, match=r"No such file or directory: '.*nope\.toml'"):
         networks.TrainingRun.read(tmp_path / "nope.toml")
 
 

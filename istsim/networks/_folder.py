@@ -106,7 +106,8 @@ def _rounds(
     for row in rows:
         row |= {name: row[name] + before for name, before in zip(_SPENT, spent, strict=True)}
         log.rows.append(row)
-        good = math.isfinite(row["loss"])
+        tested = not math.isnan(row["accuracy"])
+        good = math.isfinite(row["loss"]) and (math.isfinite(row["test_loss"]) or not tested)
         ends = bool(group.gather([stop()]).any()) if group else stop()
         last = row["round"] == rounds
         if good and (last or ends or row["round"] % every == 0):
@@ -116,7 +117,7 @@ def _rounds(
         if last or ends or not good:
             log.write("diverged" if not good else "finished" if last else "interrupted")
         yield row
-        if ends:
+        if ends or not good:
             return
 
 

@@ -52,7 +52,7 @@ class OneProcess(Engine):
         *,
         make_optimizer: MakeOptimizer,
         loss: Loss = cross_entropy,
-        seed: int,
+        seed: int = 0,
     ):
         self.model, self.layout, self.method = model, layout, method
         self._make_optimizer, self._loss, self._seed = make_optimizer, loss, seed

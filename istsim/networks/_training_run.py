@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -84,24 +84,7 @@ class TrainingRun:
     seed: int = 0
 
     def __post_init__(self):
-        for name, kind in get_type_hints(TrainingRun).items():
-            if get_origin(kind) is Literal:
-                one_of(name, getattr(self, name), get_args(kind))
-        for name in ("workers", "local_steps", "resample_every", "width", "rounds", "batch_size"):
-            if getattr(self, name) is not None:
-                positive_int(name, getattr(self, name))
-        for name in ("step_size", "coverage"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-                raise ValueError(f"{name} must be a positive number, got {value!r}")
-        if not isinstance(self.data, str):
-            raise ValueError(f"data must be 'digits', 'text' or a folder, got {self.data!r}")
-        for name, methods in _ONLY_OF.items():
-            if self.method not in methods and getattr(self, name) != getattr(TrainingRun, name):
-                raise ValueError(
-                    f"{name} = {getattr(self, name)!r} is of {' and '.join(methods)}: with method = {self.method!r} "
-                    "leave it out"
-                )
+        _check(vars(self))
 
     @classmethod
     def read(cls, path: Path) -> TrainingRun:
@@ -130,9 +113,10 @@ class TrainingRun:
                     f"{path}: {name!r} is no option of a run; {did_you_mean(name, fields)}they are {', '.join(fields)}"
                 )
         try:
-            return cls(**options)
+            _check({**dataclasses.asdict(cls()), **options})
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
+        return cls(**options)
 
     def load_data(self) -> Data:
         """The data.
@@ -198,6 +182,28 @@ class TrainingRun:
             return row
 
         return map(row_of, run)
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    """Refuse options of a run that are wrong, or would do nothing."""
+    for name, kind in get_type_hints(TrainingRun).items():
+        if get_origin(kind) is Literal:
+            one_of(name, options[name], get_args(kind))
+    for name in ("workers", "local_steps", "resample_every", "width", "rounds", "batch_size"):
+        if options[name] is not None:
+            positive_int(name, options[name])
+    for name in ("step_size", "coverage"):
+        value = options[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise ValueError(f"{name} must be a positive number, got {value!r}")
+    if not isinstance(options["data"], str):
+        raise ValueError(f"data must be 'digits', 'text' or a folder, got {options['data']!r}")
+    for name, methods in _ONLY_OF.items():
+        if options["method"] not in methods and options[name] != getattr(TrainingRun, name):
+            raise ValueError(
+                f"{name} = {options[name]!r} is of {' and '.join(methods)}: with method = {options['method']!r} leave "
+                "it out"
+            )
 
 
 _OPTIMIZERS: dict[str, Callable[[Any, float], torch.optim.Optimizer]] = {

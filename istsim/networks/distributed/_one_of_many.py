@@ -64,7 +64,7 @@ class OneOfMany(Engine):
         *,
         make_optimizer: MakeOptimizer,
         loss: Loss = cross_entropy,
-        seed: int,
+        seed: int = 0,
     ):
         if method.num_workers != group.size:
             raise ValueError(
@@ -391,9 +391,9 @@ class OneOfMany(Engine):
             for tensor in (inputs, targets)
         )
         with self.at_rest(), torch.no_grad():
-            buffers = {name: self._whole(name) for name, t in self._tensors.items() if not isinstance(t, nn.Parameter)}
+            buffers = {name: self.whole(name) for name, t in self._tensors.items() if not isinstance(t, nn.Parameter)}
             model = copy.deepcopy(self.model, with_values(self.model, buffers))
-            fetch_layer_by_layer(model, self.model, self._whole)
+            fetch_layer_by_layer(model, self.model, self.whole)
             batches = [batch.to(self.group.device) for batch in calibration]
             whole = calibrated(model, self.layout, self.method, batches)
             mine = [totals(whole, some, wanted, self._loss) for some, wanted in zip(*shares, strict=True)]
@@ -454,7 +454,7 @@ class OneOfMany(Engine):
         exchange(self.group, [transfer])
         return shard
 
-    def _whole(self, name: str) -> Tensor:
+    def whole(self, name: str) -> Tensor:
         """All of a tensor, in every process; for when all is `at_rest`."""
         if name not in self.grids:
             return self.numbers[name, None].clone()

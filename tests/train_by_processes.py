@@ -1,0 +1,79 @@
+"""Training by several processes against training by one: run by torchrun, says for each case what it found.
+
+Arguments: names of cases, or none for all.
+"""
+
+import dataclasses
+import sys
+
+import torch
+
+from istsim import networks
+from istsim.networks._layout import tensors_of
+from istsim.networks._masks import Masks
+from istsim.networks._training import rounds
+from istsim.networks.distributed import Group, OneOfMany
+
+IST = {"method": "ist", "width": 13}
+SDP = {"method": "sdp", "coverage": 0.5, "width": 13}
+FORWARD, BACKWARD = {**SDP, "masking": "forward"}, {**SDP, "masking": "backward"}
+RESNET = {"model": "resnet18", "width": 4}
+CASES = {
+    "ist": {**IST, "rounds": 3, "optimizer": "adam", "step_size": 0.01},
+    "ist-rescaled": {**IST, "rounds": 3, "local_steps": 2, "rescale": "forward"},
+    "ist-channels": {**IST, **RESNET, "rounds": 3, "local_steps": 2, "optimizer": "momentum"},
+    "ist-blocks": {**IST, **RESNET, "rounds": 2, "level": "block", "optimizer": "momentum"},
+    "ist-heads": {**IST, "model": "llama", "data": "text", "width": 32, "rounds": 2, "local_steps": 2},
+    "forward": {**FORWARD, "rounds": 6, "optimizer": "adam", "step_size": 0.01},
+    "forward-resampled": {**FORWARD, "rounds": 6, "resample_every": 2, "optimizer": "adamw"},
+    "forward-blocks": {**FORWARD, **RESNET, "rounds": 3, "level": "block"},
+    "backward": {**BACKWARD, "rounds": 6, "optimizer": "momentum"},
+    "backward-resampled": {**BACKWARD, "rounds": 6, "resample_every": 2, "optimizer": "adam"},
+    "backward-channels": {**BACKWARD, **RESNET, "rounds": 3, "optimizer": "adam", "step_size": 0.01},
+    "backward-blocks": {**BACKWARD, **RESNET, "rounds": 3, "level": "block"},
+    "backward-hf": {**BACKWARD, "model": "hf-llama", "data": "text", "width": 32, "rounds": 2},
+    "dense": {"method": "dense", "width": 13, "rounds": 3, "optimizer": "momentum"},
+}
+
+
+def differences(run, group):
+    """What differs after any round, in words; in every process."""
+    data = run.load_data()
+    layout, method = run.layout_and_method(run.empty_model(data))
+    options = {"make_optimizer": run.make_optimizer(), "seed": run.seed}
+    many = OneOfMany(run.empty_model(data), layout, method, group, **options)
+    one = networks.OneProcess(run.make_model(data), layout, method, **options)
+    masks, batches = Masks(method, layout, run.seed), networks.Batches(data, run.workers, run.batch_size, run.seed)
+    steps = run.rounds * method.local_steps
+    pairs = zip(*(rounds(engine, method, masks, batches, steps) for engine in (many, one)), strict=True)
+    for by_many, by_one in pairs:
+        yield from (
+            f"{name} of round {by_one.number}: {getattr(by_many, name)} by many, {getattr(by_one, name)} by one"
+            for name in ("steps", "loss", "bytes_down", "bytes_up", "flops")
+            if getattr(by_many, name) != getattr(by_one, name)
+        )
+        with many.at_rest():
+            for name, tensor in tensors_of(one.model).items():
+                if not torch.equal(many.whole(name), tensor.detach()):
+                    yield f"{name} after round {by_one.number}"
+    tested = data.test_inputs[:301], data.test_targets[:301]
+    found, expected = many.evaluate(*tested), one.evaluate(*tested)
+    if found.accuracy != expected.accuracy or abs(found.loss - expected.loss) > 1e-6 * expected.loss:
+        yield f"{found} by many, {expected} by one"
+
+
+def main(names):
+    torch.set_num_threads(1)
+    group = Group()
+    for name in names or CASES:
+        run = networks.TrainingRun(**CASES[name], workers=group.size, batch_size=8)
+        if group.size == 2 and run.method == "sdp" and run.resample_every is None:
+            run = dataclasses.replace(run, coverage=1.0)  # two workers with half each have nothing in common
+        found = list(differences(run, group))
+        if group.rank == 0:
+            print(f"{name}: {'; '.join(found) or 'equal'}", flush=True)
+    group.leave()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
