@@ -318,6 +318,8 @@ def _train(run: Any, out: Path, resume: bool, checkpoint_every: int | None, grou
     row, status = log.rows[-1], (log.found or {})["status"]
     for path in log.draw():
         print(path)
+    for line in networks.memory_table(log):
+        print(line)
     done = f"{row['round']} round{'s' * (row['round'] != 1)}"
     if status == "diverged":
         print(

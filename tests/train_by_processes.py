@@ -58,6 +58,9 @@ def differences(run, group):
                     yield f"{name} after round {by_one.number}"
     tested = data.test_inputs[:301], data.test_targets[:301]
     found, expected = many.evaluate(*tested), one.evaluate(*tested)
+    for worker, (mine, theirs) in enumerate(zip(many.costs()["workers"], one.costs()["workers"], strict=True)):
+        if mine | {"step_seconds": 0} != theirs | {"step_seconds": 0}:
+            yield f"costs of worker {worker}: {mine} by many, {theirs} by one"
     if found.accuracy != expected.accuracy or abs(found.loss - expected.loss) > 1e-6 * expected.loss:
         yield f"{found} by many, {expected} by one"
 

@@ -59,6 +59,10 @@ class Engine(abc.ABC):
         """Bytes sent to workers, bytes sent by them, and floating point operations, so far and all together."""
 
     @abc.abstractmethod
+    def costs(self) -> dict[str, Any]:
+        """What was measured: for each worker bytes of memory by kind and seconds a step, for each process its peak."""
+
+    @abc.abstractmethod
     def evaluate(self, inputs: Tensor, targets: Tensor, calibration: Sequence[Tensor] = ()) -> Evaluation:
         """The whole model's loss and accuracy."""
 

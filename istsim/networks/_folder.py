@@ -82,6 +82,7 @@ def train_in_folder(
         done = checkpoint.facts["round"]
         log.take_over(done)
     rows = run.rows(engine, data, done)
+    log.predicted = run.predicted_memory(data)
     spent = [log.rows[-1][name] for name in _SPENT] if log.rows else [0] * len(_SPENT)
     return _rounds(rows, log, engine, spent, done, every, group, stop)
 
@@ -112,6 +113,7 @@ def _rounds(
         last = row["round"] == rounds
         if good and (last or ends or row["round"] % every == 0):
             # The log first: rounds that have no checkpoint are told again by the run that goes on.
+            log.measured = engine.costs()
             log.write("running")
             engine.save(log.folder, row["round"], {"round": row["round"], "run": dataclasses.asdict(log.run)})
         if last or ends or not good:

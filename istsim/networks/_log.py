@@ -38,11 +38,15 @@ class Log:
     Attributes:
         rows: so far.
         found: what is in the folder's log.json, if there is one.
+        predicted: bytes of memory of a worker by kind, by theory, and those under data parallelism.
+        measured: likewise, of each worker, and what each process had at most.
     """
 
     def __init__(self, folder: Path, run: TrainingRun, *, writes: bool = True):
         self.folder, self.run, self._writes = folder, run, writes
         self.rows: list[dict[str, Any]] = []
+        self.predicted: dict[str, Any] = {}
+        self.measured: dict[str, Any] = {}
         path = folder / "log.json"
         self.found: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
 
@@ -62,6 +66,8 @@ class Log:
     def take_over(self, rounds: int) -> None:
         """Take the first rows of the log in the folder."""
         rows = (self.found or {}).get("rounds", [])[:rounds]
+        self.predicted = (self.found or {}).get("predicted", {})
+        self.measured = (self.found or {}).get("measured", {})
         self.rows = [{name: math.nan if value is None else value for name, value in row.items()} for row in rows]
 
     def write(self, status: str) -> None:
@@ -73,7 +79,14 @@ class Log:
         except OSError as error:
             raise ValueError(f"cannot write to {self.folder}: {error.strerror}") from None
         rows = [{name: None if value != value else value for name, value in row.items()} for row in self.rows]
-        content = {"run": dataclasses.asdict(self.run), "status": status, "columns": COLUMNS, "rounds": rows}
+        content = {
+            "run": dataclasses.asdict(self.run),
+            "status": status,
+            "predicted": self.predicted,
+            "measured": self.measured,
+            "columns": COLUMNS,
+            "rounds": rows,
+        }
         with written_whole(self.folder / "log.csv") as path, path.open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
@@ -97,3 +110,21 @@ class Log:
                 paths.append(self.folder / f"curves.{suffix}")
                 save(figure, paths[-1])
         return paths
+
+
+def memory_table(log: Log) -> list[str]:
+    """Lines of a table: what a worker has in memory, measured and predicted, and under data parallelism, in MB."""
+    workers = [one for one in log.measured.get("workers", []) if one["parameters"] is not None]
+    if not workers:
+        return []
+    kinds = list(log.predicted["this"])
+    rows = {
+        "measured, largest of all workers": {kind: max(one[kind] for one in workers) for kind in kinds},
+        "predicted": log.predicted["this"],
+        "data parallelism, predicted": log.predicted["data_parallelism"],
+    }
+    width = max(map(len, rows))
+    lines = [" ".join([f"{'MB of a worker':<{width}}", *(f"{kind:>11}" for kind in kinds)])]
+    for name, row in rows.items():
+        lines.append(" ".join([f"{name:<{width}}", *(f"{row[kind] / 1e6:>11.3f}" for kind in kinds)]))
+    return lines

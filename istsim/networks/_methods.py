@@ -157,6 +157,10 @@ class SDP:
                 sketches.append(Coverage(n, group.count, self.copies))
         return _over_layers(sketches)
 
+    def kept(self, layout: Layout) -> list[float]:
+        """The fraction of each layer's units that a worker holds."""
+        return [self.coverage for _ in layout.groups]
+
 
 def resist(model, num_workers: int) -> tuple[Layout, IST]:
     """ResIST (Dun et al., arXiv 2107.00961): the blocks of the third stage are dealt, all else is shared.

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from istsim.networks._checkpoint import Checkpoint, CheckpointWriter, Field
+from istsim.networks._costs import Costs, peak_memory
 from istsim.networks._engine import Engine
 from istsim.networks._evaluation import Evaluation, evaluate
 from istsim.networks._flops import FlopCount
@@ -60,6 +61,7 @@ class OneProcess(Engine):
         self._state: OptimizerState = {}
         self._workers: list[Worker] = []
         self._meter, self._flops = Meter(model, layout, method), FlopCount()
+        self._costs = [Costs() for _ in range(method.num_workers)]
         self.keep()
 
     def deal(self, held: np.ndarray) -> None:
@@ -67,6 +69,8 @@ class OneProcess(Engine):
         self._average_state()
         parts = [Part(self.model, self.layout, mask) for mask in held]
         self._meter.dealt(parts, self._state)
+        for costs in self._costs:
+            costs.dealt()
         self._workers = []
         for part in parts:
             state = state_of_part(part, self._parameters, self._state)
@@ -78,15 +82,17 @@ class OneProcess(Engine):
         for number, worker in enumerate(self._workers):
             mine = batch_of(number, step)
             self._flops.add(worker, *mine, self._loss)
-            losses.append(worker.gradients(*mine, self._loss, (self._seed, number, step)))
+            seed = self._seed, number, step
+            losses.append(self._costs[number].gradients(worker, *mine, self._loss, seed))
         return losses
 
     def update(self) -> None:
         """Let all workers take the step."""
         if self.method.shares_gradients:
             average_gradients(self._workers)
-        for worker in self._workers:
+        for worker, costs in zip(self._workers, self._costs, strict=True):
             worker.step()
+            costs.stepped(worker)
 
     def merge(self) -> bool:
         """Give the model the averages of the workers' values; whether all are finite."""
@@ -118,6 +124,11 @@ class OneProcess(Engine):
     def spent(self) -> tuple[int, int, int]:
         """Bytes sent to workers, bytes sent by them, and floating point operations, so far."""
         return self._meter.bytes_down, self._meter.bytes_up, self._flops.total
+
+    def costs(self) -> dict[str, Any]:
+        """What was measured: of each worker, and of this process."""
+        workers = [costs.measured() for costs in self._costs]
+        return {"workers": workers, "processes": [{"peak_memory": peak_memory(), "bytes_sent": 0}]}
 
     def evaluate(self, inputs: Tensor, targets: Tensor, calibration: Sequence[Tensor] = ()) -> Evaluation:
         """The whole model's loss and accuracy: see `istsim.networks.evaluate`."""

@@ -124,15 +124,25 @@ class _Partly(nn.Module):
 
 class _PartlyLinear(_Partly):
     def forward(self, x: Tensor) -> Tensor:
-        return _Linear.apply(x, self.weight, self.bias, self.whole_weight, self.whole_bias)
+        return _Linear.apply(x, _is_kept(x), self.weight, self.bias, self.whole_weight, self.whole_bias)
+
+
+def _is_kept(x: Tensor) -> bool:
+    """Whether the operation that made `x`, such as a ReLU, keeps it for its own backward pass."""
+    return hasattr(x.grad_fn, "_saved_result")
+
+
+def _kept(part: Tensor, is_kept: bool) -> Tensor:
+    """A copy of a part of the inputs, so that the rest can be forgotten, unless all of it is kept anyway."""
+    return part if is_kept else part.contiguous()
 
 
 class _Linear(torch.autograd.Function):
     """A dense layer whose weight has a gradient for its first rows and columns only."""
 
     @staticmethod
-    def forward(ctx, x, weight, bias, whole_weight, whole_bias):
-        held_inputs = x[..., : weight.shape[1]].contiguous() if ctx.needs_input_grad[1] else None
+    def forward(ctx, x, is_kept, weight, bias, whole_weight, whole_bias):
+        held_inputs = _kept(x[..., : weight.shape[1]], is_kept) if ctx.needs_input_grad[2] else None
         ctx.save_for_backward(held_inputs, whole_weight)
         ctx.rows, ctx.bias_rows = weight.shape[0], None if bias is None else len(bias)
         return functional.linear(x, whole_weight, whole_bias)
@@ -143,7 +153,8 @@ class _Linear(torch.autograd.Function):
         flat = gradient.flatten(0, -2)
         by_weight = None if held_inputs is None else flat[:, : ctx.rows].T @ held_inputs.flatten(0, -2)
         by_bias = None if ctx.bias_rows is None else flat[:, : ctx.bias_rows].sum(0)
-        return gradient @ whole_weight if ctx.needs_input_grad[0] else None, by_weight, by_bias, None, None
+        by_inputs = gradient @ whole_weight if ctx.needs_input_grad[0] else None
+        return by_inputs, None, by_weight, by_bias, None, None
 
 
 class _PartlyConv2d(_Partly):
@@ -154,7 +165,7 @@ class _PartlyConv2d(_Partly):
         self.where = (whole.stride, _padding(whole), whole.dilation)
 
     def forward(self, x: Tensor) -> Tensor:
-        return _Conv2d.apply(x, self.weight, self.bias, self.whole_weight, self.whole_bias, self.where)
+        return _Conv2d.apply(x, _is_kept(x), self.weight, self.bias, self.whole_weight, self.whole_bias, self.where)
 
 
 def _padding(convolution: nn.Conv2d) -> tuple[int, ...]:
@@ -176,8 +187,8 @@ class _Conv2d(torch.autograd.Function):
     """A convolution whose weight has a gradient for its first output and input channels only."""
 
     @staticmethod
-    def forward(ctx, x, weight, bias, whole_weight, whole_bias, where):
-        held_inputs = x[:, : weight.shape[1]].contiguous() if ctx.needs_input_grad[1] else None
+    def forward(ctx, x, is_kept, weight, bias, whole_weight, whole_bias, where):
+        held_inputs = _kept(x[:, : weight.shape[1]], is_kept) if ctx.needs_input_grad[2] else None
         ctx.save_for_backward(held_inputs, whole_weight)
         ctx.held, ctx.inputs, ctx.where = weight.shape, x.shape, where
         ctx.bias_channels = None if bias is None else len(bias)
@@ -193,7 +204,7 @@ class _Conv2d(torch.autograd.Function):
             held_outputs = gradient[:, : ctx.held[0]].contiguous()
             by_weight = convolution_gradients.conv2d_weight(held_inputs, ctx.held, held_outputs, *ctx.where)
         by_bias = None if ctx.bias_channels is None else gradient[:, : ctx.bias_channels].sum((0, 2, 3))
-        return by_inputs, by_weight, by_bias, None, None, None
+        return by_inputs, None, by_weight, by_bias, None, None, None
 
 
 class _PartlyBatchNorm(_Partly):
@@ -212,10 +223,13 @@ class _PartlyBatchNorm(_Partly):
         self._buffers.update(self.plain._buffers)  # which it goes on with
 
     def forward(self, x: Tensor) -> Tensor:
-        shape = [1] * x.dim()
-        shape[1] = -1
-        x = self.plain(x) * self._all("weight").view(shape)
-        return x if self._parameters.get("bias") is None else x + self._all("bias").view(shape)
+        # Lent for this one call: the scale and shift of all features, of which gradients reach those held.
+        lent = {name: self._all(name) for name, held in self._parameters.items() if held is not None}
+        self.plain._parameters.update(lent)  # type: ignore[arg-type]
+        try:
+            return self.plain(x)
+        finally:
+            self.plain._parameters.update(dict.fromkeys(lent))
 
     def _all(self, name: str) -> Tensor:
         held = getattr(self, name)

@@ -20,10 +20,11 @@ from istsim.networks._graph import spectral_gap
 from istsim.networks._initialisation import initialised
 from istsim.networks._layout import Layout
 from istsim.networks._masks import Masks
+from istsim.networks._memory import predicted_memory
 from istsim.networks._methods import IST, SDP
 from istsim.networks._sized_models import MODELS
 from istsim.networks._training import Round, rounds
-from istsim.networks._worker import MakeOptimizer
+from istsim.networks._worker import MakeOptimizer, cross_entropy
 from istsim.networks.data import Batches, Data, cifar10, digits, saved_dataset, text
 from istsim.networks.data._cifar10 import holds_cifar10
 
@@ -162,6 +163,18 @@ class TrainingRun:
     def make_optimizer(self) -> MakeOptimizer:
         """Gives an optimizer for parameters."""
         return lambda parameters: _OPTIMIZERS[self.optimizer](parameters, self.step_size)
+
+    def predicted_memory(self, data: Data) -> dict[str, dict[str, int]]:
+        """Bytes of a worker by kind, by theory: of this run, and of data parallelism."""
+        model = self.empty_model(data)
+        layout, method = self.layout_and_method(model)
+        inputs, targets = Batches(data, self.workers, self.batch_size, seed=self.seed)(0, 0)
+        methods = {"this": method, "data_parallelism": SDP(self.workers, 1.0, "forward")}
+        options: dict[str, Any] = {"make_optimizer": self.make_optimizer(), "loss": cross_entropy}
+        return {
+            name: dataclasses.asdict(predicted_memory(model, layout, each, inputs=inputs, targets=targets, **options))
+            for name, each in methods.items()
+        }
 
     def rows(self, engine: Engine, data: Data, done: int = 0) -> Iterator[dict[str, Any]]:
         """Train, and give a row of numbers for each round after the first `done`: see `Log`."""

@@ -16,6 +16,7 @@ from torch.distributed.tensor import DTensor, Shard
 
 from istsim.networks._cells import Grid, Placement, grids_of
 from istsim.networks._checkpoint import Checkpoint, CheckpointWriter, Field, number_said, said_number
+from istsim.networks._costs import Costs, peak_memory
 from istsim.networks._engine import Engine
 from istsim.networks._evaluation import BATCH, Evaluation, calibrated, totals
 from istsim.networks._flops import FlopCount
@@ -79,6 +80,7 @@ class OneOfMany(Engine):
         self._all = range(group.size)
         self._mesh = DeviceMesh(group.device.type, list(self._all))
         self._flops, self._up, self._down = FlopCount(), 0, 0
+        self._costs = Costs()
         self._worker: Worker | None = None
         self._ownership: Ownership | None = None
         self._has: dict[str, list[Placement]] = {}  # with backward masking, whole tensors as workers have them
@@ -131,6 +133,7 @@ class OneOfMany(Engine):
                 state.setdefault(name, {})[key] = number
         self._unheld, self.kept, self.home = unheld, {}, self._ownership.home
         self._worker = Worker(self.model, part, self.method, self._make_optimizer, state, values)
+        self._costs.dealt()
 
     def _had(self) -> dict[Field, tuple[Sequence[Placement], Tensor | None]]:
         """What workers have up to date before all is dealt anew: all their placements, and this one's tensor."""
@@ -296,7 +299,7 @@ class OneOfMany(Engine):
         assert self._worker is not None
         inputs, targets = (tensor.to(self.group.device) for tensor in batch_of(self.group.rank, step))
         self._flops.add(self._worker, inputs, targets, self._loss)
-        loss = self._worker.gradients(inputs, targets, self._loss, (self._seed, self.group.rank, step))
+        loss = self._costs.gradients(self._worker, inputs, targets, self._loss, (self._seed, self.group.rank, step))
         return self.group.gather([loss])[:, 0].tolist()
 
     def update(self) -> None:
@@ -309,6 +312,7 @@ class OneOfMany(Engine):
             names = [name for name in self.grids if name in self._trained - unused]
             self._average(names, gradients, lambda name: self._held(name))
         self._worker.step()
+        self._costs.stepped(self._worker)
 
     def _average(self, names: list[str], tensors: dict[str, Tensor], where: Callable[[str], Placement]) -> None:
         """Give all holders the averages over them."""
@@ -377,6 +381,12 @@ class OneOfMany(Engine):
         """Bytes that came from homes, bytes that went there, and floating point operations, of all workers so far."""
         down, up, flops = self.group.gather([self._down, self._up, self._flops.total]).sum(axis=0)
         return int(down), int(up), int(flops)
+
+    def costs(self) -> dict[str, Any]:
+        """What was measured: of each worker, and of each process."""
+        process = {"peak_memory": peak_memory(), "bytes_sent": self.group.bytes_sent}
+        told = self.group.gather_json([self._costs.measured(), process])
+        return {"workers": [worker for worker, _ in told], "processes": [process for _, process in told]}
 
     # The model seen from outside
 

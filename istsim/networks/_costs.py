@@ -1,0 +1,65 @@
+"""What workers' steps cost, measured while they train."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import resource
+import sys
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from istsim.networks._memory import KeptForBackward, Memory, memory_of
+from istsim.networks._worker import Loss, Worker
+
+
+class Costs:
+    """Of the steps of one worker.
+
+    Memory is measured in the first step after all was dealt, for it is the same in those that follow.
+    """
+
+    def __init__(self):
+        self._memory: Memory | None = None
+        self._seconds, self._steps = 0.0, 0
+        self._is_new, self._kept = True, 0
+
+    def dealt(self) -> None:
+        """The worker has got another part."""
+        self._is_new = True
+
+    def gradients(self, worker: Worker, inputs: Tensor, targets: Tensor, loss: Loss, seed: tuple[int, ...]) -> float:
+        """Let the worker compute its gradients, and give its loss."""
+        begin = time.perf_counter()
+        with KeptForBackward(worker.module) if self._is_new else contextlib.nullcontext() as kept:
+            value = worker.gradients(inputs, targets, loss, seed)
+        if kept is not None:
+            self._kept = kept.bytes
+        else:  # a first step does things that are done once
+            self._seconds += time.perf_counter() - begin
+            self._steps += 1
+        return value
+
+    def stepped(self, worker: Worker) -> None:
+        """The worker has taken its step."""
+        if self._is_new:
+            self._memory = memory_of(worker, self._kept).most(self._memory)
+            self._is_new = False
+
+    def measured(self) -> dict[str, Any]:
+        """Bytes by kind, at most in any round, and seconds a step, without what is sent; None if not measured."""
+        memory = dict.fromkeys(field.name for field in dataclasses.fields(Memory))
+        if self._memory is not None:
+            memory = dataclasses.asdict(self._memory)
+        return memory | {"step_seconds": self._seconds / self._steps if self._steps else None}
+
+
+def peak_memory() -> int:
+    """Bytes that this process has had at most: of the GPU's memory where it uses one, else resident."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # bytes there, elsewhere kilobytes

@@ -1,0 +1,191 @@
+"""What a step of training keeps in memory: measured, and predicted from sizes."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from istsim.networks._layout import Blocks, Layout, block_tensors, tensors_of
+from istsim.networks._methods import IST, SDP
+from istsim.networks._part import Part
+from istsim.networks._partly_trained import partly_trained
+from istsim.networks._subnetwork import subnetwork
+from istsim.networks._worker import Loss, MakeOptimizer, Worker, outputs_of, per_entry
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """Bytes that a worker has at its fullest: when the forward pass has ended, and when the optimizer has stepped.
+
+    Attributes:
+        parameters: and buffers, also those that are not trained.
+        gradients: of what is trained.
+        optimizer: its state.
+        activations: what the forward pass keeps for the backward pass.
+
+    Example:
+        >>> from istsim import networks
+        >>> networks.Memory(parameters=400, gradients=200, optimizer=400, activations=100).total
+        1100
+    """
+
+    parameters: int
+    gradients: int
+    optimizer: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """Of all kinds, though not all are at their fullest at once."""
+        return self.parameters + self.gradients + self.optimizer + self.activations
+
+    def most(self, other: Memory | None) -> Memory:
+        """The larger of each kind."""
+        if other is None:
+            return self
+        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
+        return Memory(*(max(pair) for pair in pairs))
+
+
+class KeptForBackward(torch.autograd.graph.saved_tensors_hooks):
+    """Counts what operations inside keep for the backward pass, each storage once, and parameters never.
+
+    Args:
+        module: whose parameters and buffers are not counted.
+
+    Attributes:
+        bytes: so far.
+    """
+
+    def __init__(self, module: nn.Module):
+        self._sizes: dict[int, int] = {}
+        own = {_storage(tensor) for tensor in (*module.parameters(), *module.buffers())}
+
+        def pack(tensor: Tensor) -> Tensor:
+            if _storage(tensor) not in own:
+                self._sizes[_storage(tensor)] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        super().__init__(pack, lambda tensor: tensor)
+
+    def __enter__(self) -> KeptForBackward:  # type: ignore[override]
+        super().__enter__()
+        return self
+
+    @property
+    def bytes(self) -> int:
+        """So far."""
+        return sum(self._sizes.values())
+
+
+def bytes_of(tensors: Iterable[Tensor]) -> int:
+    """Of the storages of tensors, each counted once."""
+    return sum({_storage(tensor): tensor.untyped_storage().nbytes() for tensor in tensors}.values())
+
+
+def memory_of(worker: Worker, activations: int) -> Memory:
+    """What a worker has after its step, in which so much was kept for the backward pass."""
+    module = worker.module
+    state = (value for own in worker.state().values() for value in own.values() if isinstance(value, Tensor))
+    return Memory(
+        parameters=bytes_of([*module.parameters(), *module.buffers()]),
+        gradients=bytes_of(p.grad for p in module.parameters() if p.grad is not None),
+        optimizer=bytes_of(state),
+        activations=activations,
+    )
+
+
+def predicted_memory(
+    model: nn.Module,
+    layout: Layout,
+    method: IST | SDP,
+    *,
+    make_optimizer: MakeOptimizer,
+    inputs: Tensor,
+    targets: Tensor,
+    loss: Loss,
+) -> Memory:
+    """What a worker needs that holds exactly the expected fraction C of every layer's units.
+
+    An entry whose tensor is sliced along k axes is held with probability C^k. With forward masking that goes for
+    parameters, gradients and the optimizer's state; with backward masking parameters stay whole. Activations are those
+    of a worker with C of the units, by the sizes of what torch keeps, without computing.
+
+    Args:
+        model: with or without values.
+        layout: which parts of it only some workers hold.
+        method: how workers are masked.
+        make_optimizer: gives an optimizer for parameters.
+        inputs: of a worker's step.
+        targets: likewise.
+        loss: of outputs and targets.
+    """
+    fractions = method.kept(layout)
+    held = dict.fromkeys(tensors_of(model), 1.0)
+    for group, fraction in zip(layout.groups, fractions, strict=True):
+        if isinstance(group, Blocks):
+            for name in (name for block in group.names for name in block_tensors(model, block)):
+                held[name] *= fraction
+        else:
+            for one in group.slices:
+                held[one.tensor] *= fraction
+    tensors = tensors_of(model)
+    size = {name: tensor.numel() * tensor.element_size() for name, tensor in tensors.items()}
+    everything = method.masking == "backward"
+    trained = sum(held[name] * size[name] for name, tensor in tensors.items() if tensor.requires_grad)
+    return Memory(
+        parameters=round(sum(size[name] * (1.0 if everything else held[name]) for name in tensors)),
+        gradients=round(trained),
+        optimizer=round(trained * _state_tensors(make_optimizer)),
+        activations=_activations(model, layout, fractions, everything, inputs, targets, loss),
+    )
+
+
+def _state_tensors(make_optimizer: MakeOptimizer) -> int:
+    """How many numbers an optimizer keeps for an entry."""
+    parameter = nn.Parameter(torch.zeros(2))
+    parameter.grad = torch.ones(2)
+    optimizer = make_optimizer([parameter])
+    optimizer.step()
+    return sum(per_entry(key, value, parameter) for key, value in optimizer.state[parameter].items())
+
+
+def _activations(
+    model: nn.Module,
+    layout: Layout,
+    fractions: list[float],
+    everything: bool,
+    inputs: Tensor,
+    targets: Tensor,
+    loss: Loss,
+) -> int:
+    mask = []
+    for group, fraction in zip(layout.groups, fractions, strict=True):
+        # Of blocks, which differ, those in the middle of the model.
+        count = max(1, math.floor(fraction * group.count + 0.5))
+        first = (group.count - count) // 2 if isinstance(group, Blocks) else 0
+        mask.append(np.isin(np.arange(group.count), np.arange(first, first + count)))
+    empty = copy.deepcopy(model).to("meta")
+    part = Part(empty, layout, np.concatenate(mask))
+    small = (partly_trained if everything else subnetwork)(empty, part).train()
+    with FakeTensorMode() as mode:
+        memo: dict[int, Any] = {}
+        for tensor in (*small.parameters(), *small.buffers()):
+            fake = torch.empty(tensor.shape, dtype=tensor.dtype, device=inputs.device)
+            memo[id(tensor)] = nn.Parameter(fake, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else fake
+        fake_model = copy.deepcopy(small, memo)
+        with KeptForBackward(fake_model) as kept:
+            loss(outputs_of(fake_model, mode.from_tensor(inputs)), mode.from_tensor(targets))
+    return kept.bytes
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
