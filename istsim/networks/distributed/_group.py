@@ -134,7 +134,7 @@ class Group:
             raise WorkerLostError(self.silent()) from error
 
     def _look(self, seconds: float) -> None:
-        if seconds > _SILENT and (silent := self._heart.silent_for(_SILENT)):
+        if silent := self._heart.silent_for(_SILENT):
             raise WorkerLostError(f"{_workers(silent, self.size)} gave no sign of life for {_SILENT:g} seconds")
         if seconds > _LATE:
             late = {rank for rank, said in self._heart.heard().items() if said < self._calls} - self._late

@@ -38,7 +38,7 @@ class Heartbeat:
         return {rank: said for rank, (_, said) in self._listen().items()}
 
     def silent_for(self, seconds: float) -> list[int]:
-        """Who has not been heard for so long; to be asked again and again."""
+        """Who has not been heard for so long, of the time since this was first asked; to be asked again and again."""
         now = time.monotonic()
         for rank, (beat, _) in self._listen().items():
             if beat < 0 or self._known.get(rank, (None, 0.0))[0] != beat:
