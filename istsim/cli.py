@@ -262,12 +262,12 @@ def train(
 ) -> None:
     """Train a network by n workers, each of which holds a part of it (or all).
 
-    One process plays all workers; under torchrun, each process plays one. Writes log.csv, log.json (with the run's
-    options), the newest checkpoint and, with matplotlib, curves.svg and curves.png. Interrupted by Ctrl-C it ends after
-    the round. Exits with 1 if a loss is not finite: the checkpoint is then the last good one.
+    One process plays all workers; started by torchrun --nproc-per-node N -m istsim train, each of N processes plays
+    one. Writes log.csv, log.json (with the run's options), the newest checkpoint and, with matplotlib, curves.svg and
+    curves.png. Interrupted by Ctrl-C it ends after the round. Exits with 1 if a loss is not finite: the checkpoint is
+    then the last good one.
 
-    Examples: istsim train --method sdp --masking backward --coverage 0.5 --workers 4 --rounds 300
-    torchrun --nproc-per-node 4 -m istsim train --method ist --workers 4 --out run
+    Example: istsim train --method sdp --masking backward --coverage 0.5 --workers 4 --rounds 300
 
     Args:
         run: What to train, and how.

@@ -146,7 +146,7 @@ def test_what_has_no_counterpart_on_parameters_is_refused():
     ids=["backward", "IST with local steps"],
 )
 def test_predictions_for_a_linear_network_are_exact(method):
-    repetitions = 200
+    repetitions = 100
     found = networks.compare_with_quadratic(
         linear_network(),
         networks.neurons(linear_network()),

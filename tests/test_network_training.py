@@ -29,7 +29,6 @@ torch = pytest.importorskip("torch", reason="networks are trained in torch: pip 
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from istsim import networks  # noqa: E402
-from istsim.networks._masks import Masks  # noqa: E402
 
 EXACT = {"rtol": 0, "atol": 0}
 TIGHT = {"rtol": 1e-10, "atol": 1e-10}
@@ -448,14 +447,6 @@ def test_masks_stay_where_nothing_else_is_asked(n, copies):
     _, (first, second), _ = run(case, method, make_optimizer=sgd(), steps=2)
     np.testing.assert_array_equal(first.held, second.held)
     np.testing.assert_array_equal(first.held.sum(axis=0), copies)
-
-
-def test_masks_that_stay_connect_all_workers():
-    """Of four units, each on two of four workers: a third of all draws makes two pairs that share nothing."""
-    layout, method = networks.neurons(networks.mlp([3, 4, 2])), networks.SDP(4, coverage=0.5, masking="forward")
-    drawn = [Masks(method, layout, seed) for seed in range(10)]
-    assert any(networks.spectral_gap(masks._draw(0)) == 0 for masks in drawn)
-    assert all(networks.spectral_gap(masks.of_round(0)) > 0 for masks in drawn)
 
 
 def test_masks_that_never_connect_the_workers_are_refused():

@@ -73,6 +73,7 @@ def test_a_simulation_that_misses_the_left_side_is_a_disagreement(tmp_path, monk
         return estimate + 1.0, error
 
     monkeypatch.setattr(_picture, "jackknife", missing)
+    monkeypatch.setattr("istsim.experiments._reproduce.predictions", tuple)
     monkeypatch.setattr("istsim.experiments._reproduce.EXPERIMENTS", ())
     monkeypatch.setattr("istsim.experiments._reproduce.PICTURES", (OVER_ENTRIES,))
     with pytest.raises(DisagreementError, match="perm-q-mean"):

@@ -61,10 +61,6 @@ def test_two_processes_train_what_one_does():
     assert_equal_to_one_process(2, ["ist", "forward-resampled", "backward-resampled"])
 
 
-def test_four_processes_train_what_one_does():
-    assert_equal_to_one_process(4, ["ist", "forward", "backward", "forward-resampled"])
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("processes", [2, 4])
@@ -72,6 +68,7 @@ def test_processes_train_what_one_does_for_every_model(processes):
     assert_equal_to_one_process(processes, list(CASES))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [

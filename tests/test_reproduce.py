@@ -235,6 +235,7 @@ def test_reproduce_reports_a_disagreement_after_writing_everything(tmp_path, mon
         "istsim.experiments._experiment.measure",
         lambda curve: measure(curve).assign(deviation=lambda data: data.deviation + 6.0),
     )
+    monkeypatch.setattr("istsim.experiments._reproduce.predictions", tuple)
     monkeypatch.setattr("istsim.experiments._reproduce.EXPERIMENTS", (tiny_experiment(figures.neighbourhood, curves),))
     monkeypatch.setattr("istsim.experiments._reproduce.PICTURES", ())
     with pytest.raises(DisagreementError, match="tiny"):
@@ -297,6 +298,18 @@ def test_a_missing_extra_is_named_with_its_command(monkeypatch):
         require("sklearn.datasets", extra="data")
 
 
+@pytest.mark.slow
+def test_a_residual_network_is_predicted_and_trained(tmp_path):
+    pytest.importorskip("torch", reason="torch is not installed")
+    experiments.reproduce(tmp_path, only=("resnet-prediction",), quick=True)
+    data = xarray.load_dataset(tmp_path / "resnet-prediction.nc", engine="h5netcdf").isel(round=-1)
+    start = xarray.load_dataset(tmp_path / "resnet-prediction.nc", engine="h5netcdf").predicted_loss.isel(round=0)
+    predicted, trained = data.predicted_loss - start, data.loss.mean("repetition") - start
+    assert (np.sign(predicted) == np.sign(trained)).all()
+    assert float((predicted / trained).sel(algorithm="SDP, backward masking")) == pytest.approx(1, abs=0.4)
+
+
+@pytest.mark.slow
 def test_a_network_is_predicted_and_trained(tmp_path):
     pytest.importorskip("torch", reason="torch is not installed")
     experiments.reproduce(tmp_path, only=("network-prediction",), quick=True)

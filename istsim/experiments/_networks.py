@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from istsim import figures
@@ -11,8 +12,27 @@ from istsim import figures
 if TYPE_CHECKING:
     import matplotlib.figure
     import xarray
+    from torch import nn
 
-_ROUNDS, _STEP_SIZE, _UNITS, _IMAGES = 15, 0.1, 6, 400
+_UNITS, _IMAGES = 6, 400
+
+
+def _perceptron() -> nn.Module:
+    from istsim import networks
+
+    model = networks.mlp([64, _UNITS, 10])
+    model[-1].bias.requires_grad_(False)  # else all workers would hold it, and there would be no formulas
+    return model
+
+
+def _residual_network() -> nn.Module:
+    from torch.func import replace_all_batch_norm_modules_
+
+    from istsim import networks
+
+    model = networks.ResNet(10, channels=1, width=2, depths=(1, 1))
+    replace_all_batch_norm_modules_(model)  # statistics of each batch, none kept
+    return model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,11 +45,23 @@ class NetworkPrediction:
         name: of its files.
         title: a line for people.
         text: what it shows.
+        network: makes it, untrained.
+        steps: that it is trained for before.
+        images: that each of the two workers has.
+        step_size: of the rounds.
+        rounds: that are predicted.
+        local_steps: of IST; None for SDP with forward masking in its place.
     """
 
     name: str
     title: str
     text: str
+    network: Callable[[], nn.Module]
+    steps: int
+    images: int
+    step_size: float
+    rounds: int
+    local_steps: int | None
 
     def measure(self, quick: bool) -> xarray.Dataset:
         """Predict, then train: all data as one dataset over `algorithm`."""
@@ -42,25 +74,25 @@ class NetworkPrediction:
         inputs, targets = data.train_inputs[:_IMAGES].double(), data.train_targets[:_IMAGES]
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            model = networks.mlp([64, _UNITS, 10]).double()
-        model[-1].bias.requires_grad_(False)  # else all workers would hold it, and there would be no formulas
+            model = self.network().double()
         optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.01)
-        for _ in range(60):
+        for _ in range(self.steps):
             optimizer.zero_grad()
             networks.cross_entropy(model(inputs), targets).backward()
             optimizer.step()
-        methods = {
-            "SDP, backward masking": networks.SDP(2, 0.5, "backward", resample_every=1),
-            "SDP, forward masking": networks.SDP(2, 0.5, "forward", resample_every=1),
-        }
+        methods: dict[str, Any] = {"SDP, backward masking": networks.SDP(2, 0.5, "backward", resample_every=1)}
+        if self.local_steps is None:
+            methods["SDP, forward masking"] = networks.SDP(2, 0.5, "forward", resample_every=1)
+        else:
+            methods[f"IST, {self.local_steps} local steps"] = networks.IST(2, self.local_steps)
         found = [
             networks.compare_with_quadratic(
                 model,
                 networks.neurons(model),
                 method,
-                [(inputs[i::2], targets[i::2]) for i in range(2)],
-                step_size=_STEP_SIZE,
-                rounds=_ROUNDS,
+                [(inputs[i::2][: self.images], targets[i::2][: self.images]) for i in range(2)],
+                step_size=self.step_size,
+                rounds=self.rounds,
                 repetitions=10 if quick else 40,
             )
             for method in methods.values()
@@ -101,9 +133,31 @@ PREDICTIONS = (
         text=(
             f"A network with one hidden layer of {_UNITS} units, trained for a while on {_IMAGES} digits; then two "
             "workers, each of which holds half of the units in every round, go on from there with step size "
-            f"{_STEP_SIZE}. Masking the gradient is predicted well; masking the model leads away from where the "
-            "quadratic was made, in the first round already, and is predicted in kind only."
+            "0.1. Masking the gradient is predicted well; masking the model leads away from where the quadratic was "
+            "made, in the first round already, and is predicted in kind only."
         ),
+        network=_perceptron,
+        steps=60,
+        images=_IMAGES // 2,
+        step_size=0.1,
+        rounds=15,
+        local_steps=None,
+    ),
+    NetworkPrediction(
+        name="resnet-prediction",
+        title="A residual network, predicted from its local quadratic",
+        text=(
+            "A small residual network, trained for a while on 400 digits; then two workers with 100 digits each, which "
+            "hold half of the channels in every round. Under backward masking the loss falls as predicted at first, "
+            "and then by less, for the losses bend within these steps. Under IST the direction and the order of "
+            "magnitude are right."
+        ),
+        network=_residual_network,
+        steps=100,
+        images=100,
+        step_size=0.005,
+        rounds=10,
+        local_steps=3,
     ),
 )
 

@@ -126,10 +126,18 @@ def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
 @contextlib.contextmanager
 def drawing(*seed: object) -> Iterator[None]:
     """Let torch draw random numbers that are a function of `seed`, and forget that it did."""
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(int.from_bytes(hashlib.sha256(repr(seed).encode()).digest()[:8]))
+    generators = [torch.default_generator]
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        generators.append(torch.cuda.default_generators[torch.cuda.current_device()])
+    states = [generator.get_state() for generator in generators]
+    number = int.from_bytes(hashlib.sha256(repr(seed).encode()).digest()[:8])
+    try:
+        for generator in generators:
+            generator.manual_seed(number)
         yield
+    finally:
+        for generator, state in zip(generators, states, strict=True):
+            generator.set_state(state)
 
 
 def state_of_part(part: Part, parameters: Mapping[str, Tensor], state: OptimizerState) -> OptimizerState:
