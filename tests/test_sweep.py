@@ -416,6 +416,7 @@ def test_the_command_line_runs_a_grid_and_prints_the_best(tmp_path, capsys, monk
     assert (tmp_path / "all.svg").read_text().startswith("<?xml")
 
 
+@pytest.mark.slow
 def test_the_command_line_prints_a_table_and_why_cells_failed(tmp_path, capsys, monkeypatch):
     arguments = [
         "sweep",

@@ -546,7 +546,7 @@ if __name__ == "__main__":
 )
 
 
-@pytest.mark.parametrize("loaded", [True, False], ids=["loaded", "as a script"])
+@pytest.mark.parametrize("loaded", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["loaded", "as a script"])
 def test_the_code_of_a_counterexample_runs_beside_the_users_file(tmp_path, loaded):
     (tmp_path / "mine.py").write_text(SCRIPT.format(name="mine", factor="(1 - gamma**2)"))
     found = ["-m", "istsim", "verify", "mine", "--load", "mine.py", "--simulations", "0"] if loaded else ["mine.py"]
