@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from istsim.networks._memory import KeptForBackward, Memory, memory_of
+from istsim.networks._memory import KeptForBackward, Memory, bytes_of, memory_of
 from istsim.networks._worker import Loss, Worker
 
 
@@ -25,7 +25,7 @@ class Costs:
     def __init__(self):
         self._memory: Memory | None = None
         self._seconds, self._steps = 0.0, 0
-        self._is_new, self._kept = True, 0
+        self._is_new, self._gradients, self._activations = True, 0, 0
 
     def dealt(self) -> None:
         """The worker has got another part."""
@@ -37,7 +37,8 @@ class Costs:
         with KeptForBackward(worker.module) if self._is_new else contextlib.nullcontext() as kept:
             value = worker.gradients(inputs, targets, loss, seed)
         if kept is not None:
-            self._kept = kept.bytes
+            self._activations = kept.bytes
+            self._gradients = bytes_of(p.grad for p in worker.module.parameters() if p.grad is not None)
         else:  # a first step does things that are done once
             self._seconds += time.perf_counter() - begin
             self._steps += 1
@@ -46,7 +47,7 @@ class Costs:
     def stepped(self, worker: Worker) -> None:
         """The worker has taken its step."""
         if self._is_new:
-            self._memory = memory_of(worker, self._kept).most(self._memory)
+            self._memory = memory_of(worker, self._gradients, self._activations).most(self._memory)
             self._is_new = False
 
     def measured(self) -> dict[str, Any]:

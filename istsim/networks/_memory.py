@@ -91,13 +91,13 @@ def bytes_of(tensors: Iterable[Tensor]) -> int:
     return sum({_storage(tensor): tensor.untyped_storage().nbytes() for tensor in tensors}.values())
 
 
-def memory_of(worker: Worker, activations: int) -> Memory:
-    """What a worker has after its step, in which so much was kept for the backward pass."""
+def memory_of(worker: Worker, gradients: int, activations: int) -> Memory:
+    """What a worker has after its step, in which it had so much of both."""
     module = worker.module
     state = (value for own in worker.state().values() for value in own.values() if isinstance(value, Tensor))
     return Memory(
         parameters=bytes_of([*module.parameters(), *module.buffers()]),
-        gradients=bytes_of(p.grad for p in module.parameters() if p.grad is not None),
+        gradients=gradients,
         optimizer=bytes_of(state),
         activations=activations,
     )

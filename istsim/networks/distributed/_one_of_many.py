@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.tensor import DTensor, Shard
 
 from istsim.networks._cells import Grid, Placement, grids_of
-from istsim.networks._checkpoint import Checkpoint, CheckpointWriter, Field, number_said, said_number
+from istsim.networks._checkpoint import Checkpoint, Field, number_said, said_number
 from istsim.networks._costs import Costs, peak_memory
 from istsim.networks._engine import Engine
 from istsim.networks._evaluation import BATCH, Evaluation, calibrated, totals
@@ -28,6 +26,7 @@ from istsim.networks._ownership import Ownership
 from istsim.networks._part import Part
 from istsim.networks._partly_trained import whole_tensors
 from istsim.networks._worker import BatchOf, Loss, MakeOptimizer, Worker, cross_entropy, per_entry
+from istsim.networks.distributed._at_rest import AtRest, positions
 from istsim.networks.distributed._by_layer import fetch_layer_by_layer
 from istsim.networks.distributed._exchange import Transfer, exchange
 from istsim.networks.distributed._group import Group
@@ -78,22 +77,15 @@ class OneOfMany(Engine):
         self._trained = {name for name, p in model.named_parameters() if p.requires_grad}
         self.grids = grids_of(model, layout)
         self._all = range(group.size)
-        self._mesh = DeviceMesh(group.device.type, list(self._all))
         self._flops, self._up, self._down = FlopCount(), 0, 0
         self._costs = Costs()
         self._worker: Worker | None = None
         self._ownership: Ownership | None = None
         self._has: dict[str, list[Placement]] = {}  # with backward masking, whole tensors as workers have them
         self._unheld: dict[Field, Tensor] = {}  # what is at home here and not in the worker
-        # What is at home here, while it is at rest between rounds, and numbers, which all processes know.
-        self.home = {name: grid.row_homes(group.size) for name, grid in self.grids.items()}
-        self.kept: dict[Field, Tensor] = {}
-        self.numbers: dict[Field, Any] = {}
+        self.rest = AtRest(group, self.grids)
         for name, values in initial_values(model, seed):
-            if name in self.grids:
-                self.kept[name, None] = self.grids[name].whole.read(values, self._at_home(name)).to(group.device)
-            else:
-                self.numbers[name, None] = values
+            self.rest.put(name, values)
 
     # Dealing and collecting
 
@@ -103,12 +95,12 @@ class OneOfMany(Engine):
         parts, rank = [Part(self.model, self.layout, mask) for mask in held], self.group.rank
         part, whole = parts[rank], self.method.masking == "backward"
         before = self._had()
-        self._ownership = Ownership(self.grids, parts, self.home)
+        self._ownership = Ownership(self.grids, parts, self.rest.home)
         self._has = {name: _all_of(grid, name, parts) for name, grid in self.grids.items()} if whole else {}
         values: dict[str, Tensor] = {}
         state: dict[str, dict[str, Any]] = {}
         transfers, unheld = [], {}
-        for (name, key), kept in self.kept.items():
+        for (name, key), kept in self.rest.kept.items():
             places, (had, old) = self._placements(name, key), before.get((name, key), (None, None))
             mine = places[rank]
             piece = kept.new_empty(mine.shape).view(self._tensors[name].shape and mine.shape)
@@ -116,7 +108,7 @@ class OneOfMany(Engine):
                 staying = np.intersect1d(mine.cells, had[rank].cells, assume_unique=True)
                 mine.write(piece, staying, had[rank].read(old, staying))
             transfers.append(self._dealt(name, kept, places, had, piece))
-            here = self._at_home(name)
+            here = self.rest.cells(name)
             waiting = (self._ownership.home[name][here] == rank) & ~np.isin(here, mine.cells)
             if waiting.any():
                 unheld[name, key] = kept[torch.from_numpy(waiting)]
@@ -125,13 +117,13 @@ class OneOfMany(Engine):
             elif key is not None and name in part.names:
                 state.setdefault(name, {})[key] = piece
         self._down += self._sent(transfers)
-        for (name, key), number in self.numbers.items():
+        for (name, key), number in self.rest.numbers.items():
             number = number.clone() if isinstance(number, Tensor) else number
             if key is None and (whole or name in part.names):
                 values[name] = number
             elif key is not None and name in part.names:
                 state.setdefault(name, {})[key] = number
-        self._unheld, self.kept, self.home = unheld, {}, self._ownership.home
+        self._unheld, self.rest.kept, self.rest.home = unheld, {}, self._ownership.home
         self._worker = Worker(self.model, part, self.method, self._make_optimizer, state, values)
         self._costs.dealt()
 
@@ -141,7 +133,7 @@ class OneOfMany(Engine):
             return {}
         values, state = self._values(), self._worker.state()
         found: dict[Field, tuple[Sequence[Placement], Tensor | None]] = {}
-        for name, key in self.kept:
+        for name, key in self.rest.kept:
             if key is not None:
                 found[name, key] = self._placements(name, key), state.get(name, {}).get(key)
             elif self.method.masking == "backward" or isinstance(self._tensors[name], nn.Parameter):
@@ -161,7 +153,7 @@ class OneOfMany(Engine):
         had: Sequence[Placement] | None,
         piece: Tensor,
     ) -> Transfer:
-        here, mine, home = self._at_home(name), places[self.group.rank], self.home[name]
+        here, mine, home = self.rest.cells(name), places[self.group.rank], self.rest.home[name]
         wanted = [new.cells for new in places]
         if had is not None:
             pairs = zip(wanted, had, strict=True)
@@ -172,7 +164,7 @@ class OneOfMany(Engine):
             kept.dtype,
             [cells[home[cells] == self.group.rank] for cells in wanted],
             [coming[home[coming] == peer] for peer in self._all],
-            lambda cells: kept[_at(here, cells)],
+            lambda cells: kept[positions(here, cells)],
             lambda _peer, cells, received: mine.write(piece, cells, received),
         )
 
@@ -182,9 +174,8 @@ class OneOfMany(Engine):
             return
         worker, rank, values = self._worker, self.group.rank, self._values()
         state = worker.state()
-        dtypes: dict[Field, torch.dtype]
         numbers: dict[Field, Any] = {(name, None): v for name, v in values.items() if name not in self.grids}
-        dtypes = {(name, None): self._tensors[name].dtype for name in self.grids}
+        dtypes: dict[Field, Any] = {(name, None): self._tensors[name].dtype for name in self.grids}
         for name, own in state.items():
             for key, value in own.items():
                 if per_entry(key, value, worker.parameters[name]):
@@ -201,21 +192,23 @@ class OneOfMany(Engine):
                 averages[field] = self._total(field, self._tensors[name].dtype)
                 transfers.append(self._collected(field, self._tensors[name].dtype, averages[field], self._all, own))
             else:
-                self.kept[field] = self._own(field, own, self._tensors[name].dtype, self._placements(name, None)[rank])
+                self.rest.kept[field] = self._own(
+                    field, own, self._tensors[name].dtype, self._placements(name, None)[rank]
+                )
         for field, peers in having.items():
             name, key = field
             if key is None:
                 continue
             own = state.get(name, {}).get(key)
             if self.method.shares_gradients:
-                self.kept[field] = self._own(field, own, dtypes[field], self._ownership.held[name][rank])
+                self.rest.kept[field] = self._own(field, own, dtypes[field], self._ownership.held[name][rank])
             else:
                 averages[field] = self._total(field, dtypes[field])
                 transfers.append(self._collected(field, dtypes[field], averages[field], peers, own))
         self._up += self._sent(transfers)
         for field, (total, count) in averages.items():
             before = self._own(field, None, dtypes[field], None)
-            self.kept[field] = torch.where(count > 0, _average(total, count, before.dtype), before)
+            self.rest.kept[field] = torch.where(count > 0, _average(total, count, before.dtype), before)
 
     def _agree(self, numbers: dict[Field, Any], dtypes: dict[Field, torch.dtype]) -> dict[Field, list[int]]:
         """Take the largest of all workers' numbers, learn the types of what others have, and who has what."""
@@ -229,8 +222,8 @@ class OneOfMany(Engine):
                     having.setdefault((name, key), []).append(peer)
                 elif number is not None:
                     value = number_said(number, kind)
-                    known = self.numbers.get((name, key))
-                    self.numbers[name, key] = value if known is None else max(known, value)
+                    known = self.rest.numbers.get((name, key))
+                    self.rest.numbers[name, key] = value if known is None else max(known, value)
         return having
 
     @contextlib.contextmanager
@@ -241,7 +234,7 @@ class OneOfMany(Engine):
         self._up = up
         yield
         if self._worker is not None:
-            self.kept = {}  # it goes on, and this grows old
+            self.rest.kept = {}  # it goes on, and this grows old
 
     def _averages(self, name: str) -> bool:
         """Whether holders may have different values of a tensor at the end of a round."""
@@ -250,7 +243,7 @@ class OneOfMany(Engine):
         return True
 
     def _total(self, field: Field, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        shape = (len(self._at_home(field[0])), *self.grids[field[0]].cell_shape)
+        shape = (len(self.rest.cells(field[0])), *self.grids[field[0]].cell_shape)
         total = torch.zeros(shape, dtype=sum_dtype(dtype), device=self.group.device)
         return total, total.new_zeros((shape[0], *[1] * (len(shape) - 1)))
 
@@ -260,11 +253,11 @@ class OneOfMany(Engine):
         """From holders to homes, where it is summed up and counted."""
         name, rank = field[0], self.group.rank
         assert self._ownership is not None
-        mine, here, (total, count) = self._ownership.held[name][rank], self._at_home(name), into
+        mine, here, (total, count) = self._ownership.held[name][rank], self.rest.cells(name), into
         ours, peers = self._ownership, self._all
 
         def write(_peer: int, cells: np.ndarray, values: Tensor) -> None:
-            at = _at(here, cells)
+            at = positions(here, cells)
             total[at] += values
             count[at] += 1
 
@@ -280,7 +273,7 @@ class OneOfMany(Engine):
     def _own(self, field: Field, mine: Tensor | None, dtype: torch.dtype, has: Placement | None) -> Tensor:
         """What is at home here, as this process has it; zeros where no one ever had any."""
         name = field[0]
-        here = self._at_home(name)
+        here = self.rest.cells(name)
         shape = (len(here), *self.grids[name].cell_shape)
         found = torch.zeros(shape, dtype=dtype, device=self.group.device)
         if field in self._unheld:
@@ -289,7 +282,7 @@ class OneOfMany(Engine):
             found[torch.from_numpy(~np.isin(here, placement.cells))] = self._unheld[field]
         if mine is not None and has is not None:
             cells = here[np.isin(here, has.cells)]
-            found[_at(here, cells)] = has.read(mine, cells)
+            found[positions(here, cells)] = has.read(mine, cells)
         return found
 
     # A step and its end
@@ -325,14 +318,14 @@ class OneOfMany(Engine):
         ours, rank, peers = self._ownership, self.group.rank, self._all
 
         def returned(name: str) -> Transfer:
-            (total, count), here, mine = averages[name], self._at_home(name), where(name)
+            (total, count), here, mine = averages[name], self.rest.cells(name), where(name)
             average = _average(total, count, self._tensors[name].dtype)
             return Transfer(
                 self.grids[name],
                 average.dtype,
                 [ours.held_at(name, peer, rank) for peer in peers],
                 [ours.held_at(name, rank, peer) for peer in peers],
-                lambda cells: average[_at(here, cells)],
+                lambda cells: average[positions(here, cells)],
                 lambda _peer, cells, values: mine.write(tensors[name], cells, values),
             )
 
@@ -343,7 +336,7 @@ class OneOfMany(Engine):
         if not self.method.shares_gradients:
             self.bring_home()
             self._worker, self._unheld = None, {}
-            finite = all(bool(kept.isfinite().all()) for kept in self.kept.values())
+            finite = all(bool(kept.isfinite().all()) for kept in self.rest.kept.values())
             return bool(self.group.gather([finite]).all())
         if self.method.masking == "backward":
             self._refresh()
@@ -411,75 +404,17 @@ class OneOfMany(Engine):
 
     def save(self, folder: Path, number: int, facts: Mapping[str, Any]) -> None:
         """Write a checkpoint of round `number`, each process a shard of every tensor."""
-        writer = CheckpointWriter(folder, number)
         with self.at_rest():
-            if self.group.rank == 0:
-                writer.begin()
-            self.group.gather([])
-            writer.write({field: self._as_shard(field) for field in self.kept}, alone=False)
-            self.group.gather([])
-            if self.group.rank == 0:
-                writer.end(facts, self.numbers)
+            self.rest.save(folder, number, facts)
 
     def load(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint, which may be of another number of workers."""
-        checkpoint.check({name: grid.shape for name, grid in self.grids.items()})
-        shards = {field: self._empty_shard(field, checkpoint.dtype(field)) for field in checkpoint.shapes}
-        checkpoint.read(shards, alone=False)
-        self.home = {name: grid.row_homes(self.group.size) for name, grid in self.grids.items()}
+        self.rest.load(checkpoint)
         self._worker, self._ownership, self._unheld = None, None, {}
-        self.kept = {
-            (name, key): self._rows(name).read(shard.to_local(), self._at_home(name))
-            for (name, key), shard in shards.items()
-        }
-        self.numbers = dict(checkpoint.numbers)
-
-    def _rows(self, name: str) -> Placement:
-        """Where the rows that are this process's in a checkpoint lie."""
-        grid = self.grids[name]
-        others = [np.arange(length) for length in grid.lengths[1:]]
-        return Placement(grid, [grid.rows(self.group.rank, self.group.size), *others])
-
-    def _empty_shard(self, field: Field, dtype: torch.dtype) -> DTensor:
-        grid = self.grids[field[0]]
-        local = torch.empty(self._rows(field[0]).shape, dtype=dtype, device=self.group.device)
-        stride = torch.empty(grid.shape, device="meta").stride()
-        return DTensor.from_local(
-            local, self._mesh, [Shard(grid.axes[0])], run_check=False, shape=torch.Size(grid.shape), stride=stride
-        )
-
-    def _as_shard(self, field: Field) -> DTensor:
-        name, kept = field[0], self.kept[field]
-        grid, rows, here, home = self.grids[name], self._rows(name), self._at_home(name), self.home[name]
-        shard = self._empty_shard(field, kept.dtype)
-        local, row_of = shard.to_local(), grid.row_homes(self.group.size)
-        transfer = Transfer(
-            grid,
-            kept.dtype,
-            [here[row_of[here] == peer] for peer in self._all],
-            [rows.cells[home[rows.cells] == peer] for peer in self._all],
-            lambda cells: kept[_at(here, cells)],
-            lambda _peer, cells, values: rows.write(local, cells, values),
-        )
-        exchange(self.group, [transfer])
-        return shard
 
     def whole(self, name: str) -> Tensor:
         """All of a tensor, in every process; for when all is `at_rest`."""
-        if name not in self.grids:
-            return self.numbers[name, None].clone()
-        grid, here, home, kept = self.grids[name], self._at_home(name), self.home[name], self.kept[name, None]
-        whole = kept.new_empty(grid.shape)
-        transfer = Transfer(
-            grid,
-            kept.dtype,
-            [here] * self.group.size,
-            [np.flatnonzero(home == peer) for peer in self._all],
-            lambda cells: kept[_at(here, cells)],
-            lambda _peer, cells, values: grid.whole.write(whole, cells, values),
-        )
-        exchange(self.group, [transfer])
-        return whole.view(self._tensors[name].shape)
+        return self.rest.whole(name).view(self._tensors[name].shape)
 
     def _values(self) -> dict[str, Tensor]:
         """The worker's tensors, by name: of what it has of each."""
@@ -490,9 +425,6 @@ class OneOfMany(Engine):
     def _held(self, name: str) -> Placement:
         assert self._ownership is not None
         return self._ownership.held[name][self.group.rank]
-
-    def _at_home(self, name: str) -> np.ndarray:
-        return np.flatnonzero(self.home[name] == self.group.rank)
 
     def _sent(self, transfers: Iterator[Transfer] | Sequence[Transfer]) -> int:
         """Carry out transfers, and give the bytes that this process has sent."""
@@ -513,11 +445,6 @@ def _all_of(grid: Grid, name: str, parts: Sequence[Part]) -> list[Placement]:
 
 def _average(total: Tensor, count: Tensor, dtype: torch.dtype) -> Tensor:
     return (total / count.clamp(min=1)).to(dtype)
-
-
-def _at(sorted_cells: np.ndarray, cells: np.ndarray) -> Tensor:
-    """Where cells are among sorted ones."""
-    return torch.from_numpy(np.searchsorted(sorted_cells, cells))
 
 
 def _detached(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
