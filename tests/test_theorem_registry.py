@@ -392,7 +392,7 @@ def test_the_command_shows_a_theorem_and_what_refutes_it():
 def test_the_command_refuses_a_name_that_there_is_not():
     finished = run_command("theorem-3")
     assert finished.returncode == 2
-    assert finished.stderr.startswith("istsim: name must be one of theorem-1-gradients")
+    assert finished.stderr.startswith("istsim: there is no theorem 'theorem-3'; did you mean 'theorem-2'")
 
 
 def test_an_unknown_parameter_is_refused():

@@ -304,7 +304,7 @@ def test_the_command_line_refuses_an_unknown_theorem():
         [sys.executable, "-m", "istsim", "verify", "fermat"], capture_output=True, text=True, check=False
     )
     assert run.returncode == 2
-    assert "name must be one of theorem-1-gradients" in run.stderr
+    assert "there is no theorem 'fermat'; the names are theorem-1-gradients" in run.stderr
 
 
 def test_a_name_of_istsims_own_cannot_be_taken():

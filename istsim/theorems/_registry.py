@@ -4,6 +4,7 @@ from typing import Any
 
 import sympy as sp
 
+from istsim._validation import did_you_mean
 from istsim.theorems._best_forward_scale import BestForwardScale
 from istsim.theorems._erratum_17 import Erratum17
 from istsim.theorems._erratum_21 import Erratum21
@@ -142,5 +143,6 @@ def get(name: str) -> Theorem:
         'premise fails: step size at most 1/theta (it is 2, and 1/theta is 0.318005)'
     """
     if name not in _THEOREMS:
-        raise ValueError(f"name must be one of {', '.join(_THEOREMS)}, got {name!r}")
+        near = did_you_mean(name, _THEOREMS)
+        raise ValueError(f"there is no theorem {name!r}; {near}the names are {', '.join(_THEOREMS)}")
     return _THEOREMS[name]
