@@ -48,7 +48,9 @@ def assert_same(one, other):
     assert losses(one) == losses(other)
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize(
+    "name", ["ist", "sdp backward", *(pytest.param(name, marks=pytest.mark.slow) for name in RUNS if "forward" in name)]
+)
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(name, tmp_path):
     list(networks.train_in_folder(a_run(name), tmp_path / "once"))
     asked = iter([False, True])
