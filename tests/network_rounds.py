@@ -15,6 +15,35 @@ from torch import nn  # noqa: E402
 
 from istsim import networks  # noqa: E402
 
+EXACT = {"rtol": 0, "atol": 0}
+TIGHT = {"rtol": 1e-10, "atol": 1e-10}
+SINGLE = {"rtol": 1e-6, "atol": 1e-6}  # LLaMA's norms in transformers compute in it, whatever comes in
+
+KINDS = [
+    "mlp",
+    "convolutions",
+    "resnet",
+    "transformer",
+    "resnet-blocks",
+    "llama-tied-blocks",
+    "hf-resnet-basic-blocks",
+]
+
+OPTIMIZERS = {
+    "momentum": lambda parameters: torch.optim.SGD(parameters, lr=0.05, momentum=0.9),
+    "nesterov": lambda parameters: torch.optim.SGD(parameters, lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.01),
+    "adam": lambda parameters: torch.optim.Adam(parameters, lr=0.01),
+    "adamw-amsgrad": lambda parameters: torch.optim.AdamW(parameters, lr=0.01, amsgrad=True),
+    "rmsprop": lambda parameters: torch.optim.RMSprop(parameters, lr=0.01, momentum=0.5, centered=True),
+    "adagrad": lambda parameters: torch.optim.Adagrad(parameters, lr=0.05, initial_accumulator_value=0.1),
+    "adadelta": lambda parameters: torch.optim.Adadelta(parameters, lr=1.0),
+    "adamax": lambda parameters: torch.optim.Adamax(parameters, lr=0.01),
+    "nadam": lambda parameters: torch.optim.NAdam(parameters, lr=0.01),
+    "radam": lambda parameters: torch.optim.RAdam(parameters, lr=0.01),
+    "rprop": lambda parameters: torch.optim.Rprop(parameters, lr=0.01),
+}
+MASKINGS = ["forward", "backward"]
+
 
 def sgd(lr=0.1, **options):
     return lambda parameters: torch.optim.SGD(parameters, lr=lr, **options)

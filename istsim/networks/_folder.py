@@ -72,11 +72,12 @@ def train_in_folder(
     path = newest_checkpoint(folder) if log.found else None
     if log.found and not resume:
         raise ValueError(f"{folder} holds a run: resume it, name another folder, or remove it")
+    if log.found:
+        log.check_same(_MAY_CHANGE)
     data = run.load_data()
     engine = _engine(run, data, group)
     done = 0
     if path is not None:
-        log.check_same(_MAY_CHANGE)
         checkpoint = Checkpoint(path)
         engine.load(checkpoint)
         done = checkpoint.facts["round"]

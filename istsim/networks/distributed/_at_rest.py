@@ -73,7 +73,9 @@ class AtRest:
         if self.group.rank == 0:
             writer.begin()
         self.group.gather([])
-        writer.write({field: self._as_shard(field) for field in self.kept}, alone=False)
+        shards = {field: self._as_shard(field) for field in self.kept}
+        with self.group.watched():
+            writer.write(shards, alone=False)
         self.group.gather([])
         if self.group.rank == 0:
             writer.end(facts, self.numbers)
@@ -86,7 +88,8 @@ class AtRest:
         """
         checkpoint.check({name: grid.shape for name, grid in self.grids.items()})
         shards = {field: self._empty_shard(field, checkpoint.dtype(field)) for field in checkpoint.shapes}
-        checkpoint.read(shards, alone=False)
+        with self.group.watched():
+            checkpoint.read(shards, alone=False)
         self.home = {name: grid.row_homes(self.group.size) for name, grid in self.grids.items()}
         self.kept = {
             (name, key): self._rows(name).read(shard.to_local(), self.cells(name))

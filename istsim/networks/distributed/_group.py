@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
@@ -132,6 +134,21 @@ class Group:
             if isinstance(error, WorkerLostError):
                 raise
             raise WorkerLostError(self.silent()) from error
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Let torch do something by all processes together, and say who is missing if it fails for that.
+
+        Raises:
+            WorkerLostError: if another worker has ended.
+            RuntimeError: for anything else that goes wrong.
+        """
+        try:
+            yield
+        except (RuntimeError, CheckpointException) as error:
+            if self._heart.silent_now():
+                raise WorkerLostError(self.silent()) from error
+            raise RuntimeError(str(error)) from error
 
     def _look(self, seconds: float) -> None:
         if silent := self._heart.silent_for(_SILENT):
