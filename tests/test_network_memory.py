@@ -10,8 +10,8 @@ from torch import nn  # noqa: E402
 
 from istsim import networks  # noqa: E402
 from istsim.networks._costs import Costs  # noqa: E402
+from istsim.networks._kept import KeptForBackward, bytes_of  # noqa: E402
 from istsim.networks._masks import Masks  # noqa: E402
-from istsim.networks._memory import KeptForBackward, bytes_of  # noqa: E402
 from istsim.networks._worker import Worker  # noqa: E402
 
 KINDS = [field.name for field in dataclasses.fields(networks.Memory)]

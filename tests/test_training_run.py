@@ -60,11 +60,13 @@ def test_a_log_is_a_config_and_options_win_over_it(monkeypatch, capsys, tmp_path
     assert second == first | {"seed": 4}
 
 
-def test_the_same_seed_gives_the_same_bytes(monkeypatch, capsys, tmp_path):
+def test_the_same_seed_gives_the_same_numbers(monkeypatch, capsys, tmp_path):
+    found = []
     for name in ("first", "second"):
         train(monkeypatch, capsys, *SHORT, "--out", tmp_path / name)
-    first, second = ((tmp_path / name / "log.csv").read_bytes() for name in ("first", "second"))
-    assert first == second
+        rows = csv.DictReader((tmp_path / name / "log.csv").read_text().splitlines())
+        found.append([row | {"seconds": ""} for row in rows])
+    assert found[0] == found[1]
 
 
 def test_a_folder_with_a_run_is_not_written_over(monkeypatch, capsys, tmp_path):

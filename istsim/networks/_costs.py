@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from istsim.networks._memory import KeptForBackward, Memory, bytes_of, memory_of
+from istsim.networks._checkpointing import most_of_a_block
+from istsim.networks._kept import KeptForBackward, bytes_of
+from istsim.networks._memory import Memory, memory_of
 from istsim.networks._worker import Loss, Worker
 
 
@@ -37,7 +39,7 @@ class Costs:
         with KeptForBackward(worker.module) if self._is_new else contextlib.nullcontext() as kept:
             value = worker.gradients(inputs, targets, loss, seed)
         if kept is not None:
-            self._activations = kept.bytes
+            self._activations = kept.bytes + most_of_a_block(worker.module, inputs)
             self._gradients = bytes_of(p.grad for p in worker.module.parameters() if p.grad is not None)
         else:  # a first step does things that are done once
             self._seconds += time.perf_counter() - begin

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from istsim.networks._checkpoint import Checkpoint
 from istsim.networks._evaluation import Evaluation
 from istsim.networks._layout import Layout
-from istsim.networks._methods import IST, SDP
+from istsim.networks._methods import Method
 from istsim.networks._worker import BatchOf
 
 
@@ -28,7 +28,7 @@ class Engine(abc.ABC):
 
     model: nn.Module
     layout: Layout
-    method: IST | SDP
+    method: Method
 
     @abc.abstractmethod
     def deal(self, held: np.ndarray) -> None:
@@ -57,6 +57,10 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def spent(self) -> tuple[int, int, int]:
         """Bytes sent to workers, bytes sent by them, and floating point operations, so far and all together."""
+
+    @abc.abstractmethod
+    def aside(self) -> float:
+        """Seconds that went into counting operations so far, and not into training."""
 
     @abc.abstractmethod
     def costs(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from istsim.networks._layout import Layout
-from istsim.networks._methods import IST, SDP
+from istsim.networks._methods import IST, Method
 from istsim.networks._subnetwork import scale_outputs
 from istsim.networks._worker import Loss, cross_entropy, outputs_of
 
@@ -45,7 +45,7 @@ class Evaluation(NamedTuple):
 def evaluate(
     model: nn.Module,
     layout: Layout,
-    method: IST | SDP,
+    method: Method,
     inputs: Tensor,
     targets: Tensor,
     *,
@@ -81,7 +81,7 @@ def evaluate(
     return Evaluation.of([totals(whole, some, wanted, loss) for some, wanted in pairs])
 
 
-def calibrated(model: nn.Module, layout: Layout, method: IST | SDP, calibration: Iterable[Tensor]) -> nn.Module:
+def calibrated(model: nn.Module, layout: Layout, method: Method, calibration: Iterable[Tensor]) -> nn.Module:
     """A copy of the model as it is evaluated."""
     whole = copy.deepcopy(model)
     if isinstance(method, IST) and method.rescale == "evaluation":

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import copy
+import time
 from collections.abc import Hashable
-from typing import Any
 
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from istsim.networks._fake import fake_copy
 from istsim.networks._worker import Loss, Worker, outputs_of
 
 
@@ -19,17 +19,20 @@ class FlopCount:
 
     Attributes:
         total: so far.
+        seconds: that the counting took.
     """
 
     def __init__(self):
-        self.total = 0
+        self.total, self.seconds = 0, 0.0
         self._known: dict[Hashable, int] = {}
 
     def add(self, worker: Worker, inputs: Tensor, targets: Tensor, loss: Loss) -> None:
         """A step of a worker."""
         key = inputs.shape, worker.size()
         if key not in self._known:
+            begin = time.perf_counter()
             self._known[key] = flops_of_step(worker.module, inputs, targets, loss)
+            self.seconds += time.perf_counter() - begin
         self.total += self._known[key]
 
 
@@ -47,7 +50,6 @@ def flops_of_step(module: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss
     """
     # Attention by plain products, which torch knows how to count.
     with FakeTensorMode() as mode, sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        memo: dict[int, Any] = {id(t): mode.from_tensor(t) for t in (*module.parameters(), *module.buffers())}
-        outputs = outputs_of(copy.deepcopy(module, memo), mode.from_tensor(inputs))
+        outputs = outputs_of(fake_copy(module, mode), mode.from_tensor(inputs))
         loss(outputs, mode.from_tensor(targets)).backward()
     return counter.get_total_flops()

@@ -88,7 +88,7 @@ def train_in_folder(
     return _rounds(rows, log, engine, spent, done, every, group, stop)
 
 
-_SPENT = ("bytes_down", "bytes_up", "flops")
+_SPENT = ("bytes_down", "bytes_up", "flops", "seconds")
 
 
 def _rounds(

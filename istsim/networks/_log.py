@@ -21,6 +21,7 @@ COLUMNS = {
     "bytes_down": "bytes sent to workers, all together",
     "bytes_up": "bytes sent by workers, all together",
     "flops": "floating point operations of all workers",
+    "seconds": "of training, without evaluation, checkpoints and the counting of operations",
     "spectral_gap": "of the graph of workers and units: 0 if it is not connected, 1 if all workers hold the same",
     "test_loss": "loss on test data; not a number where it was not computed",
     "accuracy": "fraction of test data that is right; likewise",
@@ -96,7 +97,16 @@ class Log:
 
     def _title(self) -> str:
         run = self.run
-        method = {"dense": "data parallelism", "ist": "IST", "sdp": f"SDP, {run.masking} masking, C = {run.coverage:g}"}
+        dropout = "Dropout" if run.level == "neuron" else "Stochastic Depth"
+        method = {
+            "ist": "IST",
+            "sdp": f"SDP, {run.masking} masking, C = {run.coverage:g}",
+            "dense": "data parallelism",
+            "local-sgd": "local SGD",
+            "dropout": f"{dropout} that keeps {run.coverage:g}",
+            "ddp": "DistributedDataParallel",
+            "fsdp": "fully_shard",
+        }
         return f"{method[run.method]}, {run.workers} workers, {run.model}, {Path(run.data).name}"
 
     def draw(self) -> list[Path]:

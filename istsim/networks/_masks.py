@@ -11,7 +11,7 @@ import numpy as np
 from istsim._random import as_key, round_key, stream
 from istsim.networks._graph import spectral_gap
 from istsim.networks._layout import Layout
-from istsim.networks._methods import IST, SDP
+from istsim.networks._methods import Method
 from istsim.sketches import Sketch
 
 _DRAWS = 100  # tries to find masks that connect the workers
@@ -29,7 +29,7 @@ class Masks:
         ValueError: for a layer that cannot be dealt so.
     """
 
-    def __init__(self, method: IST | SDP, layout: Layout, seed: int):
+    def __init__(self, method: Method, layout: Layout, seed: int):
         self._sketch, self._every = method.sketch_for(layout), method.rounds_a_draw
         self._key = stream(as_key(seed), "sketch")
 

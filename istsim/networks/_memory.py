@@ -5,20 +5,21 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from istsim.networks._checkpointing import most_of_a_block
+from istsim.networks._fake import fake_copy
+from istsim.networks._kept import KeptForBackward, bytes_of
 from istsim.networks._layout import Blocks, Layout, block_tensors, tensors_of
-from istsim.networks._methods import IST, SDP
+from istsim.networks._methods import Method
 from istsim.networks._part import Part
 from istsim.networks._partly_trained import partly_trained
 from istsim.networks._subnetwork import subnetwork
-from istsim.networks._worker import Loss, MakeOptimizer, Worker, outputs_of, per_entry
+from istsim.networks._worker import Loss, MakeOptimizer, Worker, alter, outputs_of, per_entry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Memory:
         parameters: and buffers, also those that are not trained.
         gradients: of what is trained.
         optimizer: its state.
-        activations: what the forward pass keeps for the backward pass.
+        activations: what the forward pass keeps for the backward pass; and, where blocks are computed twice, the most
+            that one of them has then.
 
     Example:
         >>> from istsim import networks
@@ -55,42 +57,6 @@ class Memory:
         return Memory(*(max(pair) for pair in pairs))
 
 
-class KeptForBackward(torch.autograd.graph.saved_tensors_hooks):
-    """Counts what operations inside keep for the backward pass, each storage once, and parameters never.
-
-    Args:
-        module: whose parameters and buffers are not counted.
-
-    Attributes:
-        bytes: so far.
-    """
-
-    def __init__(self, module: nn.Module):
-        self._sizes: dict[int, int] = {}
-        own = {_storage(tensor) for tensor in (*module.parameters(), *module.buffers())}
-
-        def pack(tensor: Tensor) -> Tensor:
-            if _storage(tensor) not in own:
-                self._sizes[_storage(tensor)] = tensor.untyped_storage().nbytes()
-            return tensor
-
-        super().__init__(pack, lambda tensor: tensor)
-
-    def __enter__(self) -> KeptForBackward:  # type: ignore[override]
-        super().__enter__()
-        return self
-
-    @property
-    def bytes(self) -> int:
-        """So far."""
-        return sum(self._sizes.values())
-
-
-def bytes_of(tensors: Iterable[Tensor]) -> int:
-    """Of the storages of tensors, each counted once."""
-    return sum({_storage(tensor): tensor.untyped_storage().nbytes() for tensor in tensors}.values())
-
-
 def memory_of(worker: Worker, gradients: int, activations: int) -> Memory:
     """What a worker has after its step, in which it had so much of both."""
     module = worker.module
@@ -106,7 +72,7 @@ def memory_of(worker: Worker, gradients: int, activations: int) -> Memory:
 def predicted_memory(
     model: nn.Module,
     layout: Layout,
-    method: IST | SDP,
+    method: Method,
     *,
     make_optimizer: MakeOptimizer,
     inputs: Tensor,
@@ -145,7 +111,7 @@ def predicted_memory(
         parameters=round(sum(size[name] * (1.0 if everything else held[name]) for name in tensors)),
         gradients=round(trained),
         optimizer=round(trained * _state_tensors(make_optimizer)),
-        activations=_activations(model, layout, fractions, everything, inputs, targets, loss),
+        activations=_activations(model, layout, method, inputs, targets, loss),
     )
 
 
@@ -161,31 +127,23 @@ def _state_tensors(make_optimizer: MakeOptimizer) -> int:
 def _activations(
     model: nn.Module,
     layout: Layout,
-    fractions: list[float],
-    everything: bool,
+    method: Method,
     inputs: Tensor,
     targets: Tensor,
     loss: Loss,
 ) -> int:
     mask = []
-    for group, fraction in zip(layout.groups, fractions, strict=True):
+    for group, fraction in zip(layout.groups, method.kept(layout), strict=True):
         # Of blocks, which differ, those in the middle of the model.
         count = max(1, math.floor(fraction * group.count + 0.5))
         first = (group.count - count) // 2 if isinstance(group, Blocks) else 0
         mask.append(np.isin(np.arange(group.count), np.arange(first, first + count)))
     empty = copy.deepcopy(model).to("meta")
     part = Part(empty, layout, np.concatenate(mask))
-    small = (partly_trained if everything else subnetwork)(empty, part).train()
+    small = (partly_trained if method.masking == "backward" else subnetwork)(empty, part).train()
+    alter(small, part, method)
     with FakeTensorMode() as mode:
-        memo: dict[int, Any] = {}
-        for tensor in (*small.parameters(), *small.buffers()):
-            fake = torch.empty(tensor.shape, dtype=tensor.dtype, device=inputs.device)
-            memo[id(tensor)] = nn.Parameter(fake, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else fake
-        fake_model = copy.deepcopy(small, memo)
+        fake_model = fake_copy(small, mode, inputs.device)
         with KeptForBackward(fake_model) as kept:
             loss(outputs_of(fake_model, mode.from_tensor(inputs)), mode.from_tensor(targets))
-    return kept.bytes
-
-
-def _storage(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    return kept.bytes + most_of_a_block(small, inputs)

@@ -21,10 +21,13 @@ def holder_average(name: str, whole: Tensor, pieces: Sequence[tuple[Part, Tensor
         pieces: of some workers' parts.
     """
     total = torch.zeros_like(whole, dtype=sum_dtype(whole.dtype))
-    holders = torch.zeros_like(total)
     for part, piece in pieces:
         part.add(name, total, piece.to(total.dtype))
-        part.add(name, holders, torch.ones_like(piece, dtype=total.dtype))
+    if not any(part.is_sliced(name) for part, _ in pieces):
+        return (total / len(pieces)).to(whole.dtype)
+    holders = torch.zeros_like(total)
+    for part, _ in pieces:
+        part.add(name, holders, 1.0)
     return torch.where(holders > 0, (total / holders.clamp(min=1)).to(whole.dtype), whole)
 
 
@@ -97,6 +100,8 @@ def average_state(
 
 
 def _any_holder(name: str, whole: Tensor, pieces: Sequence[tuple[Part, Tensor]]) -> Tensor:
+    if not pieces[0][0].is_sliced(name):
+        return pieces[0][1].detach()
     whole = whole.detach().clone()
     for part, piece in pieces:
         part.put(name, whole, piece)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from istsim.networks._cells import grids_of
 from istsim.networks._layout import Layout, tensors_of
-from istsim.networks._methods import IST, SDP
+from istsim.networks._methods import Method
 from istsim.networks._ownership import Ownership
 from istsim.networks._part import Part
 from istsim.networks._worker import COUNT, OptimizerState
@@ -28,7 +28,7 @@ class Meter:
         bytes_up: to homes from others.
     """
 
-    def __init__(self, model: nn.Module, layout: Layout, method: IST | SDP):
+    def __init__(self, model: nn.Module, layout: Layout, method: Method):
         self.bytes_down = self.bytes_up = 0
         self._method, self._grids, self._tensors = method, grids_of(model, layout), tensors_of(model)
         self._trained = {name for name in self._grids if self._tensors[name].requires_grad}

@@ -13,7 +13,7 @@ from istsim._validation import one_of, positive_int
 from istsim.networks._architectures import blocks
 from istsim.networks._layout import Blocks, Layout
 from istsim.networks._sketches import BalancedCoverage, PerLayer
-from istsim.sketches import Coverage, Permutation, Sketch
+from istsim.sketches import Coverage, Identity, Permutation, Sketch
 
 MASKINGS = ("forward", "backward")
 RESCALES = ("none", "forward", "evaluation")
@@ -160,6 +160,66 @@ class SDP:
     def kept(self, layout: Layout) -> list[float]:
         """The fraction of each layer's units that a worker holds."""
         return [self.coverage for _ in layout.groups]
+
+
+@dataclasses.dataclass(frozen=True)
+class DataParallel:
+    """Every worker holds all of the model: what the others are compared with.
+
+    With one local step gradients are averaged in every step. With more, values are, after so many: local SGD.
+
+    Args:
+        num_workers: n.
+        local_steps: that a worker takes between two rounds.
+        keep: of what the layout's units give out in training, the fraction that is kept, drawn anew for every example
+            and divided by this fraction. Below 1 that is Dropout (for channels Dropout2d); of blocks it is Stochastic
+            Depth (Huang et al., arXiv 1603.09382).
+        checkpointing: in the forward pass blocks keep nothing but their inputs, and compute all else once more in the
+            backward pass.
+
+    Raises:
+        ValueError: for arguments outside these ranges.
+
+    Example:
+        >>> from istsim import networks
+        >>> networks.DataParallel(4).shares_gradients, networks.DataParallel(4, local_steps=10).shares_gradients
+        (True, False)
+    """
+
+    num_workers: int
+    local_steps: int = 1
+    keep: float = 1.0
+    checkpointing: bool = False
+
+    masking = "forward"
+    rescale = "none"
+
+    def __post_init__(self):
+        positive_int("num_workers", self.num_workers)
+        positive_int("local_steps", self.local_steps)
+        if not 0 < self.keep <= 1:
+            raise ValueError(f"keep must be a fraction above 0, at most 1, got {self.keep!r}")
+
+    @property
+    def shares_gradients(self) -> bool:
+        """Whether gradients are averaged, in every step; else values are."""
+        return self.local_steps == 1
+
+    @property
+    def rounds_a_draw(self) -> int | None:
+        """After local steps workers begin anew from the average."""
+        return None if self.shares_gradients else 1
+
+    def sketch_for(self, layout: Layout) -> Sketch:
+        """Who holds which of its units: all."""
+        return Identity(self.num_workers, layout.num_units)
+
+    def kept(self, layout: Layout) -> list[float]:
+        """The fraction of each layer's units that a worker holds: all."""
+        return [1.0 for _ in layout.groups]
+
+
+Method = IST | SDP | DataParallel
 
 
 def resist(model, num_workers: int) -> tuple[Layout, IST]:

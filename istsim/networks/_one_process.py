@@ -18,7 +18,7 @@ from istsim.networks._flops import FlopCount
 from istsim.networks._layout import Layout, tensors_of
 from istsim.networks._merging import average_gradients, average_state, average_values
 from istsim.networks._meter import Meter
-from istsim.networks._methods import IST, SDP
+from istsim.networks._methods import Method
 from istsim.networks._part import Part
 from istsim.networks._partly_trained import refresh
 from istsim.networks._worker import (
@@ -49,7 +49,7 @@ class OneProcess(Engine):
         self,
         model: nn.Module,
         layout: Layout,
-        method: IST | SDP,
+        method: Method,
         *,
         make_optimizer: MakeOptimizer,
         loss: Loss = cross_entropy,
@@ -124,6 +124,10 @@ class OneProcess(Engine):
     def spent(self) -> tuple[int, int, int]:
         """Bytes sent to workers, bytes sent by them, and floating point operations, so far."""
         return self._meter.bytes_down, self._meter.bytes_up, self._flops.total
+
+    def aside(self) -> float:
+        """Seconds that went into counting operations so far, and not into training."""
+        return self._flops.seconds
 
     def costs(self) -> dict[str, Any]:
         """What was measured: of each worker, and of this process."""

@@ -33,6 +33,7 @@ class Part:
         self.layout = layout
         self.held = [np.flatnonzero(some) for some in layout.split(np.asarray(mask, bool))]
         self._axes: dict[str, dict[int, tuple[Tensor, int]]] = {}
+        self._indices: dict[tuple[str, torch.device], tuple[Tensor | slice, ...]] = {}
         tensors = tensors_of(model)
         missing: set[str] = set()
         for group, held in zip(layout.groups, self.held, strict=True):
@@ -61,24 +62,29 @@ class Part:
             piece = piece.index_select(axis, entries[:held].to(piece.device))
         return piece.clone() if piece.data_ptr() == whole.data_ptr() else piece
 
-    def add(self, name: str, whole: Tensor, piece: Tensor) -> None:
-        """Add a piece to the entries of `whole` that are held."""
-        at = self._grid(name, whole)
-        whole[at] = whole[at] + piece
+    def add(self, name: str, whole: Tensor, piece: Tensor | float) -> None:
+        """Add a piece, or a number, to the entries of `whole` that are held."""
+        at = self._index(name, whole)
+        whole[at] += piece
 
     def put(self, name: str, whole: Tensor, piece: Tensor) -> None:
         """Write a piece over the entries of `whole` that are held."""
-        whole[self._grid(name, whole)] = piece
+        whole[self._index(name, whole)] = piece
 
-    def _grid(self, name: str, whole: Tensor) -> tuple[Tensor | slice, ...]:
-        axes = self._axes.get(name)
-        if axes is None:
-            return (slice(None),) * whole.dim()
-        every = [
-            axes[axis][0][: axes[axis][1]] if axis in axes else torch.arange(length)
-            for axis, length in enumerate(whole.shape)
-        ]
-        return torch.meshgrid(*(index.to(whole.device) for index in every), indexing="ij")
+    def _index(self, name: str, whole: Tensor) -> tuple[Tensor | slice, ...]:
+        """Of what is held: slices where that is all there is along an axis."""
+        if (name, whole.device) not in self._indices:
+            own = self._axes.get(name, {})
+            some = {axis: entries[:held] for axis, (entries, held) in own.items() if held < len(entries)}
+            index: list[Tensor | slice] = [slice(None)] * whole.dim()
+            if some:
+                # Torch keeps the order of axes only if those that are indexed are neighbours.
+                first, last = min(some), max(some)
+                for axis in range(first, last + 1):
+                    entries = some.get(axis, torch.arange(whole.shape[axis])).to(whole.device)
+                    index[axis] = entries.view(-1, *[1] * (last - axis))
+            self._indices[name, whole.device] = tuple(index)
+        return self._indices[name, whole.device]
 
     def held_first(self, name: str, whole: Tensor) -> Tensor:
         """All entries, as a new tensor in which those held come first along every axis."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from istsim._validation import positive_int
 from istsim.networks._engine import Engine
 from istsim.networks._layout import Layout
 from istsim.networks._masks import Masks
-from istsim.networks._methods import IST, SDP
+from istsim.networks._methods import Method
 from istsim.networks._one_process import OneProcess
 from istsim.networks._worker import BatchOf, Loss, MakeOptimizer, cross_entropy
 
@@ -28,6 +29,7 @@ class Round(NamedTuple):
         bytes_down: sent to workers so far, all together.
         bytes_up: sent by them so far.
         flops: of all workers so far, forward and backward.
+        seconds: so far, of whoever told it; a process that plays all workers does so one after the other.
         held: shape (n, number of units), who holds what.
     """
 
@@ -37,13 +39,14 @@ class Round(NamedTuple):
     bytes_down: int
     bytes_up: int
     flops: int
+    seconds: float
     held: np.ndarray
 
 
 def train(
     model: nn.Module,
     layout: Layout,
-    method: IST | SDP,
+    method: Method,
     batches: BatchOf,
     *,
     make_optimizer: MakeOptimizer,
@@ -89,21 +92,25 @@ def train(
 
 
 def rounds(
-    engine: Engine, method: IST | SDP, masks: Masks, batch_of: BatchOf, steps: int, done: int = 0
+    engine: Engine, method: Method, masks: Masks, batch_of: BatchOf, steps: int, done: int = 0
 ) -> Iterator[Round]:
     """Train until each worker has taken `steps` steps, of which `done`, whole rounds, were taken before.
 
     Workers are built at once, so that what is wrong with them is told before anything is computed.
     """
-    first = done // method.local_steps
+    first, begin = done // method.local_steps, time.perf_counter()
     engine.deal(masks.of_round(first))
-    return _rounds(engine, method, masks, batch_of, steps, first)
+    return _rounds(engine, method, masks, batch_of, steps, first, time.perf_counter() - begin)
 
 
 def _rounds(
-    engine: Engine, method: IST | SDP, masks: Masks, batch_of: BatchOf, steps: int, first: int
+    engine: Engine, method: Method, masks: Masks, batch_of: BatchOf, steps: int, first: int, seconds: float
 ) -> Iterator[Round]:
+    def clock() -> float:
+        return time.perf_counter() - engine.aside()
+
     for number in range(first, math.ceil(steps / method.local_steps)):
+        begin = clock()
         held = masks.of_round(number)
         if masks.drawn_at(number) and number > first:
             engine.deal(held)
@@ -122,6 +129,7 @@ def _rounds(
         if not good:
             engine.restore()
         loss = sum(losses) / len(losses) if good else math.nan
-        yield Round(number + 1, done, loss, *engine.spent(), held)
+        seconds += clock() - begin
+        yield Round(number + 1, done, loss, *engine.spent(), seconds, held)
         if not good:
             return

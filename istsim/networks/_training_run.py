@@ -21,7 +21,7 @@ from istsim.networks._initialisation import initialised
 from istsim.networks._layout import Layout
 from istsim.networks._masks import Masks
 from istsim.networks._memory import predicted_memory
-from istsim.networks._methods import IST, SDP
+from istsim.networks._methods import IST, SDP, DataParallel, Method
 from istsim.networks._sized_models import MODELS
 from istsim.networks._training import Round, rounds
 from istsim.networks._worker import MakeOptimizer, cross_entropy
@@ -33,24 +33,31 @@ _CALIBRATION = 4096  # examples for the statistics of batch norms
 
 
 _ONLY_OF = {
-    **dict.fromkeys(("masking", "coverage", "resample_every"), ("sdp",)),
-    **dict.fromkeys(("local_steps", "rescale"), ("ist",)),
+    **dict.fromkeys(("masking", "resample_every"), ("sdp",)),
+    "coverage": ("sdp", "dropout"),
+    "local_steps": ("ist", "local-sgd"),
+    "rescale": ("ist",),
+    "checkpointing": ("dense", "ddp", "fsdp"),
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingRun:
-    """A run of IST, SDP or data parallelism with n workers that one process plays.
+    """A run of IST, SDP, or what they are compared with.
 
     Attributes:
-        method: "dense" is data parallelism: every worker holds everything.
+        method: "ist" or "sdp"; or one by which every worker holds everything: "dense" is data parallelism, "local-sgd"
+            averages values after local steps in place of gradients, "dropout" leaves units out in training; "ddp" and
+            "fsdp" are torch's DistributedDataParallel and fully_shard, for runs by torchrun.
         masking: of SDP: "forward", workers compute with small models; "backward", with the whole one.
-        level: what is held or not: neurons, channels and heads, or whole blocks.
-        coverage: of SDP: the fraction of the workers that hold a unit.
+        level: what is held or not, or dropped: neurons, channels and heads, or whole blocks (Stochastic Depth).
+        coverage: of SDP: the fraction of the workers that hold a unit; of dropout: the fraction that is kept.
         workers: how many.
-        local_steps: of IST: steps between two rounds. Else a round is a step.
+        local_steps: of IST and local SGD: steps between two rounds. Else a round is a step.
         rescale: of IST: units' outputs are divided by the fraction held, or multiplied by it in evaluation.
         resample_every: of SDP: rounds after which all is dealt anew; None for never.
+        checkpointing: of data parallelism: what blocks compute inside is computed again in the backward pass, and not
+            kept.
         model: which.
         width: of the MLP's two hidden layers (256 if None), of the first stage of a ResNet or of a transformer (64).
         data: "digits" and "text" come with their packages; or a folder: CIFAR-10's binary files, or a data set that
@@ -67,7 +74,7 @@ class TrainingRun:
         SDP(num_workers=4, coverage=0.5, masking='forward', resample_every=None)
     """
 
-    method: Literal["dense", "ist", "sdp"] = "ist"
+    method: Literal["ist", "sdp", "dense", "local-sgd", "dropout", "ddp", "fsdp"] = "ist"
     masking: Literal["forward", "backward"] = "forward"
     level: Literal["neuron", "block"] = "neuron"
     coverage: float = 0.5
@@ -75,6 +82,7 @@ class TrainingRun:
     local_steps: int = 10
     rescale: Literal["none", "forward", "evaluation"] = "none"
     resample_every: int | None = None
+    checkpointing: bool = False
     model: Literal["mlp", "resnet18", "llama", "hf-llama", "hf-resnet"] = "mlp"
     width: int | None = None
     data: str = "digits"
@@ -152,13 +160,16 @@ class TrainingRun:
         """The model for these data, initialised by the seed; refuses what `empty_model` refuses."""
         return initialised(self.empty_model(data), self.seed)
 
-    def layout_and_method(self, model: nn.Module) -> tuple[Layout, IST | SDP]:
+    def layout_and_method(self, model: nn.Module) -> tuple[Layout, Method]:
         """What of the model may be held by some workers only, and how it is trained."""
         layout = neurons(model) if self.level == "neuron" else blocks(model)
         if self.method == "ist":
             return layout, IST(self.workers, self.local_steps, self.rescale)
-        coverage = 1.0 if self.method == "dense" else self.coverage
-        return layout, SDP(self.workers, coverage, self.masking, self.resample_every)
+        if self.method == "sdp":
+            return layout, SDP(self.workers, self.coverage, self.masking, self.resample_every)
+        local_steps = self.local_steps if self.method == "local-sgd" else 1
+        keep = self.coverage if self.method == "dropout" else 1.0
+        return layout, DataParallel(self.workers, local_steps, keep, self.checkpointing)
 
     def make_optimizer(self) -> MakeOptimizer:
         """Gives an optimizer for parameters."""
@@ -169,7 +180,7 @@ class TrainingRun:
         model = self.empty_model(data)
         layout, method = self.layout_and_method(model)
         inputs, targets = Batches(data, self.workers, self.batch_size, seed=self.seed)(0, 0)
-        methods = {"this": method, "data_parallelism": SDP(self.workers, 1.0, "forward")}
+        methods = {"this": method, "data_parallelism": DataParallel(self.workers)}
         options: dict[str, Any] = {"make_optimizer": self.make_optimizer(), "loss": cross_entropy}
         return {
             name: dataclasses.asdict(predicted_memory(model, layout, each, inputs=inputs, targets=targets, **options))
@@ -186,7 +197,7 @@ class TrainingRun:
         run = rounds(engine, method, Masks(method, layout, self.seed), batches, steps, done * method.local_steps)
 
         def row_of(one: Round) -> dict[str, Any]:
-            row = {name: getattr(one, name) for name in ("steps", "loss", "bytes_down", "bytes_up", "flops")}
+            row = {name: getattr(one, name) for name in ("steps", "loss", "bytes_down", "bytes_up", "flops", "seconds")}
             row = {"round": one.number, **row, "spectral_gap": spectral_gap(one.held)}
             row |= {"test_loss": math.nan, "accuracy": math.nan}
             if one.number % every == 0 or one.number == self.rounds or not math.isfinite(one.loss):

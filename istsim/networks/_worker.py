@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from istsim.networks._checkpointing import compute_blocks_twice
+from istsim.networks._dropout import drop_outputs
 from istsim.networks._layout import Blocks, tensors_of
-from istsim.networks._methods import IST, SDP
+from istsim.networks._methods import DataParallel, Method
 from istsim.networks._part import Part
 from istsim.networks._partly_trained import partly_trained
 from istsim.networks._subnetwork import scale_outputs, subnetwork
@@ -44,7 +46,7 @@ class Worker:
         self,
         model: nn.Module,
         part: Part,
-        method: IST | SDP,
+        method: Method,
         make_optimizer: MakeOptimizer,
         state: OptimizerState,
         values: Mapping[str, Tensor] | None = None,
@@ -53,8 +55,7 @@ class Worker:
         build = subnetwork if method.masking == "forward" else partly_trained
         self.module = build(model, part, values)
         self.module.train()
-        if method.rescale == "forward":
-            scale_outputs(self.module, part.layout, (1 / kept if kept else 1.0 for kept in part.kept()))
+        alter(self.module, part, method)
         self.parameters = {name: p for name, p in self.module.named_parameters() if p.requires_grad}
         self.optimizer = make_optimizer(self.parameters.values())
         if isinstance(self.optimizer, torch.optim.LBFGS):
@@ -110,6 +111,16 @@ class Worker:
         """What it holds, parameters and buffers, as views."""
         found = tensors_of(self.module)
         return {name: self.part.narrow(name, found[name].detach()) for name in self.part.names}
+
+
+def alter(module: nn.Module, part: Part, method: Method) -> None:
+    """Let what a worker runs compute as the method says: rescaled, with dropout, or with blocks computed twice."""
+    if method.rescale == "forward":
+        scale_outputs(module, part.layout, (1 / kept if kept else 1.0 for kept in part.kept()))
+    if isinstance(method, DataParallel) and method.keep < 1:
+        drop_outputs(module, part.layout, method.keep)
+    if isinstance(method, DataParallel) and method.checkpointing:
+        compute_blocks_twice(module)
 
 
 def outputs_of(module: nn.Module, inputs: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from istsim.networks._flops import FlopCount
 from istsim.networks._initialisation import initial_values
 from istsim.networks._layout import Layout, tensors_of, with_values
 from istsim.networks._merging import sum_dtype
-from istsim.networks._methods import IST, SDP
+from istsim.networks._methods import Method
 from istsim.networks._ownership import Ownership
 from istsim.networks._part import Part
 from istsim.networks._partly_trained import whole_tensors
@@ -59,7 +59,7 @@ class OneOfMany(Engine):
         self,
         model: nn.Module,
         layout: Layout,
-        method: IST | SDP,
+        method: Method,
         group: Group,
         *,
         make_optimizer: MakeOptimizer,
@@ -374,6 +374,10 @@ class OneOfMany(Engine):
         """Bytes that came from homes, bytes that went there, and floating point operations, of all workers so far."""
         down, up, flops = self.group.gather([self._down, self._up, self._flops.total]).sum(axis=0)
         return int(down), int(up), int(flops)
+
+    def aside(self) -> float:
+        """Seconds that went into counting operations so far, and not into training."""
+        return self._flops.seconds
 
     def costs(self) -> dict[str, Any]:
         """What was measured: of each worker, and of each process."""

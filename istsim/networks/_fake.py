@@ -1,0 +1,20 @@
+"""Modules whose tensors have sizes and no values: what a step needs can be learned from them without computing."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+
+def fake_copy(module: nn.Module, mode: FakeTensorMode, device: torch.device | None = None) -> nn.Module:
+    """A copy whose parameters and buffers are fake tensors of `mode`, on their device or another one."""
+    memo: dict[int, Any] = {}
+    for tensor in (*module.parameters(), *module.buffers()):
+        fake = torch.empty(tensor.shape, dtype=tensor.dtype, device=device or tensor.device)
+        memo[id(tensor)] = nn.Parameter(fake, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else fake
+    with mode:
+        return copy.deepcopy(module, memo)
