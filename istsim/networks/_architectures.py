@@ -89,7 +89,7 @@ def blocks(model: nn.Module, within: str = "") -> Layout:
         >>> networks.blocks(networks.ResNet(10, width=8), within="stages.2").groups[0].names
         ('stages.2.0', 'stages.2.1')
     """
-    found = tuple(name for name, module in model.named_modules() if _key(module) in RESIDUAL_BLOCKS)
+    found = block_names(model)
     inside = tuple(name for name in found if f"{name}.".startswith(f"{within}." if within else ""))
     if not inside:
         raise ValueError(
@@ -97,6 +97,11 @@ def blocks(model: nn.Module, within: str = "") -> Layout:
             + (f" within {within!r}; it has {', '.join(found)}" if found else f" that are known; {_HAVE_BLOCKS} have")
         )
     return Layout.of(model, (Blocks(within or "blocks", inside),))
+
+
+def block_names(model: nn.Module) -> tuple[str, ...]:
+    """Of all residual and transformer blocks that are known."""
+    return tuple(name for name, module in model.named_modules() if _key(module) in RESIDUAL_BLOCKS)
 
 
 def residual(module: nn.Module) -> Residual:

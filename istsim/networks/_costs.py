@@ -39,7 +39,7 @@ class Costs:
         with KeptForBackward(worker.module) if self._is_new else contextlib.nullcontext() as kept:
             value = worker.gradients(inputs, targets, loss, seed)
         if kept is not None:
-            self._activations = kept.bytes + most_of_a_block(worker.module, inputs)
+            self._activations = kept.bytes + most_of_a_block(worker.plain, inputs)
             self._gradients = bytes_of(p.grad for p in worker.module.parameters() if p.grad is not None)
         else:  # a first step does things that are done once
             self._seconds += time.perf_counter() - begin

@@ -10,11 +10,11 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 
-def fake_copy(module: nn.Module, mode: FakeTensorMode, device: torch.device | None = None) -> nn.Module:
-    """A copy whose parameters and buffers are fake tensors of `mode`, on their device or another one."""
+def fake_copy(module: nn.Module, mode: FakeTensorMode, device: torch.device) -> nn.Module:
+    """A copy whose parameters and buffers are fake tensors of `mode`, on this device."""
     memo: dict[int, Any] = {}
     for tensor in (*module.parameters(), *module.buffers()):
-        fake = torch.empty(tensor.shape, dtype=tensor.dtype, device=device or tensor.device)
+        fake = torch.empty(tensor.shape, dtype=tensor.dtype, device=device)
         memo[id(tensor)] = nn.Parameter(fake, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else fake
     with mode:
         return copy.deepcopy(module, memo)

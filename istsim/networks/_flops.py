@@ -31,7 +31,7 @@ class FlopCount:
         key = inputs.shape, worker.size()
         if key not in self._known:
             begin = time.perf_counter()
-            self._known[key] = flops_of_step(worker.module, inputs, targets, loss)
+            self._known[key] = flops_of_step(worker.plain, inputs, targets, loss)
             self.seconds += time.perf_counter() - begin
         self.total += self._known[key]
 
@@ -50,6 +50,6 @@ def flops_of_step(module: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss
     """
     # Attention by plain products, which torch knows how to count.
     with FakeTensorMode() as mode, sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        outputs = outputs_of(fake_copy(module, mode), mode.from_tensor(inputs))
+        outputs = outputs_of(fake_copy(module, mode, inputs.device), mode.from_tensor(inputs))
         loss(outputs, mode.from_tensor(targets)).backward()
     return counter.get_total_flops()

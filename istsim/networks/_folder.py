@@ -13,8 +13,8 @@ from torch import nn
 from istsim._validation import positive_int
 from istsim.networks._checkpoint import Checkpoint, newest_checkpoint
 from istsim.networks._engine import Engine
-from istsim.networks._initialisation import initialised
 from istsim.networks._log import Log
+from istsim.networks._methods import DataParallel
 from istsim.networks._one_process import OneProcess
 from istsim.networks._training_run import TrainingRun
 from istsim.networks.data import Data
@@ -128,11 +128,27 @@ def _engine(run: TrainingRun, data: Data, group: Group | None) -> Engine:
     model = run.empty_model(data)
     layout, method = run.layout_and_method(model)
     options: dict[str, Any] = {"make_optimizer": run.make_optimizer(), "seed": run.seed}
+    if run.method in ("ddp", "fsdp"):
+        if group is None:
+            raise ValueError(
+                f"method = {run.method!r} is torch's own data parallelism, which takes a process for each worker: "
+                f"torchrun --nproc-per-node {run.workers} -m istsim train ..."
+            )
+        from istsim.networks.distributed._replicas import Replicas
+
+        assert isinstance(method, DataParallel)
+        return Replicas(model, layout, method, group, by=run.method, **options)
     if group is None:
-        return OneProcess(initialised(model, run.seed), layout, method, **options)
+        return _one_process(run, data)
     from istsim.networks.distributed import OneOfMany
 
     return OneOfMany(model, layout, method, group, **options)
+
+
+def _one_process(run: TrainingRun, data: Data) -> OneProcess:
+    model = run.make_model(data)
+    layout, method = run.layout_and_method(model)
+    return OneProcess(model, layout, method, make_optimizer=run.make_optimizer(), seed=run.seed)
 
 
 def load_model(folder: Path) -> nn.Module:
@@ -146,7 +162,6 @@ def load_model(folder: Path) -> nn.Module:
         raise ValueError(f"{folder} has no checkpoint of a run")
     checkpoint = Checkpoint(path)
     run = TrainingRun(**checkpoint.facts["run"])
-    engine = _engine(run, run.load_data(), None)
+    engine = _one_process(run, run.load_data())
     engine.load(checkpoint)
-    assert isinstance(engine, OneProcess)
     return engine.model

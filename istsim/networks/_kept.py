@@ -11,23 +11,28 @@ from torch import Tensor, nn
 class KeptForBackward(torch.autograd.graph.saved_tensors_hooks):
     """Counts what operations inside keep for the backward pass, each storage once, and parameters never.
 
+    It counts when the backward pass begins: what was given back by then, as sharded parameters are, does not count.
+
     Args:
         module: whose parameters and buffers are not counted.
-
-    Attributes:
-        bytes: so far.
     """
 
     def __init__(self, module: nn.Module):
-        self._sizes: dict[int, int] = {}
-        own = {_storage(tensor) for tensor in (*module.parameters(), *module.buffers())}
+        self._storages: dict[int, torch.UntypedStorage] = {}
+        self._module, self._counted = module, 0
+        own = self._own()
 
         def pack(tensor: Tensor) -> Tensor:
-            if _storage(tensor) not in own:
-                self._sizes[_storage(tensor)] = tensor.untyped_storage().nbytes()
+            storage = _local(tensor).untyped_storage()
+            if storage._cdata not in own:
+                self._storages[storage._cdata] = storage
             return tensor
 
-        super().__init__(pack, lambda tensor: tensor)
+        def unpack(tensor: Tensor) -> Tensor:
+            self._count()
+            return tensor
+
+        super().__init__(pack, unpack)
 
     def __enter__(self) -> KeptForBackward:  # type: ignore[override]
         super().__enter__()
@@ -36,13 +41,28 @@ class KeptForBackward(torch.autograd.graph.saved_tensors_hooks):
     @property
     def bytes(self) -> int:
         """So far."""
-        return sum(self._sizes.values())
+        self._count()
+        return self._counted
+
+    def _count(self) -> None:
+        if self._storages:
+            own = self._own()
+            self._counted += sum(storage.nbytes() for at, storage in self._storages.items() if at not in own)
+            self._storages = {}
+
+    def _own(self) -> set[int]:
+        return {_storage(tensor) for tensor in (*self._module.parameters(), *self._module.buffers())}
 
 
 def bytes_of(tensors: Iterable[Tensor]) -> int:
     """Of the storages of tensors, each counted once."""
-    return sum({_storage(tensor): tensor.untyped_storage().nbytes() for tensor in tensors}.values())
+    return sum({_storage(tensor): _local(tensor).untyped_storage().nbytes() for tensor in tensors}.values())
 
 
 def _storage(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    return _local(tensor).untyped_storage()._cdata
+
+
+def _local(tensor: Tensor) -> Tensor:
+    """What this process has of it, if it is sharded."""
+    return tensor.to_local() if hasattr(tensor, "to_local") else tensor  # type: ignore[operator]

@@ -62,7 +62,7 @@ def memory_of(worker: Worker, gradients: int, activations: int) -> Memory:
     module = worker.module
     state = (value for own in worker.state().values() for value in own.values() if isinstance(value, Tensor))
     return Memory(
-        parameters=bytes_of([*module.parameters(), *module.buffers()]),
+        parameters=bytes_of([*module.parameters(), *module.buffers()]) + worker.gathered,
         gradients=gradients,
         optimizer=bytes_of(state),
         activations=activations,

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from istsim.networks._checkpoint import Checkpoint, CheckpointWriter, Field
+from istsim.networks._checkpoint import Checkpoint
 from istsim.networks._costs import Costs, peak_memory
 from istsim.networks._engine import Engine
 from istsim.networks._evaluation import Evaluation, evaluate
@@ -21,6 +21,7 @@ from istsim.networks._meter import Meter
 from istsim.networks._methods import Method
 from istsim.networks._part import Part
 from istsim.networks._partly_trained import refresh
+from istsim.networks._whole_checkpoint import read_whole, write_whole
 from istsim.networks._worker import (
     BatchOf,
     Loss,
@@ -28,7 +29,6 @@ from istsim.networks._worker import (
     OptimizerState,
     Worker,
     cross_entropy,
-    per_entry,
     state_of_part,
 )
 
@@ -141,30 +141,9 @@ class OneProcess(Engine):
     def save(self, folder: Path, number: int, facts: Mapping[str, Any]) -> None:
         """Write a checkpoint of round `number`."""
         self._average_state()
-        found = {(name, None): tensor.detach() for name, tensor in self._tensors.items()}
-        found |= {(name, key): value for name, own in self._state.items() for key, value in own.items()}
-        tensors = {field: value for field, value in found.items() if self._is_per_entry(field, value)}
-        writer = CheckpointWriter(folder, number)
-        writer.begin()
-        writer.write({field: value.view(value.shape or (1,)) for field, value in tensors.items()}, alone=True)
-        writer.end(facts, {field: value for field, value in found.items() if field not in tensors})
-
-    def _is_per_entry(self, field: Field, value: Any) -> bool:
-        name, key = field
-        return value.is_floating_point() if key is None else per_entry(key, value, self._parameters[name])
+        write_whole(folder, number, facts, self._tensors, self._state)
 
     def load(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint, which may be of another number of workers."""
-        checkpoint.check({name: tuple(t.shape) or (1,) for name, t in self._tensors.items() if t.is_floating_point()})
-        found = {field: torch.empty(shape, dtype=checkpoint.dtype(field)) for field, shape in checkpoint.shapes.items()}
-        checkpoint.read(found, alone=True)
-        self._state, self._workers = {}, []
-        with torch.no_grad():
-            for (name, key), value in (found | checkpoint.numbers).items():
-                if key is None:
-                    self._tensors[name].copy_(value.view(self._tensors[name].shape))
-                else:
-                    self._state.setdefault(name, {})[key] = (
-                        value.view(self._tensors[name].shape) if (name, key) in found else value
-                    )
+        self._state, self._workers = read_whole(checkpoint, self._tensors), []
         self.keep()

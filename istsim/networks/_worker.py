@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -36,10 +37,13 @@ class Worker:
         make_optimizer: gives an optimizer for parameters.
         state: of the optimizer, for what the part holds; may lack parameters that no one has trained yet.
         values: for a `model` without any, what `subnetwork` or `partly_trained` takes.
+        wrap: makes of a module what runs in its place, such as torch's DistributedDataParallel.
 
     Attributes:
         module: what it runs.
+        plain: the same without a wrapper, perhaps without values: for what is learned from sizes.
         parameters: those that it trains, by their names in the model.
+        gathered: bytes of parameters that are there at most only while they are computed with.
     """
 
     def __init__(
@@ -50,13 +54,19 @@ class Worker:
         make_optimizer: MakeOptimizer,
         state: OptimizerState,
         values: Mapping[str, Tensor] | None = None,
+        wrap: Callable[[nn.Module], nn.Module] | None = None,
     ):
-        self.part = part
+        self.part, self.gathered = part, 0
         build = subnetwork if method.masking == "forward" else partly_trained
         self.module = build(model, part, values)
         self.module.train()
         alter(self.module, part, method)
-        self.parameters = {name: p for name, p in self.module.named_parameters() if p.requires_grad}
+        self.plain = self.module
+        if wrap is not None:
+            self.plain = copy.deepcopy(self.module)
+            self.module = wrap(self.module)
+        trained = ((name, p) for name, p in self.module.named_parameters() if p.requires_grad)
+        self.parameters = {name.removeprefix("module."): p for name, p in trained}
         self.optimizer = make_optimizer(self.parameters.values())
         if isinstance(self.optimizer, torch.optim.LBFGS):
             raise ValueError("LBFGS looks at all parameters at once: use an optimizer such as SGD or Adam")

@@ -81,6 +81,18 @@ class Group:
             ) from None
         return store
 
+    def check_plays(self, num_workers: int) -> None:
+        """Refuse another number of workers than processes.
+
+        Raises:
+            ValueError: with both.
+        """
+        if num_workers != self.size:
+            raise ValueError(
+                f"the method has {num_workers} workers, but there are {self.size} processes: it takes one for each "
+                "worker"
+            )
+
     def leave(self) -> None:
         """End the work together."""
         self._heart.stop()

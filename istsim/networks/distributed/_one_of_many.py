@@ -16,7 +16,7 @@ from istsim.networks._cells import Grid, Placement, grids_of
 from istsim.networks._checkpoint import Checkpoint, Field, number_said, said_number
 from istsim.networks._costs import Costs, peak_memory
 from istsim.networks._engine import Engine
-from istsim.networks._evaluation import BATCH, Evaluation, calibrated, totals
+from istsim.networks._evaluation import Evaluation
 from istsim.networks._flops import FlopCount
 from istsim.networks._initialisation import initial_values
 from istsim.networks._layout import Layout, tensors_of, with_values
@@ -28,6 +28,7 @@ from istsim.networks._partly_trained import whole_tensors
 from istsim.networks._worker import BatchOf, Loss, MakeOptimizer, Worker, cross_entropy, per_entry
 from istsim.networks.distributed._at_rest import AtRest, positions
 from istsim.networks.distributed._by_layer import fetch_layer_by_layer
+from istsim.networks.distributed._evaluation import evaluate_shares
 from istsim.networks.distributed._exchange import Transfer, exchange
 from istsim.networks.distributed._group import Group
 
@@ -66,11 +67,7 @@ class OneOfMany(Engine):
         loss: Loss = cross_entropy,
         seed: int = 0,
     ):
-        if method.num_workers != group.size:
-            raise ValueError(
-                f"the method has {method.num_workers} workers, but there are {group.size} processes: it takes one for "
-                "each worker"
-            )
+        group.check_plays(method.num_workers)
         self.model, self.layout, self.method, self.group = model, layout, method, group
         self._make_optimizer, self._loss, self._seed = make_optimizer, loss, seed
         self._tensors = tensors_of(model)
@@ -392,19 +389,13 @@ class OneOfMany(Engine):
 
         Each process has one layer at a time, and takes its share of the data. All go through the layers together.
         """
-        passes = -(-len(inputs) // (self.group.size * BATCH))
-        shares = (
-            tensor.to(self.group.device).tensor_split(passes * self.group.size)[self.group.rank :: self.group.size]
-            for tensor in (inputs, targets)
-        )
         with self.at_rest(), torch.no_grad():
             buffers = {name: self.whole(name) for name, t in self._tensors.items() if not isinstance(t, nn.Parameter)}
             model = copy.deepcopy(self.model, with_values(self.model, buffers))
             fetch_layer_by_layer(model, self.model, self.whole)
-            batches = [batch.to(self.group.device) for batch in calibration]
-            whole = calibrated(model, self.layout, self.method, batches)
-            mine = [totals(whole, some, wanted, self._loss) for some, wanted in zip(*shares, strict=True)]
-        return Evaluation.of(self.group.gather([sum(column) for column in zip(*mine, strict=True)]).tolist())
+            return evaluate_shares(
+                self.group, model, self.layout, self.method, inputs, targets, calibration=calibration, loss=self._loss
+            )
 
     def save(self, folder: Path, number: int, facts: Mapping[str, Any]) -> None:
         """Write a checkpoint of round `number`, each process a shard of every tensor."""

@@ -1,0 +1,94 @@
+"""Training runs of a study, each in a folder of its own, so that an interrupted study goes on where it was."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from istsim._cores import cores
+from istsim.networks import TrainingRun, train_in_folder
+from istsim.sweeps._pool import process_pool
+
+_ENDED = ("finished", "diverged")
+
+
+def logs_of(
+    runs: Mapping[str, TrainingRun], folder: Path, *, on_run: Callable[[], object] = lambda: None
+) -> dict[str, dict[str, Any]]:
+    """Train what has not been trained before, one run a core, and give what all logs hold.
+
+    Args:
+        runs: by the names of their folders.
+        folder: of these.
+        on_run: called after each.
+
+    Raises:
+        ValueError: if a folder there holds another run.
+    """
+    missing = {name: run for name, run in runs.items() if _log(folder / name) is None}
+    for _ in range(len(runs) - len(missing)):
+        on_run()
+    if missing:
+        with process_pool(min(len(missing), len(cores()))) as pool:
+            # The longest first, so that no core waits long for the last.
+            longest = sorted(missing, key=lambda name: -missing[name].rounds)
+            tasks = [pool.submit(_train, missing[name], folder / name) for name in longest]
+            try:
+                for task in concurrent.futures.as_completed(tasks):
+                    task.result()
+                    on_run()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    return {name: _same(folder / name, run) for name, run in runs.items()}
+
+
+def logs_of_processes(
+    runs: Mapping[str, TrainingRun], folder: Path, *, on_run: Callable[[], object] = lambda: None
+) -> dict[str, dict[str, Any]]:
+    """The same with a process for each worker, one run after the other: for what is measured of processes."""
+    for name, run in runs.items():
+        if _log(folder / name) is None:
+            _train_by_processes(run, folder / name)
+        on_run()
+    return {name: _same(folder / name, run) for name, run in runs.items()}
+
+
+def _log(folder: Path) -> dict[str, Any] | None:
+    """Of a run that has ended."""
+    path = folder / "log.json"
+    log = json.loads(path.read_text()) if path.exists() else None
+    return log if log is not None and log["status"] in _ENDED else None
+
+
+def _same(folder: Path, run: TrainingRun) -> dict[str, Any]:
+    log = _log(folder)
+    if log is None:
+        raise RuntimeError(f"the run in {folder} has not ended")
+    if TrainingRun(**log["run"]) != run:
+        raise ValueError(f"{folder} holds another run: remove it, or write to another folder")
+    return log
+
+
+def _train(run: TrainingRun, folder: Path) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    for _ in train_in_folder(run, folder, resume=True):
+        pass
+
+
+def _train_by_processes(run: TrainingRun, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    options = folder / "run.json"
+    options.write_text(json.dumps({name: value for name, value in vars(run).items() if value is not None}))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={run.workers}"]
+    train = ["-m", "istsim", "train", "--config", str(options), "--out", str(folder), "--resume"]
+    done = subprocess.run([*torchrun, *train], capture_output=True, text=True)
+    if _log(folder) is None:
+        raise RuntimeError(f"the run in {folder} failed:\n{done.stderr[-2000:]}")
