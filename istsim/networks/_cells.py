@@ -20,8 +20,8 @@ class Grid:
 
     Args:
         shape: of the tensor.
-        axes: along which some workers hold some indices only; axis 0 if there are none, so that the cells of what all
-            workers hold can still have different homes.
+        axes: along which some workers hold some indices only, and those between them; axis 0 if there are none, so
+            that the cells of what all workers hold can still have different homes.
     """
 
     shape: tuple[int, ...]
@@ -30,27 +30,34 @@ class Grid:
     @classmethod
     def of(cls, shape: Sequence[int], sliced: Iterable[int] = ()) -> Grid:
         """The grid of a tensor by the axes that are sliced; a single number is a vector of one."""
-        return cls(tuple(shape) or (1,), tuple(sorted(sliced)) or (0,))
+        axes = sorted(sliced) or [0]
+        return cls(tuple(shape) or (1,), tuple(range(axes[0], axes[-1] + 1)))
 
-    @property
+    @functools.cached_property
     def lengths(self) -> tuple[int, ...]:
         """Of its axes."""
         return tuple(self.shape[axis] for axis in self.axes)
 
-    @property
+    @functools.cached_property
     def count(self) -> int:
         """Of cells, which are numbered in the order of their indices."""
         return math.prod(self.lengths)
 
-    @property
+    @functools.cached_property
     def cell_shape(self) -> tuple[int, ...]:
         """The tensor's along its other axes."""
         return tuple(length for axis, length in enumerate(self.shape) if axis not in self.axes)
 
-    @property
+    @functools.cached_property
     def cell_size(self) -> int:
         """Entries of a cell."""
         return math.prod(self.cell_shape)
+
+    def cells(self, tensor: Tensor) -> Tensor:
+        """A view of the tensor, or of what a worker has of it, shape (number of cells, *cell_shape)."""
+        shape, first, last = tensor.shape or (1,), self.axes[0], self.axes[-1]
+        number = math.prod(shape[first : last + 1])
+        return tensor.view(*shape[:first], number, *shape[last + 1 :]).movedim(first, 0)
 
     @functools.cached_property
     def whole(self) -> Placement:
@@ -101,20 +108,8 @@ class Placement:
         indices = np.meshgrid(*map(np.sort, orders), indexing="ij")
         self.cells = np.ravel_multi_index(indices, grid.lengths).reshape(-1)
 
-    def read(self, tensor: Tensor, cells: np.ndarray) -> Tensor:
-        """Copies of some cells, shape (number of cells, *cell_shape)."""
-        return self._front(tensor)[self._at(cells, tensor)]
-
-    def write(self, tensor: Tensor, cells: np.ndarray, values: Tensor) -> None:
-        """Write some cells."""
-        self._front(tensor)[self._at(cells, tensor)] = values
-
-    def _front(self, tensor: Tensor) -> Tensor:
-        if tensor.dim() == 0:
-            return tensor.view(1)
-        return tensor.movedim(self.grid.axes, tuple(range(len(self.grid.axes))))
-
-    def _at(self, cells: np.ndarray, tensor: Tensor) -> tuple[Tensor, ...]:
+    def at(self, cells: np.ndarray) -> Tensor:
+        """Where some cells are among those of the tensor, as `Grid.cells` shows them."""
         indices = np.unravel_index(cells, self.grid.lengths)
-        places = (place[index] for place, index in zip(self._place, indices, strict=True))
-        return tuple(torch.from_numpy(place).to(tensor.device) for place in places)
+        places = tuple(place[index] for place, index in zip(self._place, indices, strict=True))
+        return torch.from_numpy(np.ravel_multi_index(places, [self.shape[axis] for axis in self.grid.axes]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch.distributed.tensor import DTensor, Shard
 
 from istsim.networks._cells import Grid, Placement
 from istsim.networks._checkpoint import Checkpoint, CheckpointWriter, Field
-from istsim.networks.distributed._exchange import Transfer, exchange
+from istsim.networks.distributed._exchange import Places, Transfer, exchange
 from istsim.networks.distributed._group import Group
 
 
@@ -41,7 +41,7 @@ class AtRest:
     def put(self, name: str, values: Tensor) -> None:
         """Keep what is at home here of a whole tensor."""
         if name in self.grids:
-            kept = self.grids[name].whole.read(values, self.cells(name))
+            kept = self.grids[name].cells(values)[self.grids[name].whole.at(self.cells(name))]
             self.kept[name, None] = kept.to(self.group.device)
         else:
             self.numbers[name, None] = values
@@ -58,11 +58,10 @@ class AtRest:
         whole = kept.new_empty(grid.shape)
         transfer = Transfer(
             grid,
-            kept.dtype,
-            [here] * self.group.size,
-            [np.flatnonzero(home == peer) for peer in range(self.group.size)],
-            lambda cells: kept[positions(here, cells)],
-            lambda _peer, cells, values: grid.whole.write(whole, cells, values),
+            kept,
+            self._places(positions(here, here) for _ in range(self.group.size)),
+            grid.cells(whole),
+            self._places(grid.whole.at(np.flatnonzero(home == peer)) for peer in range(self.group.size)),
         )
         exchange(self.group, [transfer])
         return whole
@@ -72,11 +71,11 @@ class AtRest:
         writer = CheckpointWriter(folder, number)
         if self.group.rank == 0:
             writer.begin()
-        self.group.gather([])
+        self.group.gather([0])  # of nothing at all, torch would not wait
         shards = {field: self._as_shard(field) for field in self.kept}
         with self.group.watched():
             writer.write(shards, alone=False)
-        self.group.gather([])
+        self.group.gather([0])
         if self.group.rank == 0:
             writer.end(facts, self.numbers)
 
@@ -92,10 +91,13 @@ class AtRest:
             checkpoint.read(shards, alone=False)
         self.home = {name: grid.row_homes(self.group.size) for name, grid in self.grids.items()}
         self.kept = {
-            (name, key): self._rows(name).read(shard.to_local(), self.cells(name))
+            (name, key): self.grids[name].cells(shard.to_local())[self._rows(name).at(self.cells(name))]
             for (name, key), shard in shards.items()
         }
         self.numbers = dict(checkpoint.numbers)
+
+    def _places(self, of: Iterable[Tensor]) -> Places:
+        return Places(of, self.group.device)
 
     def _rows(self, name: str) -> Placement:
         """Where the rows that are this process's in a checkpoint lie."""
@@ -118,11 +120,10 @@ class AtRest:
         local, row_of = shard.to_local(), grid.row_homes(self.group.size)
         transfer = Transfer(
             grid,
-            kept.dtype,
-            [here[row_of[here] == peer] for peer in range(self.group.size)],
-            [rows.cells[home[rows.cells] == peer] for peer in range(self.group.size)],
-            lambda cells: kept[positions(here, cells)],
-            lambda _peer, cells, values: rows.write(local, cells, values),
+            kept,
+            self._places(positions(here, here[row_of[here] == peer]) for peer in range(self.group.size)),
+            grid.cells(local),
+            self._places(rows.at(rows.cells[home[rows.cells] == peer]) for peer in range(self.group.size)),
         )
         exchange(self.group, [transfer])
         return shard

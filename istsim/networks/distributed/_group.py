@@ -100,10 +100,7 @@ class Group:
 
     def gather(self, values: Sequence[float]) -> np.ndarray:
         """A few numbers of each process, shape (size, len(values))."""
-        mine = torch.tensor(values, dtype=torch.float64)
-        every = [torch.empty_like(mine) for _ in range(self.size)]
-        self._wait(lambda: dist.all_gather(every, mine, async_op=True))
-        return torch.stack(every).numpy()
+        return self._told(torch.tensor(values, dtype=torch.float64)).numpy()
 
     def gather_json(self, mine: Any) -> list[Any]:
         """Something small of each process, that JSON can say."""
@@ -111,21 +108,29 @@ class Group:
         lengths = self.gather([len(said)])[:, 0].astype(int).tolist()
         padded = torch.zeros(max(lengths), dtype=torch.uint8)
         padded[: len(said)] = said
-        every = [torch.empty_like(padded) for _ in range(self.size)]
-        self._wait(lambda: dist.all_gather(every, padded, async_op=True))
+        every = self._told(padded)
         return [json.loads(bytes(one[:length].tolist())) for one, length in zip(every, lengths, strict=True)]
 
-    def exchange(self, outgoing: Sequence[Tensor], lengths: Sequence[int]) -> list[Tensor]:
-        """Send a vector to each process, and receive one, of a known length, from each; none to itself."""
-        sent = torch.cat([vector if peer != self.rank else vector[:0] for peer, vector in enumerate(outgoing)])
-        sizes = [len(vector) if peer != self.rank else 0 for peer, vector in enumerate(outgoing)]
-        expected = [length if peer != self.rank else 0 for peer, length in enumerate(lengths)]
-        received = sent.new_empty(sum(expected))
-        self._wait(lambda: dist.all_to_all_single(received, sent, expected, sizes, async_op=True))
-        self.bytes_sent += sent.numel() * sent.element_size()
-        found = list(received.split(expected))
-        found[self.rank] = outgoing[self.rank]
-        return found
+    def _told(self, mine: Tensor) -> Tensor:
+        """A short vector of each process, all of one length, shape (size, length)."""
+        # By `all_gather` what is short takes longer: it passes from neighbour to neighbour.
+        sent = mine.repeat(self.size, 1)
+        every = torch.empty_like(sent)
+        self._wait(lambda: dist.all_to_all_single(every, sent, async_op=True))
+        return every
+
+    def exchange(self, sent: Tensor, sizes: Sequence[int], lengths: Sequence[int]) -> Tensor:
+        """Send a piece of a vector to each process, itself too, and receive one from each, all in their order.
+
+        Args:
+            sent: the pieces, one after the other.
+            sizes: of the pieces.
+            lengths: of those that come.
+        """
+        received = sent.new_empty(sum(lengths))
+        self._wait(lambda: dist.all_to_all_single(received, sent, list(lengths), list(sizes), async_op=True))
+        self.bytes_sent += (len(sent) - sizes[self.rank]) * sent.element_size()
+        return received
 
     def _wait(self, start: Any) -> None:
         """Do something together, and find out who is missing if it does not come to its end."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from istsim.networks._evaluation import Evaluation
 from istsim.networks._flops import FlopCount
 from istsim.networks._initialisation import initial_values
 from istsim.networks._layout import Layout, tensors_of, with_values
-from istsim.networks._merging import sum_dtype
 from istsim.networks._methods import Method
 from istsim.networks._ownership import Ownership
 from istsim.networks._part import Part
@@ -29,10 +28,9 @@ from istsim.networks._worker import BatchOf, Loss, MakeOptimizer, Worker, cross_
 from istsim.networks.distributed._at_rest import AtRest, positions
 from istsim.networks.distributed._by_layer import fetch_layer_by_layer
 from istsim.networks.distributed._evaluation import evaluate_shares
-from istsim.networks.distributed._exchange import Transfer, exchange
+from istsim.networks.distributed._exchange import Places, Transfer, exchange
 from istsim.networks.distributed._group import Group
-
-_NOTHING = np.arange(0)
+from istsim.networks.distributed._ways import Way, Ways
 
 
 class OneOfMany(Engine):
@@ -73,12 +71,13 @@ class OneOfMany(Engine):
         self._tensors = tensors_of(model)
         self._trained = {name for name, p in model.named_parameters() if p.requires_grad}
         self.grids = grids_of(model, layout)
-        self._all = range(group.size)
         self._flops, self._up, self._down = FlopCount(), 0, 0
         self._costs = Costs()
         self._worker: Worker | None = None
         self._ownership: Ownership | None = None
         self._has: dict[str, list[Placement]] = {}  # with backward masking, whole tensors as workers have them
+        self._ways: Ways | None = None  # of what is held
+        self._whole_ways: Ways | None = None  # of tensors as workers have them
         self._unheld: dict[Field, Tensor] = {}  # what is at home here and not in the worker
         self.rest = AtRest(group, self.grids)
         for name, values in initial_values(model, seed):
@@ -94,16 +93,19 @@ class OneOfMany(Engine):
         before = self._had()
         self._ownership = Ownership(self.grids, parts, self.rest.home)
         self._has = {name: _all_of(grid, name, parts) for name, grid in self.grids.items()} if whole else {}
+        self._ways = Ways(self.group, self.grids, self._ownership, self._ownership.held)
+        self._whole_ways = Ways(self.group, self.grids, self._ownership, self._has) if whole else self._ways
         values: dict[str, Tensor] = {}
         state: dict[str, dict[str, Any]] = {}
         transfers, unheld = [], {}
         for (name, key), kept in self.rest.kept.items():
+            grid = self.grids[name]
             places, (had, old) = self._placements(name, key), before.get((name, key), (None, None))
             mine = places[rank]
             piece = kept.new_empty(mine.shape).view(self._tensors[name].shape and mine.shape)
             if had is not None and old is not None:
                 staying = np.intersect1d(mine.cells, had[rank].cells, assume_unique=True)
-                mine.write(piece, staying, had[rank].read(old, staying))
+                grid.cells(piece)[mine.at(staying)] = grid.cells(old)[had[rank].at(staying)]
             transfers.append(self._dealt(name, kept, places, had, piece))
             here = self.rest.cells(name)
             waiting = (self._ownership.home[name][here] == rank) & ~np.isin(here, mine.cells)
@@ -113,7 +115,7 @@ class OneOfMany(Engine):
                 values[name] = piece
             elif key is not None and name in part.names:
                 state.setdefault(name, {})[key] = piece
-        self._down += self._sent(transfers)
+        self._down += exchange(self.group, transfers)
         for (name, key), number in self.rest.numbers.items():
             number = number.clone() if isinstance(number, Tensor) else number
             if key is None and (whole or name in part.names):
@@ -150,27 +152,28 @@ class OneOfMany(Engine):
         had: Sequence[Placement] | None,
         piece: Tensor,
     ) -> Transfer:
-        here, mine, home = self.rest.cells(name), places[self.group.rank], self.rest.home[name]
+        here, home, rank = self.rest.cells(name), self.rest.home[name], self.group.rank
+        grid, every, device = self.grids[name], range(self.group.size), self.group.device
         wanted = [new.cells for new in places]
         if had is not None:
             pairs = zip(wanted, had, strict=True)
             wanted = [np.setdiff1d(cells, old.cells, assume_unique=True) for cells, old in pairs]
-        coming = wanted[self.group.rank]
+        coming = wanted[rank]
         return Transfer(
-            self.grids[name],
-            kept.dtype,
-            [cells[home[cells] == self.group.rank] for cells in wanted],
-            [coming[home[coming] == peer] for peer in self._all],
-            lambda cells: kept[positions(here, cells)],
-            lambda _peer, cells, received: mine.write(piece, cells, received),
+            grid,
+            kept,
+            Places((positions(here, cells[home[cells] == rank]) for cells in wanted), device),
+            grid.cells(piece),
+            Places((places[rank].at(coming[home[coming] == peer]) for peer in every), device),
         )
 
     def bring_home(self) -> None:
         """Let all that workers have computed go home, averaged over holders; the worker stays as it is."""
         if self._worker is None or self._ownership is None:
             return
-        worker, rank, values = self._worker, self.group.rank, self._values()
-        state = worker.state()
+        worker, ways, rank = self._worker, self._ways, self.group.rank
+        assert ways is not None
+        values, state = self._values(), worker.state()
         numbers: dict[Field, Any] = {(name, None): v for name, v in values.items() if name not in self.grids}
         dtypes: dict[Field, Any] = {(name, None): self._tensors[name].dtype for name in self.grids}
         for name, own in state.items():
@@ -181,17 +184,20 @@ class OneOfMany(Engine):
                     numbers[name, key] = value
         having = self._agree(numbers, dtypes)
         transfers: list[Transfer] = []
-        averages: dict[Field, tuple[Tensor, Tensor]] = {}
+        totals: dict[Field, tuple[Way, Tensor]] = {}
+
+        def collect(field: Field, own: Tensor | None, peers: Sequence[int] | None) -> None:
+            way = ways.home(field[0], peers)
+            totals[field] = way, way.total(dtypes[field])
+            transfers.append(way.up(own, dtypes[field], totals[field][1]))
+
         for name in self.grids:
             field: Field = name, None
             own = values.get(name)
             if self._averages(name) and self.method.masking != "backward":
-                averages[field] = self._total(field, self._tensors[name].dtype)
-                transfers.append(self._collected(field, self._tensors[name].dtype, averages[field], self._all, own))
+                collect(field, own, None)
             else:
-                self.rest.kept[field] = self._own(
-                    field, own, self._tensors[name].dtype, self._placements(name, None)[rank]
-                )
+                self.rest.kept[field] = self._own(field, own, dtypes[field], self._placements(name, None)[rank])
         for field, peers in having.items():
             name, key = field
             if key is None:
@@ -200,12 +206,11 @@ class OneOfMany(Engine):
             if self.method.shares_gradients:
                 self.rest.kept[field] = self._own(field, own, dtypes[field], self._ownership.held[name][rank])
             else:
-                averages[field] = self._total(field, dtypes[field])
-                transfers.append(self._collected(field, dtypes[field], averages[field], peers, own))
-        self._up += self._sent(transfers)
-        for field, (total, count) in averages.items():
+                collect(field, own, peers)
+        self._up += exchange(self.group, transfers)
+        for field, (way, total) in totals.items():
             before = self._own(field, None, dtypes[field], None)
-            self.rest.kept[field] = torch.where(count > 0, _average(total, count, before.dtype), before)
+            self.rest.kept[field] = torch.where(way.holders > 0, way.average(total, before.dtype), before)
 
     def _agree(self, numbers: dict[Field, Any], dtypes: dict[Field, torch.dtype]) -> dict[Field, list[int]]:
         """Take the largest of all workers' numbers, learn the types of what others have, and who has what."""
@@ -239,34 +244,6 @@ class OneOfMany(Engine):
             return name in self._trained and not self.method.shares_gradients
         return True
 
-    def _total(self, field: Field, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        shape = (len(self.rest.cells(field[0])), *self.grids[field[0]].cell_shape)
-        total = torch.zeros(shape, dtype=sum_dtype(dtype), device=self.group.device)
-        return total, total.new_zeros((shape[0], *[1] * (len(shape) - 1)))
-
-    def _collected(
-        self, field: Field, dtype: torch.dtype, into: tuple[Tensor, Tensor], having: Sequence[int], own: Tensor | None
-    ) -> Transfer:
-        """From holders to homes, where it is summed up and counted."""
-        name, rank = field[0], self.group.rank
-        assert self._ownership is not None
-        mine, here, (total, count) = self._ownership.held[name][rank], self.rest.cells(name), into
-        ours, peers = self._ownership, self._all
-
-        def write(_peer: int, cells: np.ndarray, values: Tensor) -> None:
-            at = positions(here, cells)
-            total[at] += values
-            count[at] += 1
-
-        return Transfer(
-            self.grids[name],
-            dtype,
-            [ours.held_at(name, rank, peer) if rank in having else _NOTHING for peer in peers],
-            [ours.held_at(name, peer, rank) if peer in having else _NOTHING for peer in peers],
-            lambda cells: total.new_empty((0,), dtype=dtype) if own is None else mine.read(own, cells),
-            write,
-        )
-
     def _own(self, field: Field, mine: Tensor | None, dtype: torch.dtype, has: Placement | None) -> Tensor:
         """What is at home here, as this process has it; zeros where no one ever had any."""
         name = field[0]
@@ -279,7 +256,7 @@ class OneOfMany(Engine):
             found[torch.from_numpy(~np.isin(here, placement.cells))] = self._unheld[field]
         if mine is not None and has is not None:
             cells = here[np.isin(here, has.cells)]
-            found[positions(here, cells)] = has.read(mine, cells)
+            found[positions(here, cells)] = self.grids[name].cells(mine)[has.at(cells)]
         return found
 
     # A step and its end
@@ -297,36 +274,17 @@ class OneOfMany(Engine):
         assert self._worker is not None
         if self.method.shares_gradients:
             parameters = self._worker.parameters
-            gradients = {name: p.grad for name, p in parameters.items() if p.grad is not None}
-            unused = {name for name, p in parameters.items() if p.grad is None}  # likewise at all its holders
-            names = [name for name in self.grids if name in self._trained - unused]
-            self._average(names, gradients, lambda name: self._held(name))
+            gradients = {name: p.grad for name, p in parameters.items()}
+            unused = {name for name, gradient in gradients.items() if gradient is None}  # likewise at all its holders
+            self._average(self._ways, gradients, [name for name in self.grids if name in self._trained - unused])
         self._worker.step()
         self._costs.stepped(self._worker)
 
-    def _average(self, names: list[str], tensors: dict[str, Tensor], where: Callable[[str], Placement]) -> None:
+    def _average(self, ways: Ways | None, tensors: Mapping[str, Tensor | None], names: Sequence[str]) -> None:
         """Give all holders the averages over them."""
-        assert self._ownership is not None
-        averages = {name: self._total((name, None), self._tensors[name].dtype) for name in names}
-        self._up += self._sent(
-            self._collected((name, None), self._tensors[name].dtype, averages[name], self._all, tensors.get(name))
-            for name in names
-        )
-        ours, rank, peers = self._ownership, self.group.rank, self._all
-
-        def returned(name: str) -> Transfer:
-            (total, count), here, mine = averages[name], self.rest.cells(name), where(name)
-            average = _average(total, count, self._tensors[name].dtype)
-            return Transfer(
-                self.grids[name],
-                average.dtype,
-                [ours.held_at(name, peer, rank) for peer in peers],
-                [ours.held_at(name, rank, peer) for peer in peers],
-                lambda cells: average[positions(here, cells)],
-                lambda _peer, cells, values: mine.write(tensors[name], cells, values),
-            )
-
-        self._down += self._sent(map(returned, names))
+        assert ways is not None
+        up, down = ways.average({name: (tensors.get(name), self._tensors[name].dtype) for name in names})
+        self._up, self._down = self._up + up, self._down + down
 
     def merge(self) -> bool:
         """End a round: what is averaged goes home; whether all of it is finite."""
@@ -341,25 +299,13 @@ class OneOfMany(Engine):
 
     def _refresh(self) -> None:
         """With backward masking: take over what others have trained, and the averages of buffers."""
-        assert self._ownership is not None
-        values, ours, rank = self._values(), self._ownership, self.group.rank
+        assert self._whole_ways is not None
+        values = self._values()
         buffers = [name for name in self.grids if self._averages(name)]
+        changed = {name: values[name] for name in self.grids if name in self._trained or self._averages(name)}
         with torch.no_grad():
-            self._average(buffers, values, lambda name: self._placements(name, None)[rank])
-
-            def sent(name: str) -> Transfer:
-                others = [ours.others(name, peer) for peer in self._all]
-                home, mine = ours.home[name], self._placements(name, None)[rank]
-                return Transfer(
-                    self.grids[name],
-                    self._tensors[name].dtype,
-                    [cells[home[cells] == rank] for cells in others],
-                    [others[rank][home[others[rank]] == peer] for peer in self._all],
-                    lambda cells: mine.read(values[name], cells),
-                    lambda _peer, cells, received: mine.write(values[name], cells, received),
-                )
-
-            self._down += self._sent(sent(name) for name in self.grids if name in self._trained or self._averages(name))
+            self._average(self._whole_ways, values, buffers)
+            self._down += self._whole_ways.give_others(changed)
 
     def keep(self) -> None:
         """Nothing: a copy would be another model. Checkpoints are what is kept."""
@@ -417,16 +363,6 @@ class OneOfMany(Engine):
         module = self._worker.module
         return whole_tensors(module) if self.method.masking == "backward" else _detached(tensors_of(module))
 
-    def _held(self, name: str) -> Placement:
-        assert self._ownership is not None
-        return self._ownership.held[name][self.group.rank]
-
-    def _sent(self, transfers: Iterator[Transfer] | Sequence[Transfer]) -> int:
-        """Carry out transfers, and give the bytes that this process has sent."""
-        before = self.group.bytes_sent
-        exchange(self.group, transfers)
-        return self.group.bytes_sent - before
-
 
 def _said(value: Any) -> tuple[Any, str | None]:
     """A number and its type; of what belongs to single entries, only the type."""
@@ -436,10 +372,6 @@ def _said(value: Any) -> tuple[Any, str | None]:
 def _all_of(grid: Grid, name: str, parts: Sequence[Part]) -> list[Placement]:
     """A whole tensor as each worker has it with backward masking: what it holds first along every axis."""
     return [Placement(grid, [part.order_along(name, axis) for axis in grid.axes]) for part in parts]
-
-
-def _average(total: Tensor, count: Tensor, dtype: torch.dtype) -> Tensor:
-    return (total / count.clamp(min=1)).to(dtype)
 
 
 def _detached(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
