@@ -10,14 +10,14 @@ import pytest
 jaxtyping.install_import_hook("istsim", "typecheck.check")
 
 # The tests compile much and compute little: without what makes programs fast they take two thirds of the time.
+# In the environment, so that the processes that tests start compile so as well.
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_use_fusion_emitters=false"
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 
 import jax  # noqa: E402
 
 import istsim  # noqa: E402, F401
 from istsim.simulation import _compiled  # noqa: E402
-
-jax.config.update("jax_disable_most_optimizations", True)
 
 # JAX compiles inside examples, which a deadline would time. Derandomised, the suite draws the same examples everywhere.
 # Examples are numbers, not structures: shrinking them takes minutes and says nothing.

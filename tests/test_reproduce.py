@@ -279,14 +279,17 @@ def test_an_existing_file_survives_a_failed_write(tmp_path):
         (["--out", __file__], "out must be a folder, but"),
     ],
 )
-def test_wrong_input_is_a_line_and_exit_code_2(arguments, message):
-    finished = subprocess.run(
-        [sys.executable, "-m", "istsim", "reproduce", *arguments], capture_output=True, text=True, check=False
-    )
-    assert finished.returncode == 2
-    assert finished.stderr.startswith("istsim: ")
-    assert message in finished.stderr
-    assert "Traceback" not in finished.stderr
+def test_wrong_input_is_a_line_and_exit_code_2(arguments, message, monkeypatch, capsys):
+    from istsim import cli
+
+    monkeypatch.setattr(sys, "argv", ["istsim", "reproduce", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert told.startswith("istsim: ")
+    assert message in told
+    assert "Traceback" not in told
 
 
 def test_a_missing_extra_is_named_with_its_command(monkeypatch):

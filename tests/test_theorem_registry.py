@@ -1,6 +1,5 @@
 """Every theorem: it holds inside its premises, says which one fails outside, and a seeded fault is caught."""
 
-import subprocess
 import sys
 
 import jax.numpy as jnp
@@ -11,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import istsim
+from istsim import cli
 from istsim.theorems import Instance, Kind, Theorem
 from istsim.theorems._erratum_17 import printed_theta
 from istsim.theorems._theorem import _without_cancellation
@@ -369,30 +369,34 @@ def test_theorem_2_is_an_equality_at_step_size_one_without_young():
     np.testing.assert_allclose(found.lhs, found.rhs, rtol=1e-12)
 
 
-def run_command(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "istsim", "theorems", *arguments], capture_output=True, text=True, check=False
-    )
+@pytest.fixture
+def run_command(monkeypatch, capsys):
+    """`istsim theorems` in this process; what it printed."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["istsim", "theorems", *arguments])
+        cli.main()
+        return capsys.readouterr().out
+
+    return run
 
 
-def test_the_command_lists_all_theorems_with_their_kinds():
-    finished = run_command()
-    assert finished.returncode == 0, finished.stderr
-    listed = {line.split()[0]: line.split()[1] for line in finished.stdout.splitlines()}
+def test_the_command_lists_all_theorems_with_their_kinds(run_command):
+    listed = {line.split()[0]: line.split()[1] for line in run_command().splitlines()}
     assert listed == {name: str(istsim.theorems.get(name).kind) for name in istsim.theorems.names()}
 
 
-def test_the_command_shows_a_theorem_and_what_refutes_it():
-    finished = run_command("theorem-2", "erratum-limit")
-    assert finished.returncode == 0, finished.stderr
-    assert "young lies between 0 and 1/2" in finished.stdout
-    assert "all premises hold, and the sides are 0.5 and 0.292893" in finished.stdout  # 1 - 16^-1/2, 1 - 8^-1/2
+def test_the_command_shows_a_theorem_and_what_refutes_it(run_command):
+    shown = run_command("theorem-2", "erratum-limit")
+    assert "young lies between 0 and 1/2" in shown
+    assert "all premises hold, and the sides are 0.5 and 0.292893" in shown  # 1 - 16^-1/2, 1 - 8^-1/2
 
 
-def test_the_command_refuses_a_name_that_there_is_not():
-    finished = run_command("theorem-3")
-    assert finished.returncode == 2
-    assert finished.stderr.startswith("istsim: there is no theorem 'theorem-3'; did you mean 'theorem-2'")
+def test_the_command_refuses_a_name_that_there_is_not(run_command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run_command("theorem-3")
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("istsim: there is no theorem 'theorem-3'; did you mean 'theorem-2'")
 
 
 def test_an_unknown_parameter_is_refused():

@@ -11,7 +11,7 @@ import scipy.stats
 import sympy as sp
 
 import istsim
-from istsim import theory
+from istsim import cli, theory
 from istsim.theorems import Kind, Premise, _registry
 from istsim.theorems._perm_q_mean import PermQMean
 from istsim.theorems._theorem_1_iterates import Theorem1Iterates
@@ -299,12 +299,12 @@ def test_the_command_line_verifies_a_users_theorem(tmp_path, factor, code, false
     assert [theorem["passed"] for theorem in found["theorems"]] == [not code]
 
 
-def test_the_command_line_refuses_an_unknown_theorem():
-    run = subprocess.run(
-        [sys.executable, "-m", "istsim", "verify", "fermat"], capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 2
-    assert "there is no theorem 'fermat'; the names are theorem-1-gradients" in run.stderr
+def test_the_command_line_refuses_an_unknown_theorem(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["istsim", "verify", "fermat"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert "there is no theorem 'fermat'; the names are theorem-1-gradients" in capsys.readouterr().err
 
 
 def test_a_name_of_istsims_own_cannot_be_taken():

@@ -13,17 +13,19 @@ from istsim.networks._layout import tensors_of
 from istsim.networks._masks import Masks
 from istsim.networks._training import rounds
 from istsim.networks.distributed import Group, OneOfMany
+from istsim.networks.distributed._replicas import Replicas
 
 IST = {"method": "ist", "width": 13}
 SDP = {"method": "sdp", "coverage": 0.5, "width": 13}
 FORWARD, BACKWARD = {**SDP, "masking": "forward"}, {**SDP, "masking": "backward"}
 RESNET = {"model": "resnet18", "width": 4}
+TEXT = {"model": "llama", "data": "text", "width": 32}
 CASES = {
     "ist": {**IST, "rounds": 3, "optimizer": "adam", "step_size": 0.01},
     "ist-rescaled": {**IST, "rounds": 3, "local_steps": 2, "rescale": "forward"},
     "ist-channels": {**IST, **RESNET, "rounds": 3, "local_steps": 2, "optimizer": "momentum"},
     "ist-blocks": {**IST, **RESNET, "rounds": 2, "level": "block", "optimizer": "momentum"},
-    "ist-heads": {**IST, "model": "llama", "data": "text", "width": 32, "rounds": 2, "local_steps": 2},
+    "ist-heads": {**IST, **TEXT, "rounds": 2, "local_steps": 2},
     "forward": {**FORWARD, "rounds": 6, "optimizer": "adam", "step_size": 0.01},
     "forward-resampled": {**FORWARD, "rounds": 6, "resample_every": 2, "optimizer": "adamw"},
     "forward-blocks": {**FORWARD, **RESNET, "rounds": 3, "level": "block"},
@@ -31,8 +33,22 @@ CASES = {
     "backward-resampled": {**BACKWARD, "rounds": 6, "resample_every": 2, "optimizer": "adam"},
     "backward-channels": {**BACKWARD, **RESNET, "rounds": 3, "optimizer": "adam", "step_size": 0.01},
     "backward-blocks": {**BACKWARD, **RESNET, "rounds": 3, "level": "block"},
-    "backward-hf": {**BACKWARD, "model": "hf-llama", "data": "text", "width": 32, "rounds": 2},
+    "backward-hf": {**BACKWARD, **TEXT, "model": "hf-llama", "rounds": 2},
     "dense": {"method": "dense", "width": 13, "rounds": 3, "optimizer": "momentum"},
+    "local-sgd": {"method": "local-sgd", "width": 13, "rounds": 2, "local_steps": 3, "optimizer": "adam"},
+    "dropout": {"method": "dropout", **RESNET, "rounds": 2},
+    "stochastic-depth": {"method": "dropout", **RESNET, "level": "block", "rounds": 2},
+    "checkpointing": {"method": "dense", "checkpointing": True, **TEXT, "rounds": 2},
+}
+# By torch itself, which adds in another order: equal up to rounding.
+BASELINES = {
+    "ddp": {"method": "ddp", "width": 13, "rounds": 3, "optimizer": "adam", "step_size": 0.01},
+    "ddp-resnet": {"method": "ddp", **RESNET, "rounds": 2},
+    "ddp-checkpointing": {"method": "ddp", "checkpointing": True, **TEXT, "rounds": 2},
+    "fsdp": {"method": "fsdp", "width": 13, "rounds": 3, "optimizer": "adam", "step_size": 0.01},
+    "fsdp-resnet": {"method": "fsdp", **RESNET, "rounds": 2, "optimizer": "momentum"},
+    "fsdp-checkpointing": {"method": "fsdp", "checkpointing": True, **TEXT, "rounds": 2},
+    "fsdp-hf": {"method": "fsdp", **TEXT, "model": "hf-llama", "rounds": 2},
 }
 
 
@@ -65,14 +81,47 @@ def differences(run, group):
         yield f"{found} by many, {expected} by one"
 
 
+def baseline_differences(run, group):
+    """What differs from data parallelism in one process, but for rounding, at the end; in every process."""
+    data = run.load_data()
+    layout, method = run.layout_and_method(run.empty_model(data))
+    options = {"make_optimizer": run.make_optimizer(), "seed": run.seed}
+    torchs = Replicas(run.empty_model(data), layout, method, group, by=run.method, **options)
+    one = networks.OneProcess(run.make_model(data), layout, method, **options)
+    masks, batches = Masks(method, layout, run.seed), networks.Batches(data, run.workers, run.batch_size, run.seed)
+    for by_torch, by_one in zip(
+        *(rounds(each, method, masks, batches, run.rounds) for each in (torchs, one)), strict=True
+    ):
+        if abs(by_torch.loss - by_one.loss) > 1e-5 * by_one.loss or by_torch.flops != by_one.flops:
+            yield f"round {by_one.number}: {by_torch} by torch, {by_one} by one"
+    values = torchs._whole()
+    for name, tensor in one.model.named_parameters():
+        if not torch.allclose(values[name], tensor, rtol=1e-4, atol=1e-5):
+            yield name
+    # What the system counts, against 2 (n - 1) values in all a step. FSDP gathers parameters twice, those outside of
+    # blocks once, and gloo's reduce_scatter is an all_reduce: up to twice as much. Messages have heads.
+    values = sum(p.numel() * p.element_size() for p in one.model.parameters())
+    low, high = (1.5, 2.0) if run.method == "fsdp" else (1.0, 1.0)
+    expected = run.rounds * 2 * (run.workers - 1) * values
+    if not low * expected <= by_torch.bytes_up <= 1.05 * high * expected + 5000 * run.rounds * run.workers:
+        yield f"{by_torch.bytes_up} bytes were sent, not about {expected}"
+    kinds = ("gradients", "optimizer", "activations")
+    mine, theirs = (each.costs()["workers"][0] for each in (torchs, one))
+    shares = {
+        kind: mine[kind] * (run.workers if run.method == "fsdp" and kind != "activations" else 1) for kind in kinds
+    }
+    if any(abs(shares[kind] - theirs[kind]) > 0.1 * theirs[kind] for kind in kinds):
+        yield f"memory {mine} by torch, {theirs} by one"
+
+
 def main(names):
     torch.set_num_threads(1)
     group = Group()
-    for name in names or CASES:
-        run = networks.TrainingRun(**CASES[name], workers=group.size, batch_size=8)
+    for name in names or (*CASES, *BASELINES):
+        run = networks.TrainingRun(**(CASES | BASELINES)[name], workers=group.size, batch_size=8)
         if group.size == 2 and run.method == "sdp" and run.resample_every is None:
             run = dataclasses.replace(run, coverage=1.0)  # two workers with half each have nothing in common
-        found = list(differences(run, group))
+        found = list((baseline_differences if name in BASELINES else differences)(run, group))
         if group.rank == 0:
             print(f"{name}: {'; '.join(found) or 'equal'}", flush=True)
     group.leave()
