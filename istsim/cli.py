@@ -21,7 +21,9 @@ from istsim.sweeps import Grid
 _DATASETS = (".nc", ".nc4", ".h5")
 
 
-def reproduce(out: Path = Path("results"), only: tuple[str, ...] = (), quick: bool = False) -> None:
+def reproduce(
+    out: Path = Path("results"), only: tuple[str, ...] = (), quick: bool = False, studies: bool = False
+) -> None:
     """Run the convergence experiments and write figures (SVG, PNG), their data (netCDF) and report.html.
 
     Exits with 1 if a simulated mean lies more than five standard errors from its exact value.
@@ -30,14 +32,15 @@ def reproduce(out: Path = Path("results"), only: tuple[str, ...] = (), quick: bo
 
     Args:
         out: Folder to write to; made if missing.
-        only: Names of experiments; a wrong one lists those there are.
-        quick: Fewer repetitions.
+        only: Names of experiments and studies; a wrong one lists those there are.
+        quick: Fewer repetitions, and shorter runs of the studies.
+        studies: Also the studies on networks: an hour on two cores. Interrupted, they go on where they were.
     """
     from istsim.experiments import DisagreementError
     from istsim.experiments import reproduce as run
 
     try:
-        paths = run(out, only, quick)
+        paths = run(out, only, quick, studies)
     except DisagreementError as error:
         print(f"istsim: {error}", file=sys.stderr)
         sys.exit(1)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from test_resumed_training import assert_same
-from train_by_processes import CASES
+from train_by_processes import BASELINES, CASES
 
 torch = pytest.importorskip("torch", reason="networks are trained in torch: pip install 'istsim[torch]'")
 
@@ -52,20 +52,20 @@ def said_by_istsim(output):
 
 def assert_equal_to_one_process(processes, names):
     output, code = run_to_its_end(torchrun(processes, HERE / "train_by_processes.py", *names))
-    said = dict(line.split(": ", 1) for line in output.splitlines() if line.partition(":")[0] in CASES)
+    said = dict(line.split(": ", 1) for line in output.splitlines() if line.partition(":")[0] in CASES | BASELINES)
     assert said == dict.fromkeys(names, "equal"), output
     assert code == 0
 
 
 def test_two_processes_train_what_one_does():
-    assert_equal_to_one_process(2, ["ist", "forward-resampled", "backward-resampled"])
+    assert_equal_to_one_process(2, ["ist", "forward-resampled", "backward-resampled", "local-sgd", "ddp", "fsdp"])
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("processes", [2, 4])
 def test_processes_train_what_one_does_for_every_model(processes):
-    assert_equal_to_one_process(processes, list(CASES))
+    assert_equal_to_one_process(processes, [*CASES, *BASELINES])
 
 
 @pytest.mark.slow

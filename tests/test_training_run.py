@@ -1,6 +1,7 @@
 """`istsim train`: what it writes, how it ends, what it refuses."""
 
 import csv
+import itertools
 import json
 import sys
 
@@ -115,7 +116,7 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written(
         ("run.toml", "speed = 1", "'speed' is no option of a run"),
         ("run.toml", "step-sizes = 1", "did you mean 'step_size'"),
         ("run.json", "[1]", "must name options"),
-        ("run.toml", 'method = "istt"', "run.toml: method must be 'dense' or 'ist' or 'sdp', got 'istt'"),
+        ("run.toml", 'method = "istt"', "run.toml: method must be 'ist' or 'sdp' or 'dense' or"),
         ("run.toml", 'optimizer = "lion"', "optimizer must be"),
         ("run.toml", 'step_size = "0.1"', "step_size must be a positive number, got '0.1'"),
         ("run.toml", "data = 3", "data must be"),
@@ -148,13 +149,52 @@ def test_a_config_that_is_not_there_is_refused_by_its_name(tmp_path):
         {"method": "sdp", "local_steps": 50},
         {"method": "sdp", "rescale": "forward"},
         {"method": "dense", "masking": "backward"},
+        {"method": "local-sgd", "rescale": "forward"},
+        {"checkpointing": True},
     ],
     ids=str,
 )
 def test_options_that_would_do_nothing_are_refused(options):
     name = list(options)[-1]
-    with pytest.raises(ValueError, match=f"{name} = .* is of (ist|sdp): with method"):
+    with pytest.raises(ValueError, match=f"{name} = .* is of (ist|sdp|dense)[-a-z ]*: with method"):
         networks.TrainingRun(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "method"),
+    [
+        ({"method": "dense"}, networks.DataParallel(4)),
+        ({"method": "dense", "checkpointing": True}, networks.DataParallel(4, checkpointing=True)),
+        ({"method": "local-sgd", "local_steps": 7}, networks.DataParallel(4, local_steps=7)),
+        ({"method": "dropout", "coverage": 0.75}, networks.DataParallel(4, keep=0.75)),
+        ({"method": "ddp"}, networks.DataParallel(4)),
+    ],
+    ids=str,
+)
+def test_what_holds_everything_is_data_parallelism_of_some_kind(options, method):
+    run = networks.TrainingRun(**options, width=8)
+    assert run.layout_and_method(run.empty_model(networks.digits()))[1] == method
+
+
+@pytest.mark.parametrize("method", ["ddp", "fsdp"])
+def test_torchs_own_methods_want_processes(monkeypatch, capsys, tmp_path, method):
+    code, _, err = train(monkeypatch, capsys, "--method", method, "--out", tmp_path / "run")
+    assert code == 2
+    assert "torchrun --nproc-per-node 4 -m istsim train" in err
+
+
+def test_a_model_without_blocks_cannot_compute_them_twice(monkeypatch, capsys, tmp_path):
+    options = ("--method", "dense", "--checkpointing", "--rounds", 2, "--out", tmp_path / "run")
+    code, _, err = train(monkeypatch, capsys, *options)
+    assert code == 2
+    assert "has no residual blocks" in err
+
+
+def test_evaluations_come_as_often_as_asked():
+    run = networks.TrainingRun(method="dense", width=8, rounds=7, evaluate_every=3)
+    found = list(rows(run, run.load_data()))
+    assert [row["round"] for row in found if row["accuracy"] == row["accuracy"]] == [3, 6, 7]
+    assert all(later["seconds"] > row["seconds"] > 0 for row, later in itertools.pairwise(found))
 
 
 def test_every_option_reaches_what_it_is_for():

@@ -18,6 +18,8 @@ from istsim.experiments._theorem_table import COLUMNS, theorem_row
 if TYPE_CHECKING:
     import xarray
 
+    from istsim.studies import Study
+
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c1c1c; --soft: #5b5b5b; --rule: #d9d9d9; --page: #fdfdfc; }
 @media (prefers-color-scheme: dark) {
@@ -45,7 +47,7 @@ footer { margin-top: 3rem; font-size: .8rem; color: var(--soft); }
 
 def report(
     experiments: Sequence[tuple[xarray.Dataset, Path]],
-    predictions: Sequence[tuple[NetworkPrediction, xarray.Dataset, Path]],
+    networks: Sequence[tuple[NetworkPrediction | Study, xarray.Dataset, Path]],
     pictures: Sequence[tuple[xarray.Dataset, Path]],
     quick: bool,
 ) -> str:
@@ -53,7 +55,7 @@ def report(
 
     Args:
         experiments: the data of each convergence figure, and where its SVG is.
-        predictions: those for networks, their data and where their SVGs are.
+        networks: predictions and studies of them, their data and where their SVGs are.
         pictures: the data and SVGs of the theorems.
         quick: whether the runs were the quick ones.
     """
@@ -69,7 +71,7 @@ def report(
     sections = "\n".join(
         [
             *(_section(data, figure) for data, figure in experiments),
-            *(_prediction(made, data, figure) for made, data, figure in predictions),
+            *(_network(made, data, figure) for made, data, figure in networks),
         ]
     )
     return f"""<!doctype html>
@@ -117,7 +119,7 @@ def _section(data: xarray.Dataset, figure: Path) -> str:
 </section>"""
 
 
-def _prediction(made: NetworkPrediction, data: xarray.Dataset, figure: Path) -> str:
+def _network(made: NetworkPrediction | Study, data: xarray.Dataset, figure: Path) -> str:
     title, text = html.escape(made.title), html.escape(made.caption(data))
     image = base64.b64encode(figure.read_bytes()).decode()
     return f"""<section id="{html.escape(made.name)}">

@@ -12,6 +12,7 @@ from istsim.experiments._gallery import EXPERIMENTS
 from istsim.experiments._networks import PREDICTIONS, predictions
 from istsim.experiments._picture import sides_agree
 from istsim.experiments._report import report
+from istsim.experiments._studies import STUDIES, chosen_studies
 from istsim.experiments._theorems import PICTURES
 
 
@@ -19,20 +20,22 @@ class DisagreementError(Exception):
     """Simulated means lie further from exact values than chance explains."""
 
 
-def reproduce(out: Path, only: Sequence[str] = (), quick: bool = False) -> list[Path]:
+def reproduce(out: Path, only: Sequence[str] = (), quick: bool = False, studies: bool = False) -> list[Path]:
     """Run the experiments and write figures, data and the report.
 
     Args:
         out: the folder to write to; made if it is missing. Files appear whole or not at all.
-        only: names of experiments, predictions and theorems; all if empty. Without torch all predictions are left
-            out then.
-        quick: fewer repetitions.
+        only: names of experiments, predictions, studies and theorems; all but studies if empty. Without torch all
+            predictions are left out then.
+        quick: fewer repetitions; shorter runs of the studies.
+        studies: with all others also the studies, which take an hour. Their runs lie in `out / "runs"`; those that are
+            there are not run again, and an interrupted one goes on.
 
     Returns:
         The files written, the report last.
 
     Raises:
-        ImportError: for a prediction by name, where torch is not installed.
+        ImportError: for a prediction or a study by name, where torch is not installed.
         ValueError: for an unknown name, or an `out` that is not a folder.
         DisagreementError: if simulation lies further from an exact value than chance explains. The files are written
             all the same, and say where.
@@ -40,10 +43,12 @@ def reproduce(out: Path, only: Sequence[str] = (), quick: bool = False) -> list[
     from tqdm import tqdm
 
     names = tuple(shown.name for shown in (*EXPERIMENTS, *PREDICTIONS, *PICTURES))
+    names = (*names, *STUDIES)
     for name in only:
         one_of("only", name, names)
     if any(prediction.name in only for prediction in PREDICTIONS):
         require("torch", extra="torch")
+    studied = chosen_studies(only, studies)
     if out.exists() and not out.is_dir():
         raise ValueError(f"out must be a folder, but {out} is a file")
     out.mkdir(parents=True, exist_ok=True)
@@ -55,6 +60,7 @@ def reproduce(out: Path, only: Sequence[str] = (), quick: bool = False) -> list[
     instances = {picture.name: picture.instances() for picture in pictures}
     written, done, foreseen, pictured = [], [], [], []
     total = sum(map(len, (*curves.values(), *instances.values()))) + len(predicted)
+    total += sum(study.num_runs(quick) for study in studied)
     with tqdm(total=total, unit="run") as bar:
         for experiment in chosen:
             bar.set_description(experiment.name)
@@ -67,6 +73,11 @@ def reproduce(out: Path, only: Sequence[str] = (), quick: bool = False) -> list[
             bar.update()
             foreseen.append((prediction, data, out / f"{prediction.name}.svg"))
             written += _write(out, prediction.name, data, prediction.figure(data))
+        for study in studied:
+            bar.set_description(study.name)
+            data = study.measure(quick, out / "runs" / f"{study.name}{'-quick' * quick}", bar.update)
+            foreseen.append((study, data, out / f"{study.name}.svg"))
+            written += _write(out, study.name, data, study.figure(data))
         for picture in pictures:
             bar.set_description(picture.name)
             data = picture.measure(instances[picture.name], on_instance=bar.update)

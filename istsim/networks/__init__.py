@@ -26,6 +26,7 @@ from istsim.networks._log import Log as Log  # noqa: E402
 from istsim.networks._log import memory_table as memory_table  # noqa: E402
 from istsim.networks._memory import Memory as Memory  # noqa: E402
 from istsim.networks._memory import predicted_memory as predicted_memory  # noqa: E402
+from istsim.networks._methods import DataParallel as DataParallel
 from istsim.networks._methods import IST as IST  # noqa: E402
 from istsim.networks._methods import SDP as SDP  # noqa: E402
 from istsim.networks._methods import resist as resist  # noqa: E402

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from istsim.networks.distributed import Group
 
 _CHECKPOINTS = 20  # about so many in a run
-_MAY_CHANGE = ("rounds", "workers")  # of a run that goes on
+_MAY_CHANGE = ("rounds", "workers", "evaluate_every")  # of a run that goes on
 
 
 def train_in_folder(
@@ -95,7 +95,7 @@ def _rounds(
     rows: Iterator[dict[str, Any]],
     log: Log,
     engine: Engine,
-    spent: list[int],
+    spent: list[float],
     done: int,
     every: int,
     group: Group | None,

@@ -63,6 +63,7 @@ class TrainingRun:
         data: "digits" and "text" come with their packages; or a folder: CIFAR-10's binary files, or a data set that
             was written by `datasets`.
         rounds: how many.
+        evaluate_every: rounds between evaluations on test data; a twentieth of the rounds if None.
         batch_size: of each worker.
         optimizer: "momentum" is SGD with momentum 0.9.
         step_size: of the optimizer.
@@ -87,6 +88,7 @@ class TrainingRun:
     width: int | None = None
     data: str = "digits"
     rounds: int = 150
+    evaluate_every: int | None = None
     batch_size: int = 32
     optimizer: Literal["sgd", "momentum", "adam", "adamw"] = "sgd"
     step_size: float = 0.1
@@ -192,7 +194,7 @@ class TrainingRun:
         layout, method = engine.layout, engine.method
         batches = Batches(data, self.workers, self.batch_size, seed=self.seed)
         calibration = data.train_inputs[:_CALIBRATION].split(256) if _has_batch_norm(engine.model) else ()
-        every = max(1, self.rounds // _EVALUATIONS)
+        every = self.evaluate_every or max(1, self.rounds // _EVALUATIONS)
         steps = self.rounds * method.local_steps
         run = rounds(engine, method, Masks(method, layout, self.seed), batches, steps, done * method.local_steps)
 
@@ -213,7 +215,7 @@ def _check(options: Mapping[str, Any]) -> None:
     for name, kind in get_type_hints(TrainingRun).items():
         if get_origin(kind) is Literal:
             one_of(name, options[name], get_args(kind))
-    for name in ("workers", "local_steps", "resample_every", "width", "rounds", "batch_size"):
+    for name in ("workers", "local_steps", "resample_every", "width", "rounds", "evaluate_every", "batch_size"):
         if options[name] is not None:
             positive_int(name, options[name])
     for name in ("step_size", "coverage"):

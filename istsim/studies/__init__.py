@@ -1,4 +1,14 @@
 """Studies: questions about networks, answered by training runs."""
 
+from istsim.studies._bias import ForwardMaskingBias as ForwardMaskingBias
+from istsim.studies._ist import IndependentSubnetworkTraining as IndependentSubnetworkTraining
+from istsim.studies._memory import MeasuredMemory as MeasuredMemory
 from istsim.studies._sdp import SubnetworkDataParallelism as SubnetworkDataParallelism
 from istsim.studies._study import Study as Study
+
+STUDIES: tuple[Study, ...] = (
+    IndependentSubnetworkTraining(),
+    SubnetworkDataParallelism(),
+    MeasuredMemory(),
+    ForwardMaskingBias(),
+)
