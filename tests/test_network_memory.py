@@ -70,7 +70,7 @@ def test_a_dense_layer_keeps_its_inputs_and_what_follows_it_its_own():
     with KeptForBackward(model) as kept:
         model(inputs).square().sum()
     # The inputs, the ReLU's outputs, which are also the inputs of the second layer, and what is squared.
-    assert kept.bytes == 4 * (4 * 5 + 4 * 7 + 4 * 3)
+    assert kept.count() == 4 * (4 * 5 + 4 * 7 + 4 * 3)
 
 
 def test_a_storage_that_several_tensors_share_counts_once():

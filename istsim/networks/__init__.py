@@ -26,9 +26,9 @@ from istsim.networks._log import Log as Log  # noqa: E402
 from istsim.networks._log import memory_table as memory_table  # noqa: E402
 from istsim.networks._memory import Memory as Memory  # noqa: E402
 from istsim.networks._memory import predicted_memory as predicted_memory  # noqa: E402
-from istsim.networks._methods import DataParallel as DataParallel
 from istsim.networks._methods import IST as IST  # noqa: E402
 from istsim.networks._methods import SDP as SDP  # noqa: E402
+from istsim.networks._methods import DataParallel as DataParallel  # noqa: E402
 from istsim.networks._methods import resist as resist  # noqa: E402
 from istsim.networks._one_process import OneProcess as OneProcess  # noqa: E402
 from istsim.networks._parameter_sketch import ParameterSketch as ParameterSketch  # noqa: E402

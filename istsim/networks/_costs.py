@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import resource
 import sys
@@ -35,15 +34,26 @@ class Costs:
 
     def gradients(self, worker: Worker, inputs: Tensor, targets: Tensor, loss: Loss, seed: tuple[int, ...]) -> float:
         """Let the worker compute its gradients, and give its loss."""
+        if self._is_new:
+            return self._measured_gradients(worker, inputs, targets, loss, seed)
         begin = time.perf_counter()
-        with KeptForBackward(worker.module) if self._is_new else contextlib.nullcontext() as kept:
-            value = worker.gradients(inputs, targets, loss, seed)
-        if kept is not None:
-            self._activations = kept.bytes + most_of_a_block(worker.plain, inputs)
-            self._gradients = bytes_of(p.grad for p in worker.module.parameters() if p.grad is not None)
-        else:  # a first step does things that are done once
-            self._seconds += time.perf_counter() - begin
-            self._steps += 1
+        value = worker.gradients(inputs, targets, loss, seed)
+        self._seconds += time.perf_counter() - begin
+        self._steps += 1
+        return value
+
+    def _measured_gradients(
+        self, worker: Worker, inputs: Tensor, targets: Tensor, loss: Loss, seed: tuple[int, ...]
+    ) -> float:
+        def counting_loss(outputs: Tensor, targets: Tensor) -> Tensor:
+            value = loss(outputs, targets)
+            self._activations = kept.count()
+            return value
+
+        with KeptForBackward(worker.module) as kept:
+            value = worker.gradients(inputs, targets, counting_loss, seed)
+        self._activations += most_of_a_block(worker.plain, inputs)
+        self._gradients = bytes_of(p.grad for p in worker.module.parameters() if p.grad is not None)
         return value
 
     def stepped(self, worker: Worker) -> None:

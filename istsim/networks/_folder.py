@@ -84,7 +84,7 @@ def train_in_folder(
         log.take_over(done)
     rows = run.rows(engine, data, done)
     log.predicted = run.predicted_memory(data)
-    spent = [log.rows[-1][name] for name in _SPENT] if log.rows else [0] * len(_SPENT)
+    spent: list[float] = [log.rows[-1][name] for name in _SPENT] if log.rows else [0] * len(_SPENT)
     return _rounds(rows, log, engine, spent, done, every, group, stop)
 
 

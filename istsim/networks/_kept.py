@@ -11,8 +11,6 @@ from torch import Tensor, nn
 class KeptForBackward(torch.autograd.graph.saved_tensors_hooks):
     """Counts what operations inside keep for the backward pass, each storage once, and parameters never.
 
-    It counts when the backward pass begins: what was given back by then, as sharded parameters are, does not count.
-
     Args:
         module: whose parameters and buffers are not counted.
     """
@@ -28,27 +26,18 @@ class KeptForBackward(torch.autograd.graph.saved_tensors_hooks):
                 self._storages[storage._cdata] = storage
             return tensor
 
-        def unpack(tensor: Tensor) -> Tensor:
-            self._count()
-            return tensor
-
-        super().__init__(pack, unpack)
+        super().__init__(pack, lambda tensor: tensor)
 
     def __enter__(self) -> KeptForBackward:  # type: ignore[override]
         super().__enter__()
         return self
 
-    @property
-    def bytes(self) -> int:
-        """So far."""
-        self._count()
+    def count(self) -> int:
+        """The bytes so far, to be asked when the forward pass has ended: what it has given back is not counted."""
+        own = self._own()  # of a sharded model, those that are gathered now too
+        self._counted += sum(storage.nbytes() for at, storage in self._storages.items() if at not in own)
+        self._storages = {}
         return self._counted
-
-    def _count(self) -> None:
-        if self._storages:
-            own = self._own()
-            self._counted += sum(storage.nbytes() for at, storage in self._storages.items() if at not in own)
-            self._storages = {}
 
     def _own(self) -> set[int]:
         return {_storage(tensor) for tensor in (*self._module.parameters(), *self._module.buffers())}

@@ -146,4 +146,4 @@ def _activations(
         fake_model = fake_copy(small, mode, inputs.device)
         with KeptForBackward(fake_model) as kept:
             loss(outputs_of(fake_model, mode.from_tensor(inputs)), mode.from_tensor(targets))
-    return kept.bytes + most_of_a_block(small, inputs)
+    return kept.count() + most_of_a_block(small, inputs)

@@ -4,7 +4,9 @@ from istsim.studies._bias import ForwardMaskingBias as ForwardMaskingBias
 from istsim.studies._ist import IndependentSubnetworkTraining as IndependentSubnetworkTraining
 from istsim.studies._memory import MeasuredMemory as MeasuredMemory
 from istsim.studies._sdp import SubnetworkDataParallelism as SubnetworkDataParallelism
+from istsim.studies._sdp import claims as claims
 from istsim.studies._study import Study as Study
+from istsim.studies._study import stored as stored
 
 STUDIES: tuple[Study, ...] = (
     IndependentSubnetworkTraining(),

@@ -97,7 +97,7 @@ class ForwardMaskingBias(Study):
             parts.append(xarray.load_dataset(path, engine="h5netcdf"))
             on_run()
         data: Any = xarray.concat(parts, dim="masks")
-        data.attrs = {"experiment": self.name, "title": self.title}
+        data.attrs = self.attributes()
         return data
 
     def figure(self, data: xarray.Dataset) -> matplotlib.figure.Figure:

@@ -85,7 +85,7 @@ class IndependentSubnetworkTraining(Study):
                 "sent": (("algorithm", "seed"), sent),
             },
             {"algorithm": list(_METHODS), "workers": list(_WORKERS), "seed": list(seeds)},
-            {"experiment": self.name, "title": self.title},
+            self.attributes(),
         )
 
     def figure(self, data: xarray.Dataset) -> matplotlib.figure.Figure:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from istsim import figures
-from istsim._cores import cores
 from istsim.networks import TrainingRun
 from istsim.studies._runs import logs_of_processes
 from istsim.studies._study import Study
@@ -64,7 +63,7 @@ class MeasuredMemory(Study):
             {"memory": (("model", "algorithm", "kind"), [[row["memory"] for row in some] for some in rows])}
             | {name: (("model", "algorithm"), [[row[name] for row in some] for some in rows]) for name in names},
             {"model": models, "algorithm": list(_METHODS), "kind": list(_KINDS)},
-            {"experiment": self.name, "title": self.title, "cores": len(cores())},
+            self.attributes(),
         )
 
     def figure(self, data: xarray.Dataset) -> matplotlib.figure.Figure:

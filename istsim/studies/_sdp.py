@@ -76,7 +76,7 @@ class SubnetworkDataParallelism(Study):
                 "predicted": (("run", "kind"), predicted),
             },
             coordinates | {"at": ["steps", "FLOPs"], "kind": list(_KINDS)},
-            {"experiment": self.name, "title": self.title},
+            self.attributes(),
         )
 
     def figure(self, data: xarray.Dataset) -> matplotlib.figure.Figure:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from istsim._cores import cores
+from istsim._validation import one_of
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -18,6 +22,15 @@ class Study(abc.ABC):
     Attributes:
         name: of its files.
         title: a line for people.
+
+    Example:
+        >>> from istsim import studies
+        >>> for study in studies.STUDIES:
+        ...     print(study.name, study.num_runs(quick=False))
+        ist 117
+        sdp 80
+        measured-memory 20
+        forward-masking-bias 9
     """
 
     name: ClassVar[str]
@@ -44,3 +57,30 @@ class Study(abc.ABC):
     @abc.abstractmethod
     def caption(self, data: xarray.Dataset) -> str:
         """What the figure shows, in numbers."""
+
+    def attributes(self) -> dict[str, Any]:
+        """Of its data: what it is, and where it was run."""
+        versions = {f"{name}_version": metadata.version(name) for name in ("istsim", "torch")}
+        return {"experiment": self.name, "title": self.title, "cores": len(cores()), **versions}
+
+
+def stored(name: str) -> xarray.Dataset:
+    """The data of a study, run in full on two cores, that come with the package.
+
+    Args:
+        name: of the study.
+
+    Raises:
+        ValueError: if there is no study of this name.
+
+    Example:
+        >>> from istsim import studies
+        >>> data = studies.stored("ist")
+        >>> dict(data.sizes), data.attrs["cores"]
+        ({'algorithm': 3, 'workers': 3, 'seed': 3}, 2)
+    """
+    import xarray
+
+    found = {path.stem: path for path in (Path(__file__).parent / "stored").glob("*.nc")}
+    one_of("name", name, tuple(sorted(found)))
+    return xarray.load_dataset(found[name], engine="h5netcdf")
