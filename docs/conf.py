@@ -110,6 +110,7 @@ PUBLIC_MODULES = [
     "istsim.verify.strategies",
     "istsim.figures",
     "istsim.networks",
+    "istsim.studies",
 ]
 
 # Sphinx reads only below docs, so the notebooks are copied there, each with itself as .ipynb to take along.

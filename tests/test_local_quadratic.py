@@ -178,12 +178,12 @@ def test_with_little_chance_a_network_is_predicted_from_near():
         small_data(),
         step_size=0.01,
         rounds=5,
-        repetitions=50,
+        repetitions=20,
         damping=1e-6,
     )
     change = found.predicted_loss - found.predicted_loss[0]
     wrong = found.loss.mean("repetition") - found.predicted_loss
-    chance = found.loss.std("repetition", ddof=1) / 50**0.5
+    chance = found.loss.std("repetition", ddof=1) / 20**0.5
     assert (abs(wrong) <= 5 * chance + 0.05 * abs(change) + 1e-12).all()
 
 

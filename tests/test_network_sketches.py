@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 
 import istsim
 
@@ -58,6 +58,7 @@ def test_layers_need_sketches_for_the_same_workers(sketches):
         networks.PerLayer(sketches)
 
 
+@settings(max_examples=25)  # each compiles
 @given(
     sizes=st.lists(st.integers(1, 50), min_size=6, max_size=6),
     copies=st.integers(1, 4),
@@ -106,6 +107,7 @@ def test_the_blocks_of_a_resnet_connect_all_workers_and_balance_their_loads(n, c
     assert (loads.max(axis=1) - loads.min(axis=1)).max() <= max(layout.sizes)
 
 
+@settings(max_examples=25)  # each compiles
 @given(
     sizes=st.lists(st.integers(1, 50), min_size=5, max_size=5),
     copies=st.integers(2, 6),
