@@ -50,6 +50,7 @@ def coverage_study(data: xarray.Dataset) -> Figure:
         figure, axes = column_figure(len(models), 3, 0.75)
         labels = []
         for model, row in zip(models, axes, strict=True):
+            row[1].sharey(row[0])
             one = data.isel(run=data.model.values == model)
             dense = one.isel(run=one.method.values == "data parallelism")
             for ax, at in zip(row, ("steps", "FLOPs"), strict=False):
@@ -76,12 +77,11 @@ def coverage_study(data: xarray.Dataset) -> Figure:
                         row[2].plot(curve.coverage, memory, color=color, markersize=2.5, **style)
                         labels.append(EndLabel(row[2], float(memory[0]), name, color))
             for ax in row:
-                ax.set(xlim=(1.03, 0.22), xticks=(1, 0.75, 0.5, 0.25))
+                ax.set(xlim=(1.03, 0.22))
+                ax.set_xticks((1, 0.75, 0.5, 0.25), ("1", "0.75", "0.5", "0.25"))
             row[2].set(ylim=(0, None))
             row[0].set(ylabel=f"{model}\ntest loss", yscale="log")
-            row[1].set(yscale="log")
             row[2].set(ylabel="memory of a worker")
-            row[1].sharey(row[0])
             row[1].tick_params(labelleft=False)
         for ax, title in zip(axes[0], ("at equal steps", "at equal FLOPs", "all kinds together"), strict=True):
             ax.set_title(title)

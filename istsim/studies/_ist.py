@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 TARGET = 0.95
 _METHODS = {
-    "data parallelism": {"method": "dense", "rounds": 600, "evaluate_every": 5},
-    "local SGD": {"method": "local-sgd", "rounds": 60, "evaluate_every": 1},
-    "IST": {"method": "ist", "rounds": 120, "evaluate_every": 1},
+    "data parallelism": {"method": "dense", "rounds": 300, "evaluate_every": 2},
+    "local SGD": {"method": "local-sgd", "rounds": 30, "evaluate_every": 1},
+    "IST": {"method": "ist", "rounds": 160, "evaluate_every": 1},
 }
-_STEP_SIZES = (0.05, 0.1, 0.2, 0.4)
+_STEP_SIZES = (0.2, 0.4, 0.8)
 _WORKERS = (2, 4, 8)
 _TIMED = 2  # workers in processes of their own, as many as a small machine has cores
 _COSTS = ("round", "steps", "bytes", "flops")

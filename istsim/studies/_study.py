@@ -27,7 +27,7 @@ class Study(abc.ABC):
         >>> from istsim import studies
         >>> for study in studies.STUDIES:
         ...     print(study.name, study.num_runs(quick=False))
-        ist 117
+        ist 90
         sdp 80
         measured-memory 20
         forward-masking-bias 9
