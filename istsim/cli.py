@@ -34,7 +34,8 @@ def reproduce(
         out: Folder to write to; made if missing.
         only: Names of experiments and studies; a wrong one lists those there are.
         quick: Fewer repetitions, and shorter runs of the studies.
-        studies: Also the studies on networks: an hour on two cores. Interrupted, they go on where they were.
+        studies: Without --only, also the studies on networks: an hour on two cores. Interrupted, they go on where
+            they were.
     """
     from istsim.experiments import DisagreementError
     from istsim.experiments import reproduce as run
@@ -277,7 +278,8 @@ def train(
         out: Folder to write to.
         config: A log.json of another run, or its folder, or a TOML file, with options; those given on the command line
             win.
-        resume: Go on with the run in --out from its checkpoint, with its options; --rounds and --workers may differ.
+        resume: Go on with the run in --out from its checkpoint, with its options; --rounds, --workers and
+            --evaluate-every may differ.
         checkpoint_every: Rounds between checkpoints; a twentieth of the rounds if not given.
     """
     from istsim.networks import distributed

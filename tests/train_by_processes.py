@@ -4,11 +4,14 @@ Arguments: names of cases, or none for all.
 """
 
 import dataclasses
+import pathlib
 import sys
+import tempfile
 
 import torch
 
 from istsim import networks
+from istsim.networks import Checkpoint, newest_checkpoint
 from istsim.networks._layout import tensors_of
 from istsim.networks._masks import Masks
 from istsim.networks._training import rounds
@@ -82,36 +85,51 @@ def differences(run, group):
 
 
 def baseline_differences(run, group):
-    """What differs from data parallelism in one process, but for rounding, at the end; in every process."""
+    """What differs from data parallelism in one process, but for rounding; in every process."""
     data = run.load_data()
     layout, method = run.layout_and_method(run.empty_model(data))
     options = {"make_optimizer": run.make_optimizer(), "seed": run.seed}
-    torchs = Replicas(run.empty_model(data), layout, method, group, by=run.method, **options)
-    one = networks.OneProcess(run.make_model(data), layout, method, **options)
     masks, batches = Masks(method, layout, run.seed), networks.Batches(data, run.workers, run.batch_size, run.seed)
-    for by_torch, by_one in zip(
-        *(rounds(each, method, masks, batches, run.rounds) for each in (torchs, one)), strict=True
-    ):
-        if abs(by_torch.loss - by_one.loss) > 1e-5 * by_one.loss or by_torch.flops != by_one.flops:
-            yield f"round {by_one.number}: {by_torch} by torch, {by_one} by one"
-    values = torchs._whole()
-    for name, tensor in one.model.named_parameters():
-        if not torch.allclose(values[name], tensor, rtol=1e-4, atol=1e-5):
-            yield name
+
+    def by_torch():
+        return Replicas(run.empty_model(data), layout, method, group, by=run.method, **options)
+
+    def compared(engine, steps, done=0):
+        for theirs, ours in zip(
+            *(rounds(each, method, masks, batches, steps, done) for each in (engine, one)), strict=True
+        ):
+            if abs(theirs.loss - ours.loss) > 1e-5 * ours.loss or theirs.flops != ours.flops:
+                yield f"round {ours.number}: {theirs} by torch, {ours} by one"
+        values = engine._whole()
+        for name, tensor in one.model.named_parameters():
+            if not torch.allclose(values[name], tensor, rtol=1e-4, atol=1e-5):
+                yield f"{name} after {steps} steps"
+
+    first, one = by_torch(), networks.OneProcess(run.make_model(data), layout, method, **options)
+    yield from compared(first, run.rounds)
     # What the system counts, against 2 (n - 1) values in all a step. FSDP gathers parameters twice, those outside of
     # blocks once, and gloo's reduce_scatter is an all_reduce: up to twice as much. Messages have heads.
-    values = sum(p.numel() * p.element_size() for p in one.model.parameters())
+    size = sum(p.numel() * p.element_size() for p in one.model.parameters())
     low, high = (1.5, 2.0) if run.method == "fsdp" else (1.0, 1.0)
-    expected = run.rounds * 2 * (run.workers - 1) * values
-    if not low * expected <= by_torch.bytes_up <= 1.05 * high * expected + 5000 * run.rounds * run.workers:
-        yield f"{by_torch.bytes_up} bytes were sent, not about {expected}"
-    kinds = ("gradients", "optimizer", "activations")
-    mine, theirs = (each.costs()["workers"][0] for each in (torchs, one))
-    shares = {
-        kind: mine[kind] * (run.workers if run.method == "fsdp" and kind != "activations" else 1) for kind in kinds
-    }
-    if any(abs(shares[kind] - theirs[kind]) > 0.1 * theirs[kind] for kind in kinds):
-        yield f"memory {mine} by torch, {theirs} by one"
+    expected, sent = run.rounds * 2 * (run.workers - 1) * size, first.spent()[1]
+    if not low * expected <= sent <= 1.05 * high * expected + 5000 * run.rounds * run.workers:
+        yield f"{sent} bytes were sent, not about {expected}"
+    measured, predicted = first.costs()["workers"][0], run.predicted_memory(data)["this"]
+    if any(abs(measured[kind] - predicted[kind]) > 0.1 * predicted[kind] for kind in predicted):
+        yield f"memory {measured}, predicted {predicted}"
+    # Another one goes on from a checkpoint.
+    with tempfile.TemporaryDirectory() as mine:
+        folder = pathlib.Path(group.gather_json(mine)[0])
+        first.save(folder, run.rounds, {"round": run.rounds})
+        second = by_torch()
+        second.load(Checkpoint(newest_checkpoint(folder)))
+        group.gather([0])  # then the folder may go
+    first._flops.total = one._flops.total = 0
+    yield from compared(second, run.rounds + 2, run.rounds)
+    tested = data.test_inputs[:301], data.test_targets[:301]
+    theirs, ours = (each.evaluate(*tested, data.train_inputs[:100].split(50)) for each in (second, one))
+    if abs(theirs.loss - ours.loss) > 1e-3 * ours.loss:
+        yield f"{theirs} by torch, {ours} by one"
 
 
 def main(names):

@@ -42,8 +42,7 @@ def reproduce(out: Path, only: Sequence[str] = (), quick: bool = False, studies:
     """
     from tqdm import tqdm
 
-    names = tuple(shown.name for shown in (*EXPERIMENTS, *PREDICTIONS, *PICTURES))
-    names = (*names, *STUDIES)
+    names = tuple(shown.name for shown in (*EXPERIMENTS, *PREDICTIONS, *PICTURES)) + STUDIES
     for name in only:
         one_of("only", name, names)
     if any(prediction.name in only for prediction in PREDICTIONS):
@@ -58,7 +57,7 @@ def reproduce(out: Path, only: Sequence[str] = (), quick: bool = False, studies:
     pictures = [picture for picture in PICTURES if not only or picture.name in only]
     curves = {experiment.name: experiment.curves(quick) for experiment in chosen}
     instances = {picture.name: picture.instances() for picture in pictures}
-    written, done, foreseen, pictured = [], [], [], []
+    written, done, of_networks, pictured = [], [], [], []
     total = sum(map(len, (*curves.values(), *instances.values()))) + len(predicted)
     total += sum(study.num_runs(quick) for study in studied)
     with tqdm(total=total, unit="run") as bar:
@@ -71,12 +70,12 @@ def reproduce(out: Path, only: Sequence[str] = (), quick: bool = False, studies:
             bar.set_description(prediction.name)
             data = prediction.measure(quick)
             bar.update()
-            foreseen.append((prediction, data, out / f"{prediction.name}.svg"))
+            of_networks.append((prediction, data, out / f"{prediction.name}.svg"))
             written += _write(out, prediction.name, data, prediction.figure(data))
         for study in studied:
             bar.set_description(study.name)
             data = study.measure(quick, out / "runs" / f"{study.name}{'-quick' * quick}", bar.update)
-            foreseen.append((study, data, out / f"{study.name}.svg"))
+            of_networks.append((study, data, out / f"{study.name}.svg"))
             written += _write(out, study.name, data, study.figure(data))
         for picture in pictures:
             bar.set_description(picture.name)
@@ -85,7 +84,7 @@ def reproduce(out: Path, only: Sequence[str] = (), quick: bool = False, studies:
             written += _write(out, picture.name, data, figures.theorem(data))
     page = out / "report.html"
     with written_whole(page) as part:
-        part.write_text(report(done, foreseen, pictured, quick), encoding="utf-8")
+        part.write_text(report(done, of_networks, pictured, quick), encoding="utf-8")
     written.append(page)
 
     wrong = [data.attrs["experiment"] for data, _ in done if not agrees(data)]

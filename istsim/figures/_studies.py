@@ -153,22 +153,22 @@ def memory_study(data: xarray.Dataset) -> Figure:
     colors = dict(zip(data.kind.values, (*DISTINCT_COLORS[1:4], DISTINCT_COLORS[5]), strict=True))
     with paper_style():
         figure, axes = column_figure(data.sizes["model"], 3, 0.95)
-        height = np.arange(data.sizes["algorithm"])
+        places = np.arange(data.sizes["algorithm"])
         for i, row in enumerate(axes):
             one, start = data.isel(model=i), np.zeros(data.sizes["algorithm"])
             for kind, color in colors.items():
                 values = one.memory.sel(kind=kind).values / 1e6
-                row[0].barh(height, values, left=start, color=color, height=0.7, label=kind)
+                row[0].barh(places, values, left=start, color=color, height=0.7, label=kind)
                 start += values
-            row[1].barh(height, one.bytes_per_step / 1e6, color="0.5", height=0.7)
-            row[2].barh(height, 1e3 * one.seconds, color="0.8", height=0.7)
-            row[2].barh(height, 1e3 * one.step_seconds, color="0.5", height=0.7)
-            row[0].set_yticks(height, one.algorithm.values)
+            row[1].barh(places, one.bytes_per_step / 1e6, color="0.5", height=0.7)
+            row[2].barh(places, 1e3 * one.seconds, color="0.8", height=0.7)
+            row[2].barh(places, 1e3 * one.step_seconds, color="0.5", height=0.7)
+            row[0].set_yticks(places, one.algorithm.values)
             for ax in row:
                 ax.invert_yaxis()
                 ax.grid(visible=False, axis="y")
             for ax in row[1:]:
-                ax.set_yticks(height, [])
+                ax.set_yticks(places, [])
             row[1].set_title(str(one.model.values))
         for ax, name in zip(axes[-1], ("MB of a worker", "MB sent a step", "ms a step"), strict=True):
             ax.set(xlabel=name)

@@ -27,22 +27,28 @@ def compute_blocks_twice(model: nn.Module) -> None:
 
 
 def most_of_a_block(model: nn.Module, inputs: Tensor) -> int:
-    """The bytes that a block has at most while it is computed again; 0 for a model whose blocks are computed once."""
+    """The bytes that a block has at most, beside its inputs, while it is computed again.
+
+    0 for a model whose blocks are computed once.
+    """
     found = [0]
 
     def measure(block: nn.Module, args: tuple, kwargs: dict) -> None:
-        with KeptForBackward(block) as kept:
+        with KeptForBackward(block, known=(arg for arg in args if isinstance(arg, Tensor))) as kept:
             type(block).__mro__[1].forward(block, *args, **kwargs)
         found.append(kept.count())
 
-    with FakeTensorMode() as mode:
-        copied = fake_copy(model, mode, inputs.device)
-        twice = [block for block in copied.modules() if hasattr(block, "is_computed_twice")]
-        for block in twice:
-            block.register_forward_pre_hook(measure, with_kwargs=True)
-        if twice:
+    if any(map(_is_computed_twice, model.modules())):
+        with FakeTensorMode() as mode:
+            copied = fake_copy(model, mode, inputs.device)
+            for block in filter(_is_computed_twice, copied.modules()):
+                block.register_forward_pre_hook(measure, with_kwargs=True)
             copied(mode.from_tensor(inputs))
     return max(found)
+
+
+def _is_computed_twice(module: nn.Module) -> bool:
+    return hasattr(module, "is_computed_twice")
 
 
 @functools.cache

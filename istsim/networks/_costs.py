@@ -6,6 +6,7 @@ import dataclasses
 import resource
 import sys
 import time
+from collections.abc import Hashable
 from typing import Any
 
 import torch
@@ -20,20 +21,24 @@ from istsim.networks._worker import Loss, Worker
 class Costs:
     """Of the steps of one worker.
 
-    Memory is measured in the first step after all was dealt, for it is the same in those that follow.
+    Memory is measured in the first step with a part of some size, for it is the same in all others.
+
+    Attributes:
+        aside: seconds that the measuring of memory took.
     """
 
     def __init__(self):
+        self.aside = 0.0
         self._memory: Memory | None = None
         self._seconds, self._steps = 0.0, 0
+        self._known: set[Hashable] = set()
         self._is_new, self._gradients, self._activations = True, 0, 0
-
-    def dealt(self) -> None:
-        """The worker has got another part."""
-        self._is_new = True
 
     def gradients(self, worker: Worker, inputs: Tensor, targets: Tensor, loss: Loss, seed: tuple[int, ...]) -> float:
         """Let the worker compute its gradients, and give its loss."""
+        size = inputs.shape, worker.size()
+        self._is_new = size not in self._known
+        self._known.add(size)
         if self._is_new:
             return self._measured_gradients(worker, inputs, targets, loss, seed)
         begin = time.perf_counter()
@@ -52,15 +57,18 @@ class Costs:
 
         with KeptForBackward(worker.module) as kept:
             value = worker.gradients(inputs, targets, counting_loss, seed)
+        begin = time.perf_counter()
         self._activations += most_of_a_block(worker.plain, inputs)
         self._gradients = bytes_of(p.grad for p in worker.module.parameters() if p.grad is not None)
+        self.aside += time.perf_counter() - begin
         return value
 
     def stepped(self, worker: Worker) -> None:
         """The worker has taken its step."""
         if self._is_new:
+            begin = time.perf_counter()
             self._memory = memory_of(worker, self._gradients, self._activations).most(self._memory)
-            self._is_new = False
+            self.aside += time.perf_counter() - begin
 
     def measured(self) -> dict[str, Any]:
         """Bytes by kind, at most in any round, and seconds a step, without what is sent; None if not measured."""

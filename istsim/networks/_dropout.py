@@ -13,8 +13,8 @@ from istsim.networks._layout import Blocks, Layout
 def drop_outputs(model: nn.Module, layout: Layout, keep: float) -> None:
     """Keep, in every pass from now on, a random fraction of what units give to the rest of `model`.
 
-    What is kept is divided by the fraction. Of neurons every example has others: of channels, whole ones; of blocks
-    the branches, each for itself.
+    What is kept is divided by the fraction. Of neurons and heads these are single entries, of an example's channels
+    whole ones, of blocks an example's branches, each for itself.
     """
     for group in layout.groups:
         if isinstance(group, Blocks):

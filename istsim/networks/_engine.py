@@ -60,7 +60,7 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def aside(self) -> float:
-        """Seconds that went into counting operations so far, and not into training."""
+        """Seconds that went into counting operations and measuring memory so far, and not into training."""
 
     @abc.abstractmethod
     def costs(self) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 def fake_copy(module: nn.Module, mode: FakeTensorMode, device: torch.device) -> nn.Module:
     """A copy whose parameters and buffers are fake tensors of `mode`, on this device."""
     memo: dict[int, Any] = {}
-    for tensor in (*module.parameters(), *module.buffers()):
-        fake = torch.empty(tensor.shape, dtype=tensor.dtype, device=device)
-        memo[id(tensor)] = nn.Parameter(fake, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else fake
     with mode:
+        for tensor in (*module.parameters(), *module.buffers()):
+            fake = torch.empty(tensor.shape, dtype=tensor.dtype, device=device)
+            memo[id(tensor)] = nn.Parameter(fake, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else fake
         return copy.deepcopy(module, memo)

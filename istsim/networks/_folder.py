@@ -42,8 +42,8 @@ def train_in_folder(
     Args:
         run: what to train, and how.
         folder: made if missing.
-        resume: go on with the run in the folder, if there is one, from its checkpoint. More rounds, and at the end of
-            a round another number of workers, are allowed.
+        resume: go on with the run in the folder, if there is one, from its checkpoint. More rounds, evaluations at
+            other rounds, and at the end of a round another number of workers, are allowed.
         checkpoint_every: rounds between checkpoints; a twentieth of the rounds if None.
         group: the processes, if there are several; this one plays one worker.
         stop: asked after every round, whether to leave it at that. The run is then "interrupted", and may be resumed.

@@ -13,12 +13,13 @@ class KeptForBackward(torch.autograd.graph.saved_tensors_hooks):
 
     Args:
         module: whose parameters and buffers are not counted.
+        known: other tensors that are not.
     """
 
-    def __init__(self, module: nn.Module):
+    def __init__(self, module: nn.Module, known: Iterable[Tensor] = ()):
         self._storages: dict[int, torch.UntypedStorage] = {}
         self._module, self._counted = module, 0
-        own = self._own()
+        own = self._own() | {_storage(tensor) for tensor in known}
 
         def pack(tensor: Tensor) -> Tensor:
             storage = _local(tensor).untyped_storage()

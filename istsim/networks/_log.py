@@ -21,7 +21,7 @@ COLUMNS = {
     "bytes_down": "bytes sent to workers, all together",
     "bytes_up": "bytes sent by workers, all together",
     "flops": "floating point operations of all workers",
-    "seconds": "of training, without evaluation, checkpoints and the counting of operations",
+    "seconds": "of training, without evaluation, checkpoints, counting operations and measuring memory",
     "spectral_gap": "of the graph of workers and units: 0 if it is not connected, 1 if all workers hold the same",
     "test_loss": "loss on test data; not a number where it was not computed",
     "accuracy": "fraction of test data that is right; likewise",

@@ -171,9 +171,9 @@ class DataParallel:
     Args:
         num_workers: n.
         local_steps: that a worker takes between two rounds.
-        keep: of what the layout's units give out in training, the fraction that is kept, drawn anew for every example
-            and divided by this fraction. Below 1 that is Dropout (for channels Dropout2d); of blocks it is Stochastic
-            Depth (Huang et al., arXiv 1603.09382).
+        keep: of what the layout's units give out in training, the fraction that is kept, drawn anew each time and
+            divided by this fraction. Below 1 that is Dropout, of single entries, and of whole channels of an example's
+            images; of blocks it is Stochastic Depth, of examples (Huang et al., arXiv 1603.09382).
         checkpointing: in the forward pass blocks keep nothing but their inputs, and compute all else once more in the
             backward pass.
 

@@ -69,8 +69,6 @@ class OneProcess(Engine):
         self._average_state()
         parts = [Part(self.model, self.layout, mask) for mask in held]
         self._meter.dealt(parts, self._state)
-        for costs in self._costs:
-            costs.dealt()
         self._workers = []
         for part in parts:
             state = state_of_part(part, self._parameters, self._state)
@@ -126,8 +124,8 @@ class OneProcess(Engine):
         return self._meter.bytes_down, self._meter.bytes_up, self._flops.total
 
     def aside(self) -> float:
-        """Seconds that went into counting operations so far, and not into training."""
-        return self._flops.seconds
+        """Seconds that went into counting operations and measuring memory so far, and not into training."""
+        return self._flops.seconds + sum(costs.aside for costs in self._costs)
 
     def costs(self) -> dict[str, Any]:
         """What was measured: of each worker, and of this process."""

@@ -37,6 +37,7 @@ _ONLY_OF = {
     "coverage": ("sdp", "dropout"),
     "local_steps": ("ist", "local-sgd"),
     "rescale": ("ist",),
+    "level": ("ist", "sdp", "dropout"),
     "checkpointing": ("dense", "ddp", "fsdp"),
 }
 
@@ -50,7 +51,8 @@ class TrainingRun:
             averages values after local steps in place of gradients, "dropout" leaves units out in training; "ddp" and
             "fsdp" are torch's DistributedDataParallel and fully_shard, for runs by torchrun.
         masking: of SDP: "forward", workers compute with small models; "backward", with the whole one.
-        level: what is held or not, or dropped: neurons, channels and heads, or whole blocks (Stochastic Depth).
+        level: what is held or not, or dropped: neurons, channels and heads (of which Dropout drops single entries), or
+            whole blocks (Stochastic Depth).
         coverage: of SDP: the fraction of the workers that hold a unit; of dropout: the fraction that is kept.
         workers: how many.
         local_steps: of IST and local SGD: steps between two rounds. Else a round is a step.
@@ -184,10 +186,17 @@ class TrainingRun:
         inputs, targets = Batches(data, self.workers, self.batch_size, seed=self.seed)(0, 0)
         methods = {"this": method, "data_parallelism": DataParallel(self.workers)}
         options: dict[str, Any] = {"make_optimizer": self.make_optimizer(), "loss": cross_entropy}
-        return {
-            name: dataclasses.asdict(predicted_memory(model, layout, each, inputs=inputs, targets=targets, **options))
+        found = {
+            name: predicted_memory(model, layout, each, inputs=inputs, targets=targets, **options)
             for name, each in methods.items()
         }
+        if self.method == "fsdp":
+            from istsim.networks.distributed._replicas import gathered_at_once
+
+            sharded = {kind: getattr(found["this"], kind) // self.workers for kind in ("gradients", "optimizer")}
+            parameters = found["this"].parameters // self.workers + gathered_at_once(model)
+            found["this"] = dataclasses.replace(found["this"], parameters=parameters, **sharded)
+        return {name: dataclasses.asdict(memory) for name, memory in found.items()}
 
     def rows(self, engine: Engine, data: Data, done: int = 0) -> Iterator[dict[str, Any]]:
         """Train, and give a row of numbers for each round after the first `done`: see `Log`."""
@@ -222,6 +231,8 @@ def _check(options: Mapping[str, Any]) -> None:
         value = options[name]
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
             raise ValueError(f"{name} must be a positive number, got {value!r}")
+    if options["method"] == "dropout" and options["coverage"] > 1:
+        raise ValueError(f"coverage must be at most 1, got {options['coverage']!r}")
     if not isinstance(options["data"], str):
         raise ValueError(f"data must be 'digits', 'text' or a folder, got {options['data']!r}")
     for name, methods in _ONLY_OF.items():

@@ -41,7 +41,8 @@ class Worker:
 
     Attributes:
         module: what it runs.
-        plain: the same without a wrapper, perhaps without values: for what is learned from sizes.
+        inner: the same without a wrapper, with the names that the model has.
+        plain: likewise, perhaps without values: for what is learned from sizes.
         parameters: those that it trains, by their names in the model.
         gathered: bytes of parameters that are there at most only while they are computed with.
     """
@@ -61,12 +62,11 @@ class Worker:
         self.module = build(model, part, values)
         self.module.train()
         alter(self.module, part, method)
-        self.plain = self.module
+        self.inner = self.plain = self.module
         if wrap is not None:
-            self.plain = copy.deepcopy(self.module)
-            self.module = wrap(self.module)
-        trained = ((name, p) for name, p in self.module.named_parameters() if p.requires_grad)
-        self.parameters = {name.removeprefix("module."): p for name, p in trained}
+            self.plain = copy.deepcopy(self.inner)
+            self.module = wrap(self.inner)
+        self.parameters = {name: p for name, p in self.inner.named_parameters() if p.requires_grad}
         self.optimizer = make_optimizer(self.parameters.values())
         if isinstance(self.optimizer, torch.optim.LBFGS):
             raise ValueError("LBFGS looks at all parameters at once: use an optimizer such as SGD or Adam")

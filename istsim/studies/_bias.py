@@ -107,7 +107,7 @@ class ForwardMaskingBias(Study):
     def caption(self, data: xarray.Dataset) -> str:
         """What the figure shows, in numbers."""
         some = data.isel(masks=data.coverage.values < 1)
-        theory, network = some.bias.sel(by="theory"), some.bias.sel(by="network")
+        ratios = some.bias.sel(by="network") / some.bias.sel(by="theory")
         changes = some.loss_change.sel(by="network") / some.loss_change.sel(by="theory")
         even = some.isel(masks=(some.coverage.values == 0.5) & (some.independent.values == 0)).bias
         return (
@@ -117,7 +117,7 @@ class ForwardMaskingBias(Study):
             f"{_ROUNDS} steps. Lines with open dots: by the exact engine, on the network's local quadratic. Filled: "
             "measured, with two standard errors. Even: every unit has as many holders as any other; independent: "
             "each worker draws for itself. The measured bias is "
-            f"{float((network / theory).min()):.2f} to {float((network / theory).max()):.2f} times what the quadratic "
+            f"{float(ratios.min()):.2f} to {float(ratios.max()):.2f} times what the quadratic "
             f"has, the measured change of the loss {float(changes.min()):.2f} to {float(changes.max()):.2f} times. "
             "It is the coverage that makes it: where units are dealt evenly, by theory the overlap changes the bias "
             f"by {float(even.sel(by='theory').max() / even.sel(by='theory').min() - 1):.1%}."
@@ -135,7 +135,7 @@ def _measured(masks: _Masks, draws: int, repetitions: int) -> xarray.Dataset:
     x0 = networks.parameter_vector(model)
     exact = theory.exact_moments(problem, sketched, step_size=_STEP_SIZE, rounds=1, x0=x0)
     predicted = np.linalg.norm(_step(np.asarray(exact.mean[1]), x0) - gradient) / np.linalg.norm(gradient)
-    # On the network: the mean of as many first steps.
+    # On the network: the mean of first steps, each from another seed.
     steps = np.array([_step(_after_one_round(model, layout, method, workers, seed), x0) for seed in range(draws)])
     bias, error = _length(steps - gradient)
     run = networks.compare_with_quadratic(

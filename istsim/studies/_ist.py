@@ -134,6 +134,6 @@ def _file(cell: tuple) -> str:
 def _reached(rows: list[Mapping[str, Any]]) -> dict[str, float]:
     """What was spent when the target was reached; not a number if it never was."""
     for row in rows:
-        if row["accuracy"] is not None and row["accuracy"] >= TARGET:
+        if row["accuracy"] >= TARGET:
             return {**row, "bytes": row["bytes_down"] + row["bytes_up"]}
     return dict.fromkeys((*_COSTS, "seconds"), math.nan)

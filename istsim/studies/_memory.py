@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,9 +50,10 @@ class MeasuredMemory(Study):
         """Train for twenty rounds each.
 
         Returns:
-            Over `model` and `algorithm`: `memory` over `kind`, bytes of the worker that has most of each; `peak`, the
-            resident bytes of the largest process; `bytes_per_step`, sent by all workers; `step_seconds` of
-            computing, the slowest worker's, and `seconds`, with sending, of a step.
+            Over `model` and `algorithm`: `memory` over `kind`, bytes of the worker that has most; `peak`, the resident
+            bytes of the largest process; `bytes_per_step`, sent by all workers; `seconds` of a step, and
+            `step_seconds` of computing in it, the slowest worker's: not a number for torch's own, which also send
+            while they compute.
         """
         import xarray
 
@@ -84,8 +86,8 @@ class MeasuredMemory(Study):
         return (
             "Four workers, each a process, Adam, coverage 1/2; all by the same meter. Memory is that of the worker "
             "that has most, when it is at its fullest; bytes are those of all workers, for torch's own methods as the "
-            "operating system counts them; dark is the time of computing, light that of the whole step, with four "
-            f"processes on {data.attrs['cores']} cores. {'; '.join(told)}."
+            "operating system counts them; light is the time of the whole step, dark that of computing where it is "
+            f"known apart, with four processes on {data.attrs['cores']} cores. {'; '.join(told)}."
         )
 
 
@@ -108,11 +110,13 @@ def _row(log: dict[str, Any]) -> dict[str, Any]:
     # Of the rounds after the first, in which all is dealt.
     first, last = rows[0], rows[-1]
     steps = last["steps"] - first["steps"]
+    most = max(workers, key=lambda worker: sum(worker[kind] for kind in _KINDS))
+    times = [worker["step_seconds"] for worker in workers]
     sent = sum(last[way] - first[way] for way in ("bytes_down", "bytes_up"))
     return {
-        "memory": [max(worker[kind] for worker in workers) for kind in _KINDS],
+        "memory": [most[kind] for kind in _KINDS],
         "peak": max(process["peak_memory"] for process in processes),
         "bytes_per_step": sent / steps,
-        "step_seconds": max(worker["step_seconds"] for worker in workers),
+        "step_seconds": math.nan if None in times else max(times),
         "seconds": (last["seconds"] - first["seconds"]) / steps,
     }

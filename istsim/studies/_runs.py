@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
+import math
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -63,7 +65,10 @@ def _log(folder: Path) -> dict[str, Any] | None:
     """Of a run that has ended."""
     path = folder / "log.json"
     log = json.loads(path.read_text()) if path.exists() else None
-    return log if log is not None and log["status"] in _ENDED else None
+    if log is None or log["status"] not in _ENDED:
+        return None
+    rows = [{name: math.nan if value is None else value for name, value in row.items()} for row in log["rounds"]]
+    return log | {"rounds": rows}
 
 
 def _same(folder: Path, run: TrainingRun) -> dict[str, Any]:
@@ -89,6 +94,9 @@ def _train_by_processes(run: TrainingRun, folder: Path) -> None:
     options.write_text(json.dumps({name: value for name, value in vars(run).items() if value is not None}))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={run.workers}"]
     train = ["-m", "istsim", "train", "--config", str(options), "--out", str(folder), "--resume"]
-    done = subprocess.run([*torchrun, *train], capture_output=True, text=True)
+    train += [f"--checkpoint-every={run.rounds}"]  # short runs
+    # On the CPU, where all methods are measured alike, and bytes are known.
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run([*torchrun, *train], capture_output=True, text=True, env=environment)
     if _log(folder) is None:
         raise RuntimeError(f"the run in {folder} failed:\n{done.stderr[-2000:]}")

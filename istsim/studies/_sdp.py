@@ -47,8 +47,8 @@ class SubnetworkDataParallelism(Study):
 
         Returns:
             Over `run`, with its options as coordinates: `loss` over `at` ("steps" or "FLOPs", those of data
-            parallelism), the mean of the test losses of the last quarter before; `memory` over `kind`, the bytes of the
-            worker that has most of each; `predicted`, likewise by theory.
+            parallelism), the mean of the test losses of the last quarter before, and `accuracy` likewise; `memory` over
+            `kind`, the bytes of the worker that has most; `predicted`, by theory, of one with exactly C of all units.
         """
         import xarray
 
@@ -63,7 +63,8 @@ class SubnetworkDataParallelism(Study):
             losses.append([loss for loss, _ in read])
             accuracies.append([accuracy for _, accuracy in read])
             workers = log["measured"]["workers"]
-            memory.append([max(worker[kind] for worker in workers) for kind in _KINDS])
+            most = max(workers, key=lambda worker: sum(worker[kind] for kind in _KINDS))
+            memory.append([most[kind] for kind in _KINDS])
             predicted.append([log["predicted"]["this"][kind] for kind in _KINDS])
         coordinates: dict[str, Any] = {
             name: ("run", list(column)) for name, column in zip(_COLUMNS, zip(*cells, strict=True), strict=True)
@@ -89,7 +90,7 @@ class SubnetworkDataParallelism(Study):
         for model in dict.fromkeys(data.model.values.tolist()):
             found = claims(data, model)
             told.append(
-                f"{model}: the most memory that was saved by a run whose loss is not above the worst of data "
+                f"{model}: the most memory that was saved by any of the runs whose loss is not above the worst of data "
                 f"parallelism's is {found['saved_at_equal_steps']:.0%} at equal steps and {found['saved']:.0%} at "
                 "equal FLOPs (in the paper 28 to 60 %, at equal FLOPs). At equal FLOPs, blocks have a lower loss than "
                 f"neurons in {found['blocks_better']} of {found['pairs']} pairs (in the paper: blocks are better), and "
@@ -99,10 +100,10 @@ class SubnetworkDataParallelism(Study):
             )
         return (
             "SDP with 8 workers, Adam. Solid: who holds what is dealt anew every 10 steps; dotted, hollow: it stays. "
-            "Grey: data parallelism with several seeds; crosses: Dropout, pluses: Stochastic Depth, which keep this "
-            "fraction. Losses are means over the last quarter of a run up to where it has taken as many steps, or "
-            "operations, as data parallelism. Memory: measured, of parameters, gradients, Adam's state and "
-            "activations, the worker that has most of each, as a fraction of data parallelism's. " + " ".join(told)
+            "Grey: data parallelism, all seeds; crosses: Dropout, pluses: Stochastic Depth, which keep this "
+            "fraction; the others have one seed each. Losses are means over the last quarter of a run up to where it "
+            "has taken as many steps, or operations, as data parallelism. Memory: measured, of parameters, gradients, "
+            "Adam's state and activations, of the worker that has most, as a fraction of data parallelism's. " + " ".join(told)
         )
 
 
@@ -187,5 +188,5 @@ def _until(rows: list[Mapping[str, Any]], cost: str, end: float) -> tuple[float,
     """The mean test loss and accuracy of the last quarter before a cost is reached; nan if it is not."""
     if rows[-1][cost] < 0.99 * end:
         return math.nan, math.nan
-    late = [row for row in rows if 0.75 * end < row[cost] <= 1.01 * end and row["accuracy"] is not None]
+    late = [row for row in rows if 0.75 * end < row[cost] <= 1.01 * end and not math.isnan(row["accuracy"])]
     return float(np.mean([row["test_loss"] for row in late])), float(np.mean([row["accuracy"] for row in late]))

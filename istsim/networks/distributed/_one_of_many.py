@@ -124,7 +124,6 @@ class OneOfMany(Engine):
                 state.setdefault(name, {})[key] = number
         self._unheld, self.rest.kept, self.rest.home = unheld, {}, self._ownership.home
         self._worker = Worker(self.model, part, self.method, self._make_optimizer, state, values)
-        self._costs.dealt()
 
     def _had(self) -> dict[Field, tuple[Sequence[Placement], Tensor | None]]:
         """What workers have up to date before all is dealt anew: all their placements, and this one's tensor."""
@@ -319,8 +318,8 @@ class OneOfMany(Engine):
         return int(down), int(up), int(flops)
 
     def aside(self) -> float:
-        """Seconds that went into counting operations so far, and not into training."""
-        return self._flops.seconds
+        """Seconds that went into counting operations and measuring memory so far, and not into training."""
+        return self._flops.seconds + self._costs.aside
 
     def costs(self) -> dict[str, Any]:
         """What was measured: of each worker, and of each process."""

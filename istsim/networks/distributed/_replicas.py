@@ -77,7 +77,8 @@ class Replicas(Engine):
     def deal(self, held: np.ndarray) -> None:
         """Give this process its replica; `held` is everything."""
         part = Part(self.model, self.layout, held[self.group.rank])
-        self._worker = Worker(self.model, part, self.method, self._make_optimizer, {}, wrap=self._wrapped)
+        with self.group.watched():
+            self._worker = Worker(self.model, part, self.method, self._make_optimizer, {}, wrap=self._wrapped)
         for name, own in self._state.items():
             parameter = self._worker.parameters[name]
             self._worker.optimizer.state[parameter] = {
@@ -88,10 +89,10 @@ class Replicas(Engine):
 
     def _wrapped(self, module: nn.Module) -> nn.Module:
         """The module, which comes without values, with those of this process."""
+        parts = [*_parts(module), module]
         if self._by == "fsdp":
-            for part in _parts(module):
+            for part in parts:
                 fully_shard(part, mesh=self._mesh)
-            fully_shard(module, mesh=self._mesh)
         module.to_empty(device=self.group.device)
         tensors = tensors_of(module)
         with torch.no_grad():
@@ -102,7 +103,7 @@ class Replicas(Engine):
                     module.get_buffer(name).copy_(buffer)
         if self._by == "ddp":
             return DistributedDataParallel(module, gradient_as_bucket_view=True)
-        for part in (*_parts(module), module):
+        for part in parts:
             part.register_forward_pre_hook(self._look_at_gathered)
         return module
 
@@ -115,7 +116,7 @@ class Replicas(Engine):
     def _like(self, tensor: Tensor, values: Tensor) -> Tensor:
         """Values as they lie in `tensor`: this process's share of them, if it is sharded."""
         if not isinstance(tensor, DTensor):
-            return values
+            return values.to(tensor.device)
         chunks, rank = values.chunk(self.group.size), self.group.rank
         mine = chunks[rank] if rank < len(chunks) else values[:0]
         where = {"run_check": False, "shape": tensor.shape, "stride": tensor.stride()}
@@ -127,7 +128,8 @@ class Replicas(Engine):
         inputs, targets = (tensor.to(self.group.device) for tensor in batch_of(self.group.rank, step))
         self._flops.add(self._worker, inputs, targets, self._loss)
         before = self._sent_so_far()
-        loss = self._costs.gradients(self._worker, inputs, targets, self._loss, (self._seed, self.group.rank, step))
+        with self.group.watched():
+            loss = self._costs.gradients(self._worker, inputs, targets, self._loss, (self._seed, self.group.rank, step))
         self._sent += self._sent_so_far() - before
         return self.group.gather([loss])[:, 0].tolist()
 
@@ -153,13 +155,13 @@ class Replicas(Engine):
         return 0, sent if math.isnan(sent) else int(sent), int(flops)
 
     def aside(self) -> float:
-        """Seconds that went into counting operations so far, and not into training."""
-        return self._flops.seconds
+        """Seconds that went into counting operations and measuring memory so far, and not into training."""
+        return self._flops.seconds + self._costs.aside
 
     def costs(self) -> dict[str, Any]:
-        """What was measured: of each worker, and of each process."""
+        """What was measured: of each worker, but for its seconds, in which torch also sends; and of each process."""
         process = {"peak_memory": peak_memory(), "bytes_sent": self._sent}
-        told = self.group.gather_json([self._costs.measured(), process])
+        told = self.group.gather_json([self._costs.measured() | {"step_seconds": None}, process])
         return {"workers": [worker for worker, _ in told], "processes": [process for _, process in told]}
 
     def evaluate(self, inputs: Tensor, targets: Tensor, calibration: Sequence[Tensor] = ()) -> Evaluation:
@@ -172,8 +174,8 @@ class Replicas(Engine):
     def _whole(self) -> dict[str, Tensor]:
         """All tensors of the model, in every process."""
         assert self._worker is not None
-        found = {name.removeprefix("module."): t for name, t in tensors_of(self._worker.module).items()}
-        return {name: _whole(tensor).detach() for name, tensor in found.items()}
+        with self.group.watched():
+            return {name: _whole(tensor).detach() for name, tensor in tensors_of(self._worker.inner).items()}
 
     def save(self, folder: Path, number: int, facts: Mapping[str, Any]) -> None:
         """Write a checkpoint of round `number`: the first process does."""
@@ -210,6 +212,12 @@ def _parts(module: nn.Module) -> list[nn.Module]:
     """What is sharded together: blocks, or layers."""
     found = [module.get_submodule(name) for name in block_names(module)]
     return found or [child for child in module.children() if any(True for _ in child.parameters())]
+
+
+def gathered_at_once(model: nn.Module) -> int:
+    """Bytes of the parameters that fully_shard gathers while a part is computed: what is outside of all, and a part."""
+    sizes = [sum(p.numel() * p.element_size() for p in part.parameters()) for part in _parts(model)]
+    return sum(p.numel() * p.element_size() for p in model.parameters()) - sum(sizes) + max(sizes)
 
 
 def _local(tensor: Tensor) -> Tensor:
