@@ -53,7 +53,9 @@ def main(num_devices: int, few: bool) -> None:
             ),
         ]
         # Everything where workers are padded; where they fit, what is drawn and what is not.
-        chosen = methods[3 * few :] if n == 5 else methods[1 : 2 if few else None : 4]
+        chosen, fewer = (methods, methods[3:]) if n == 5 else (methods[1::4], methods[1:2])
+        if few:
+            chosen = fewer
         for problem, method in chosen:
             check_equal(problem, method, (1, num_devices))
         # One of them on every mesh there is: three repetitions, padded where the rows are two or four.

@@ -28,27 +28,85 @@ def model_and_batches(workers):
     )
 
 
-def trained(method, steps, **options):
+def sgd(parameters):
+    return torch.optim.SGD(parameters, 0.1)
+
+
+def trained(method, steps, make=sgd):
     model, batches = model_and_batches(method.num_workers)
-    make = options.pop("make_optimizer", lambda parameters: torch.optim.SGD(parameters, 0.1))
     found = list(networks.train(model, networks.neurons(model), method, batches, make_optimizer=make, steps=steps))
     return model, found
 
 
-def test_local_sgd_is_what_it_says_in_plain_torch():
+def averaged(tensors):
+    return sum(tensors) / len(tensors)
+
+
+@pytest.mark.parametrize(
+    "make", [sgd, lambda parameters: torch.optim.Adam(parameters, 0.01)], ids=["SGD", "Adam, whose state is averaged"]
+)
+def test_local_sgd_is_what_it_says_in_plain_torch(make):
     model, batches = model_and_batches(3)
     replicas = [copy.deepcopy(model) for _ in range(3)]
-    for worker, replica in enumerate(replicas):
-        optimizer = torch.optim.SGD(replica.parameters(), 0.1)
-        for step in range(4):
-            optimizer.zero_grad()
-            inputs, targets = batches(worker, step)
-            networks.cross_entropy(replica(inputs), targets).backward()
-            optimizer.step()
-    found, rounds = trained(networks.DataParallel(3, local_steps=4), 4)
-    assert len(rounds) == 1
-    for parameter, *others in zip(found.parameters(), *(r.parameters() for r in replicas), strict=True):
-        torch.testing.assert_close(parameter, sum(others) / 3, rtol=1e-12, atol=1e-12)
+    optimizers = [make(replica.parameters()) for replica in replicas]
+    for round_number in range(2):
+        for worker, (replica, optimizer) in enumerate(zip(replicas, optimizers, strict=True)):
+            for step in range(4 * round_number, 4 * round_number + 4):
+                optimizer.zero_grad()
+                inputs, targets = batches(worker, step)
+                networks.cross_entropy(replica(inputs), targets).backward()
+                optimizer.step()
+        with torch.no_grad():
+            for same in zip(*(replica.parameters() for replica in replicas), strict=True):
+                states = [optimizer.state[p] for optimizer, p in zip(optimizers, same, strict=True)]
+                for key in states[0]:
+                    mean = averaged([state[key] for state in states])
+                    for state in states:
+                        state[key].copy_(mean)
+                mean = averaged(same)
+                for parameter in same:
+                    parameter.copy_(mean)
+    found, rounds = trained(networks.DataParallel(3, local_steps=4), 8, make)
+    assert len(rounds) == 2
+    for mine, theirs in zip(found.parameters(), replicas[0].parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-10)
+
+
+class Wrapped(torch.nn.Module):
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x):
+        return self.module(x)
+
+
+@pytest.mark.parametrize("method", [networks.SDP(2, 1.0, "forward"), networks.IST(2, 2), networks.DataParallel(2)])
+def test_a_model_may_have_a_child_called_module(method):
+    plain, batches = model_and_batches(2)
+    wrapped = Wrapped(copy.deepcopy(plain))
+    for model in (plain, wrapped):
+        for _ in networks.train(model, networks.neurons(model), method, batches, make_optimizer=sgd, steps=4):
+            pass
+    for mine, theirs in zip(wrapped.parameters(), plain.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_dropout_of_a_transformer_reaches_heads_and_widths():
+    torch.manual_seed(0)
+    model = networks.Transformer(20, width=16, depth=1, heads=2)
+    tokens = torch.randint(20, (2, 6))
+    plain = model(tokens)
+    layout = networks.neurons(model)
+    seen = []
+    drop_outputs(model, layout, 0.5)
+    for group in layout.groups:
+        for name in group.consumers:
+            hook = lambda _, inputs: seen.append(float((inputs[0] == 0).float().mean()))  # noqa: E731
+            model.get_submodule(name).register_forward_pre_hook(hook)
+    assert not torch.equal(model(tokens), plain)
+    assert len(seen) == len(layout.groups)
+    assert all(0.3 < zeros < 0.7 for zeros in seen)
 
 
 def test_one_local_step_of_gradient_descent_is_data_parallelism():

@@ -71,6 +71,20 @@ def test_every_study_is_known_to_the_command_and_has_a_quick_form(study):
     assert 0 < study.num_runs(True) <= study.num_runs(False)
 
 
+@pytest.mark.parametrize("study", studies.STUDIES, ids=lambda study: study.name)
+def test_every_study_comes_with_its_results(study):
+    data = studies.stored(study.name)
+    assert data.attrs["title"] == study.title
+    assert len(study.caption(data)) > 200
+    assert len(study.figure(data).axes) >= 3
+    assert not any(bool(values.isnull().all()) for values in data.values())
+
+
+def test_studies_that_do_not_exist_have_no_results():
+    with pytest.raises(ValueError, match=r"name must be .*'sdp'"):
+        studies.stored("spd")
+
+
 def test_runs_have_folders_of_their_own():
     for module, name in ((_sdp, _sdp._file), (_ist, _ist._file)):
         for quick in (True, False):
@@ -80,7 +94,7 @@ def test_runs_have_folders_of_their_own():
 
 def test_losses_are_means_of_the_last_quarter_up_to_a_cost():
     rows = [
-        {"flops": 10 * i, "test_loss": float(i) if i % 2 else None, "accuracy": i / 20 if i % 2 else None}
+        {"flops": 10 * i, "test_loss": float(i) if i % 2 else math.nan, "accuracy": i / 20 if i % 2 else math.nan}
         for i in range(1, 21)
     ]
     assert _sdp._until(rows, "flops", 100) == (9.0, 0.45)  # of 80 to 100, there is 90
@@ -91,7 +105,7 @@ def test_losses_are_means_of_the_last_quarter_up_to_a_cost():
 def test_what_was_spent_is_that_of_the_first_evaluation_at_the_target():
     rows = [
         {"round": i, "accuracy": accuracy, "bytes_down": 10 * i, "bytes_up": i}
-        for i, accuracy in enumerate([None, 0.94, None, 0.95, 0.9, 0.99])
+        for i, accuracy in enumerate([math.nan, 0.94, math.nan, 0.95, 0.9, 0.99])
     ]
     assert _ist._reached(rows)["round"] == 3
     assert _ist._reached(rows)["bytes"] == 33

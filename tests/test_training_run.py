@@ -151,6 +151,7 @@ def test_a_config_that_is_not_there_is_refused_by_its_name(tmp_path):
         {"method": "dense", "masking": "backward"},
         {"method": "local-sgd", "rescale": "forward"},
         {"checkpointing": True},
+        {"method": "dense", "level": "block"},
     ],
     ids=str,
 )
@@ -195,6 +196,38 @@ def test_evaluations_come_as_often_as_asked():
     found = list(rows(run, run.load_data()))
     assert [row["round"] for row in found if row["accuracy"] == row["accuracy"]] == [3, 6, 7]
     assert all(later["seconds"] > row["seconds"] > 0 for row, later in itertools.pairwise(found))
+
+
+def test_seconds_are_those_of_training_only(monkeypatch):
+    from istsim.networks import _costs, _flops, _training
+
+    now = [0.0]
+
+    def taking(seconds, function):
+        def slow(*arguments, **options):
+            now[0] += seconds
+            return function(*arguments, **options)
+
+        return slow
+
+    for module in (_costs, _flops, _training):
+        monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(networks.OneProcess, "evaluate", taking(1000, networks.OneProcess.evaluate))
+    monkeypatch.setattr(networks.OneProcess, "update", taking(1, networks.OneProcess.update))
+    monkeypatch.setattr(_flops, "flops_of_step", taking(1000, _flops.flops_of_step))
+    monkeypatch.setattr(_costs, "memory_of", taking(1000, _costs.memory_of))
+    run = networks.TrainingRun(width=8, workers=2, local_steps=2, rounds=3, evaluate_every=1)
+    assert [row["seconds"] for row in rows(run, run.load_data())] == [2, 4, 6]
+
+
+def test_fsdp_is_predicted_to_have_its_share_and_what_is_gathered():
+    run = networks.TrainingRun(method="fsdp", model="resnet18", width=4, workers=4, optimizer="adam")
+    found = run.predicted_memory(run.load_data())
+    this, whole = found["this"], found["data_parallelism"]
+    assert this["gradients"] == whole["gradients"] // 4
+    assert this["optimizer"] == whole["optimizer"] // 4
+    assert whole["parameters"] // 4 < this["parameters"] < whole["parameters"]
+    assert this["activations"] == whole["activations"]
 
 
 def test_every_option_reaches_what_it_is_for():

@@ -103,7 +103,8 @@ class SubnetworkDataParallelism(Study):
             "Grey: data parallelism, all seeds; crosses: Dropout, pluses: Stochastic Depth, which keep this "
             "fraction; the others have one seed each. Losses are means over the last quarter of a run up to where it "
             "has taken as many steps, or operations, as data parallelism. Memory: measured, of parameters, gradients, "
-            "Adam's state and activations, of the worker that has most, as a fraction of data parallelism's. " + " ".join(told)
+            "Adam's state and activations, of the worker that has most, as a fraction of data parallelism's. "
+            + " ".join(told)
         )
 
 
