@@ -164,7 +164,7 @@ def test_captions_and_figures_of_claims_that_fail_are_made_too():
     data = study_of_coverage()
     data.loss[2:] = 1.0
     study = studies.SubnetworkDataParallelism()
-    assert "is 0% at equal steps and 0% at equal FLOPs (in the paper 28 to 60 %)" in study.caption(data)
+    assert "is 0% at equal steps and 0% at equal FLOPs (in the paper 28 to 60 %, at equal FLOPs)" in study.caption(data)
     assert len(study.figure(data).axes) == 3
 
 

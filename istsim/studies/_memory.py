@@ -84,8 +84,8 @@ class MeasuredMemory(Study):
             )
             told.append(f"{model}, memory as a fraction of DDP's: {parts}")
         return (
-            "Four workers, each a process, Adam; C = 1/2, of IST 1/4; all by the same meter. Memory is that of the worker "
-            "that has most, when it is at its fullest; bytes are those of all workers, for torch's own methods as the "
+            "Four workers, each a process; Adam; C = 1/2, of IST 1/4; all by the same meter. Memory is that of the "
+            "worker that has most, at its fullest; bytes are those of all workers, for torch's own methods as the "
             "operating system counts them; light is the time of the whole step, dark that of computing where it is "
             f"known apart, with four processes on {data.attrs['cores']} cores. {'; '.join(told)}."
         )

@@ -76,7 +76,7 @@ def stored(name: str) -> xarray.Dataset:
     Example:
         >>> from istsim import studies
         >>> data = studies.stored("ist")
-        >>> dict(data.sizes), data.attrs["cores"]
+        >>> dict(data.sizes), int(data.attrs["cores"])
         ({'algorithm': 3, 'workers': 3, 'seed': 3}, 2)
     """
     import xarray
