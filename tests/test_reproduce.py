@@ -246,7 +246,7 @@ def test_reproduce_reports_a_disagreement_after_writing_everything(tmp_path, mon
 def test_a_disagreement_is_a_line_and_exit_code_1(monkeypatch, capsys):
     from istsim import cli
 
-    def disagree(out, only, quick):
+    def disagree(out, only, quick, studies):
         raise DisagreementError("simulated means disagree in tiny")
 
     monkeypatch.setattr("istsim.experiments.reproduce", disagree)
