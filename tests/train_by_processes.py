@@ -48,7 +48,7 @@ BASELINES = {
     "ddp": {"method": "ddp", "width": 13, "rounds": 3, "optimizer": "adam", "step_size": 0.01},
     "ddp-resnet": {"method": "ddp", **RESNET, "rounds": 2},
     "ddp-checkpointing": {"method": "ddp", "checkpointing": True, **TEXT, "rounds": 2},
-    "fsdp": {"method": "fsdp", "width": 13, "rounds": 3, "optimizer": "adam", "step_size": 0.01},
+    "fsdp": {"method": "fsdp", "width": 128, "rounds": 3, "optimizer": "adam", "step_size": 0.01},
     "fsdp-resnet": {"method": "fsdp", **RESNET, "rounds": 2, "optimizer": "momentum"},
     "fsdp-checkpointing": {"method": "fsdp", "checkpointing": True, **TEXT, "rounds": 2},
     "fsdp-hf": {"method": "fsdp", **TEXT, "model": "hf-llama", "rounds": 2},
