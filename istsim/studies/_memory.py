@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from istsim import figures
 from istsim.networks import TrainingRun
-from istsim.studies._runs import logs_of_processes
+from istsim.studies._runs import KINDS, logs_of_processes, most_memory
 from istsim.studies._study import Study
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ _METHODS = {
     "SDP backward, blocks": {"method": "sdp", "masking": "backward", "level": "block"},
     "IST, neurons": {"method": "ist"},
 }
-_KINDS = ("parameters", "gradients", "optimizer", "activations")
 _ALL = {"workers": 4, "optimizer": "adam", "step_size": 0.001, "rounds": 20, "evaluate_every": 20}
 
 
@@ -64,7 +63,7 @@ class MeasuredMemory(Study):
         return xarray.Dataset(
             {"memory": (("model", "algorithm", "kind"), [[row["memory"] for row in some] for some in rows])}
             | {name: (("model", "algorithm"), [[row[name] for row in some] for some in rows]) for name in names},
-            {"model": models, "algorithm": list(_METHODS), "kind": list(_KINDS)},
+            {"model": models, "algorithm": list(_METHODS), "kind": list(KINDS)},
             self.attributes(),
         )
 
@@ -110,11 +109,10 @@ def _row(log: dict[str, Any]) -> dict[str, Any]:
     # Of the rounds after the first, in which all is dealt.
     first, last = rows[0], rows[-1]
     steps = last["steps"] - first["steps"]
-    most = max(workers, key=lambda worker: sum(worker[kind] for kind in _KINDS))
     times = [worker["step_seconds"] for worker in workers]
     sent = sum(last[way] - first[way] for way in ("bytes_down", "bytes_up"))
     return {
-        "memory": [most[kind] for kind in _KINDS],
+        "memory": most_memory(log),
         "peak": max(process["peak_memory"] for process in processes),
         "bytes_per_step": sent / steps,
         "step_seconds": math.nan if None in times else max(times),

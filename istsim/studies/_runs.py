@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import json
 import math
 import os
@@ -13,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from istsim._cores import cores
-from istsim.networks import TrainingRun, train_in_folder
+from istsim.networks import Memory, TrainingRun, train_in_folder
 from istsim.sweeps._pool import process_pool
 
+KINDS = tuple(field.name for field in dataclasses.fields(Memory))
 _ENDED = ("finished", "diverged")
 
 
@@ -59,6 +61,12 @@ def logs_of_processes(
             _train_by_processes(run, folder / name)
         on_run()
     return {name: _same(folder / name, run) for name, run in runs.items()}
+
+
+def most_memory(log: Mapping[str, Any]) -> list[int]:
+    """The bytes by kind of the worker that has most."""
+    workers = ([worker[kind] for kind in KINDS] for worker in log["measured"]["workers"])
+    return max(workers, key=sum)
 
 
 def _log(folder: Path) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from istsim import figures
 from istsim.networks import TrainingRun
-from istsim.studies._runs import logs_of
+from istsim.studies._runs import KINDS, logs_of, most_memory
 from istsim.studies._study import Study
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ _COVERAGES = (0.75, 0.5, 0.375, 0.25)
 _DROPOUTS = (0.75, 0.5, 0.25)
 _DEALT_ANEW = 10  # rounds between two deals, where there are several
 _SEEDS = 3  # of data parallelism: how far runs differ that should not
-_KINDS = ("parameters", "gradients", "optimizer", "activations")
 _COLUMNS = ("model", "method", "masking", "level", "coverage", "dealt", "seed")
 
 
@@ -62,10 +61,8 @@ class SubnetworkDataParallelism(Study):
             read = [_until(log["rounds"], cost, end[cost]) for cost in ("steps", "flops")]
             losses.append([loss for loss, _ in read])
             accuracies.append([accuracy for _, accuracy in read])
-            workers = log["measured"]["workers"]
-            most = max(workers, key=lambda worker: sum(worker[kind] for kind in _KINDS))
-            memory.append([most[kind] for kind in _KINDS])
-            predicted.append([log["predicted"]["this"][kind] for kind in _KINDS])
+            memory.append(most_memory(log))
+            predicted.append([log["predicted"]["this"][kind] for kind in KINDS])
         coordinates: dict[str, Any] = {
             name: ("run", list(column)) for name, column in zip(_COLUMNS, zip(*cells, strict=True), strict=True)
         }
@@ -76,7 +73,7 @@ class SubnetworkDataParallelism(Study):
                 "memory": (("run", "kind"), memory),
                 "predicted": (("run", "kind"), predicted),
             },
-            coordinates | {"at": ["steps", "FLOPs"], "kind": list(_KINDS)},
+            coordinates | {"at": ["steps", "FLOPs"], "kind": list(KINDS)},
             self.attributes(),
         )
 
