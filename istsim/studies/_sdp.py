@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import xarray
 
 _MODELS = {
-    "ResNet-18, digits": {"model": "resnet18", "width": 8, "data": "digits", "batch_size": 8, "rounds": 160},
-    "transformer, text": {"model": "llama", "width": 64, "data": "text", "batch_size": 4, "rounds": 160},
+    "ResNet-18, digits": {"model": "resnet18", "width": 8, "data": "digits", "batch_size": 8, "rounds": 128},
+    "transformer, text": {"model": "llama", "width": 64, "data": "text", "batch_size": 4, "rounds": 128},
 }
 _ALL = {"workers": 8, "optimizer": "adam", "step_size": 0.003}
 _COVERAGES = (0.75, 0.5, 0.375, 0.25)
