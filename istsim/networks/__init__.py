@@ -41,10 +41,10 @@ from istsim.networks._sketches import PerLayer as PerLayer  # noqa: E402
 from istsim.networks._subnetwork import scale_outputs as scale_outputs  # noqa: E402
 from istsim.networks._subnetwork import subnetwork as subnetwork  # noqa: E402
 from istsim.networks._subnetwork import write_back as write_back  # noqa: E402
+from istsim.networks._trainer import cross_entropy as cross_entropy  # noqa: E402
 from istsim.networks._training import Round as Round  # noqa: E402
 from istsim.networks._training import train as train  # noqa: E402
 from istsim.networks._training_run import TrainingRun as TrainingRun  # noqa: E402
-from istsim.networks._worker import cross_entropy as cross_entropy  # noqa: E402
 from istsim.networks.data import Batches as Batches  # noqa: E402
 from istsim.networks.data import Data as Data  # noqa: E402
 from istsim.networks.data import cifar10 as cifar10  # noqa: E402

@@ -15,7 +15,7 @@ from torch import Tensor
 from istsim.networks._checkpointing import most_of_a_block
 from istsim.networks._kept import KeptForBackward, bytes_of
 from istsim.networks._memory import Memory, memory_of
-from istsim.networks._worker import Loss, Worker
+from istsim.networks._trainer import Loss, Trainer
 
 
 class Costs:
@@ -34,9 +34,9 @@ class Costs:
         self._known: set[Hashable] = set()
         self._is_new, self._gradients, self._activations = True, 0, 0
 
-    def gradients(self, worker: Worker, inputs: Tensor, targets: Tensor, loss: Loss, seed: tuple[int, ...]) -> float:
+    def gradients(self, worker: Trainer, inputs: Tensor, targets: Tensor, loss: Loss, seed: tuple[int, ...]) -> float:
         """Let the worker compute its gradients, and give its loss."""
-        size = inputs.shape, worker.size()
+        size = inputs.shape, worker.size
         self._is_new = size not in self._known
         self._known.add(size)
         if self._is_new:
@@ -48,7 +48,7 @@ class Costs:
         return value
 
     def _measured_gradients(
-        self, worker: Worker, inputs: Tensor, targets: Tensor, loss: Loss, seed: tuple[int, ...]
+        self, worker: Trainer, inputs: Tensor, targets: Tensor, loss: Loss, seed: tuple[int, ...]
     ) -> float:
         def counting_loss(outputs: Tensor, targets: Tensor) -> Tensor:
             value = loss(outputs, targets)
@@ -63,7 +63,7 @@ class Costs:
         self.aside += time.perf_counter() - begin
         return value
 
-    def stepped(self, worker: Worker) -> None:
+    def stepped(self, worker: Trainer) -> None:
         """The worker has taken its step."""
         if self._is_new:
             begin = time.perf_counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from istsim.networks._checkpoint import Checkpoint
 from istsim.networks._evaluation import Evaluation
 from istsim.networks._layout import Layout
 from istsim.networks._methods import Method
-from istsim.networks._worker import BatchOf
+from istsim.networks._trainer import BatchOf
 
 
 class Engine(abc.ABC):
@@ -35,12 +36,8 @@ class Engine(abc.ABC):
         """Give every worker its part, with the optimizer's state; `held` has shape (n, number of units)."""
 
     @abc.abstractmethod
-    def gradients(self, batch_of: BatchOf, step: int) -> list[float]:
-        """Compute the gradients of all workers, and give their losses."""
-
-    @abc.abstractmethod
-    def update(self) -> None:
-        """Let all workers take the step, with averaged gradients where the method shares them."""
+    def steps(self, batch_of: BatchOf, numbers: range) -> list[float]:
+        """Take these steps of a round, up to one whose loss is not finite, and give their losses."""
 
     @abc.abstractmethod
     def merge(self) -> bool:
@@ -77,3 +74,26 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def load(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint."""
+
+
+class LockStepEngine(Engine):
+    """An engine whose workers take every step together."""
+
+    @abc.abstractmethod
+    def gradients(self, batch_of: BatchOf, step: int) -> list[float]:
+        """Compute the gradients of all workers, and give their losses."""
+
+    @abc.abstractmethod
+    def update(self) -> None:
+        """Let all workers take the step, with averaged gradients where the method shares them."""
+
+    def steps(self, batch_of: BatchOf, numbers: range) -> list[float]:
+        """Take these steps of a round, up to one whose loss is not finite; the means of the workers' losses."""
+        losses: list[float] = []
+        for step in numbers:
+            of_workers = self.gradients(batch_of, step)
+            losses.append(sum(of_workers) / len(of_workers))
+            if not math.isfinite(losses[-1]):
+                break
+            self.update()
+        return losses

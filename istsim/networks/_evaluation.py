@@ -13,7 +13,7 @@ from torch.optim.swa_utils import update_bn
 from istsim.networks._layout import Layout
 from istsim.networks._methods import IST, Method
 from istsim.networks._subnetwork import scale_outputs
-from istsim.networks._worker import Loss, cross_entropy, outputs_of
+from istsim.networks._trainer import Loss, cross_entropy, outputs_of
 
 BATCH = 256  # examples at once
 

@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from istsim.networks._fake import fake_copy
-from istsim.networks._worker import Loss, Worker, outputs_of
+from istsim.networks._trainer import Loss, Trainer, outputs_of
 
 
 class FlopCount:
@@ -26,9 +26,9 @@ class FlopCount:
         self.total, self.seconds = 0, 0.0
         self._known: dict[Hashable, int] = {}
 
-    def add(self, worker: Worker, inputs: Tensor, targets: Tensor, loss: Loss) -> None:
+    def add(self, worker: Trainer, inputs: Tensor, targets: Tensor, loss: Loss) -> None:
         """A step of a worker."""
-        key = inputs.shape, worker.size()
+        key = inputs.shape, worker.size
         if key not in self._known:
             begin = time.perf_counter()
             self._known[key] = flops_of_step(worker.plain, inputs, targets, loss)

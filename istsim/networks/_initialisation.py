@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from istsim.networks._layout import tensors_of, with_values
-from istsim.networks._worker import drawing
+from istsim.networks._trainer import drawing
 
 
 def initial_values(model: nn.Module, seed: int) -> Iterator[tuple[str, Tensor]]:

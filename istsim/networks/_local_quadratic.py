@@ -16,7 +16,7 @@ from istsim.methods._method import SketchedMethod
 from istsim.networks._layout import Layout
 from istsim.networks._methods import IST, SDP
 from istsim.networks._parameter_sketch import parameter_sketch
-from istsim.networks._worker import Loss, cross_entropy
+from istsim.networks._trainer import Loss, cross_entropy
 from istsim.problems import Quadratic
 
 CURVATURES = ("gauss-newton", "hessian")

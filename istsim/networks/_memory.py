@@ -19,7 +19,8 @@ from istsim.networks._methods import Method
 from istsim.networks._part import Part
 from istsim.networks._partly_trained import partly_trained
 from istsim.networks._subnetwork import subnetwork
-from istsim.networks._worker import Loss, MakeOptimizer, Worker, alter, outputs_of, per_entry
+from istsim.networks._trainer import Loss, MakeOptimizer, Trainer, outputs_of
+from istsim.networks._worker import alter, per_entry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Memory:
         return Memory(*(max(pair) for pair in pairs))
 
 
-def memory_of(worker: Worker, gradients: int, activations: int) -> Memory:
+def memory_of(worker: Trainer, gradients: int, activations: int) -> Memory:
     """What a worker has after its step, in which it had so much of both."""
     module = worker.module
     state = (value for own in worker.state().values() for value in own.values() if isinstance(value, Tensor))

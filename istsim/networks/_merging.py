@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from istsim.networks._part import Part
-from istsim.networks._worker import OptimizerState, Worker, per_entry
+from istsim.networks._trainer import OptimizerState
+from istsim.networks._worker import Worker, per_entry
 
 
 def holder_average(name: str, whole: Tensor, pieces: Sequence[tuple[Part, Tensor]]) -> Tensor:

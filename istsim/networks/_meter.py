@@ -12,7 +12,8 @@ from istsim.networks._layout import Layout, tensors_of
 from istsim.networks._methods import Method
 from istsim.networks._ownership import Ownership
 from istsim.networks._part import Part
-from istsim.networks._worker import COUNT, OptimizerState
+from istsim.networks._trainer import OptimizerState
+from istsim.networks._worker import COUNT
 
 
 class Meter:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from istsim.networks._checkpoint import Checkpoint
 from istsim.networks._costs import Costs, peak_memory
-from istsim.networks._engine import Engine
+from istsim.networks._engine import LockStepEngine
 from istsim.networks._evaluation import Evaluation, evaluate
 from istsim.networks._flops import FlopCount
 from istsim.networks._layout import Layout, tensors_of
@@ -21,19 +21,12 @@ from istsim.networks._meter import Meter
 from istsim.networks._methods import Method
 from istsim.networks._part import Part
 from istsim.networks._partly_trained import refresh
+from istsim.networks._trainer import BatchOf, Loss, MakeOptimizer, OptimizerState, cross_entropy
 from istsim.networks._whole_checkpoint import read_whole, write_whole
-from istsim.networks._worker import (
-    BatchOf,
-    Loss,
-    MakeOptimizer,
-    OptimizerState,
-    Worker,
-    cross_entropy,
-    state_of_part,
-)
+from istsim.networks._worker import Worker, state_of_part
 
 
-class OneProcess(Engine):
+class OneProcess(LockStepEngine):
     """The workers of a model that is trained in place.
 
     Args:

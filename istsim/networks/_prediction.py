@@ -21,8 +21,8 @@ from istsim.networks._local_quadratic import local_quadratic, parameter_vector, 
 from istsim.networks._methods import IST, SDP
 from istsim.networks._parameter_sketch import ParameterSketch
 from istsim.networks._sketches import PerLayer
+from istsim.networks._trainer import Loss, cross_entropy, outputs_of
 from istsim.networks._training import train
-from istsim.networks._worker import Loss, cross_entropy, outputs_of
 from istsim.problems import Quadratic
 from istsim.sketches import Grouped, Sketch
 from istsim.theory._enumerated_law import MAX_OUTCOMES

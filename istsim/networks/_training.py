@@ -16,7 +16,7 @@ from istsim.networks._layout import Layout
 from istsim.networks._masks import Masks
 from istsim.networks._methods import Method
 from istsim.networks._one_process import OneProcess
-from istsim.networks._worker import BatchOf, Loss, MakeOptimizer, cross_entropy
+from istsim.networks._trainer import BatchOf, Loss, MakeOptimizer, cross_entropy
 
 
 class Round(NamedTuple):
@@ -114,15 +114,9 @@ def _rounds(
         held = masks.of_round(number)
         if masks.drawn_at(number) and number > first:
             engine.deal(held)
-        losses: list[float] = []
         done = number * method.local_steps
-        for step in range(done, min(done + method.local_steps, steps)):
-            of_workers = engine.gradients(batch_of, step)
-            losses.append(sum(of_workers) / len(of_workers))
-            if not math.isfinite(losses[-1]):
-                break
-            done += 1
-            engine.update()
+        losses = engine.steps(batch_of, range(done, min(done + method.local_steps, steps)))
+        done += sum(map(math.isfinite, losses))
         if math.isfinite(losses[0]):
             engine.keep()
         good = math.isfinite(losses[-1]) and engine.merge()

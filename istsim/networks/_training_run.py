@@ -23,8 +23,8 @@ from istsim.networks._masks import Masks
 from istsim.networks._memory import predicted_memory
 from istsim.networks._methods import IST, SDP, DataParallel, Method
 from istsim.networks._sized_models import MODELS
+from istsim.networks._trainer import MakeOptimizer, cross_entropy
 from istsim.networks._training import Round, rounds
-from istsim.networks._worker import MakeOptimizer, cross_entropy
 from istsim.networks.data import Batches, Data, cifar10, digits, saved_dataset, text
 from istsim.networks.data._cifar10 import holds_cifar10
 

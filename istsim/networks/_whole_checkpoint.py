@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from istsim.networks._checkpoint import Checkpoint, CheckpointWriter, Field
-from istsim.networks._worker import OptimizerState, per_entry
+from istsim.networks._trainer import OptimizerState
+from istsim.networks._worker import per_entry
 
 
 def write_whole(

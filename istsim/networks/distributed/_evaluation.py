@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from istsim.networks._evaluation import BATCH, Evaluation, calibrated, totals
 from istsim.networks._layout import Layout
 from istsim.networks._methods import Method
-from istsim.networks._worker import Loss
+from istsim.networks._trainer import Loss
 from istsim.networks.distributed._group import Group
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from istsim.networks._cells import Grid, Placement, grids_of
 from istsim.networks._checkpoint import Checkpoint, Field, number_said, said_number
 from istsim.networks._costs import Costs, peak_memory
-from istsim.networks._engine import Engine
+from istsim.networks._engine import LockStepEngine
 from istsim.networks._evaluation import Evaluation
 from istsim.networks._flops import FlopCount
 from istsim.networks._initialisation import initial_values
@@ -24,7 +24,8 @@ from istsim.networks._methods import Method
 from istsim.networks._ownership import Ownership
 from istsim.networks._part import Part
 from istsim.networks._partly_trained import whole_tensors
-from istsim.networks._worker import BatchOf, Loss, MakeOptimizer, Worker, cross_entropy, per_entry
+from istsim.networks._trainer import BatchOf, Loss, MakeOptimizer, cross_entropy
+from istsim.networks._worker import Worker, per_entry
 from istsim.networks.distributed._at_rest import AtRest, positions
 from istsim.networks.distributed._by_layer import fetch_layer_by_layer
 from istsim.networks.distributed._evaluation import evaluate_shares
@@ -33,7 +34,7 @@ from istsim.networks.distributed._group import Group
 from istsim.networks.distributed._ways import Way, Ways
 
 
-class OneOfMany(Engine):
+class OneOfMany(LockStepEngine):
     """The worker of this process; no process ever has the whole model, but for backward masking, which runs it.
 
     Every cell of every tensor has a home, one of the workers that hold it (see `Ownership`). At the end of a round

@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from istsim.networks._architectures import block_names
 from istsim.networks._checkpoint import Checkpoint
 from istsim.networks._costs import Costs, peak_memory
-from istsim.networks._engine import Engine
+from istsim.networks._engine import LockStepEngine
 from istsim.networks._evaluation import Evaluation
 from istsim.networks._flops import FlopCount
 from istsim.networks._initialisation import initial_values
@@ -27,13 +27,14 @@ from istsim.networks._kept import bytes_of
 from istsim.networks._layout import Layout, tensors_of, with_values
 from istsim.networks._methods import DataParallel
 from istsim.networks._part import Part
+from istsim.networks._trainer import BatchOf, Loss, MakeOptimizer, OptimizerState, cross_entropy
 from istsim.networks._whole_checkpoint import read_whole, write_whole
-from istsim.networks._worker import BatchOf, Loss, MakeOptimizer, OptimizerState, Worker, cross_entropy
+from istsim.networks._worker import Worker
 from istsim.networks.distributed._evaluation import evaluate_shares
 from istsim.networks.distributed._group import Group
 
 
-class Replicas(Engine):
+class Replicas(LockStepEngine):
     """A replica a process, by DistributedDataParallel or by fully_shard (FSDP2).
 
     The bytes that a process sends are those that the operating system counts, where it does (Linux, and no GPUs);
