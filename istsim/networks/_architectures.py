@@ -38,11 +38,11 @@ _HAVE_BLOCKS = (
 )
 _ATTENTION = ("istsim.Attention", "transformers.LlamaAttention")
 _GATED_MLP = ("istsim.GatedMLP", "transformers.LlamaMLP")
-_CHAINS = ("torch.Sequential", "transformers.ResNetConvLayer")  # they run their children one after the other
+CHAINS = ("torch.Sequential", "transformers.ResNetConvLayer")  # they run their children one after the other
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 # These keep neurons and channels apart.
-_ELEMENTWISE = (
+KEEPS_APART = (
     *(nn.ReLU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.ELU, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Hardswish, nn.Mish),
     *(nn.Identity, nn.Dropout, nn.Dropout2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
 )
@@ -101,15 +101,16 @@ def blocks(model: nn.Module, within: str = "") -> Layout:
 
 def block_names(model: nn.Module) -> tuple[str, ...]:
     """Of all residual and transformer blocks that are known."""
-    return tuple(name for name, module in model.named_modules() if _key(module) in RESIDUAL_BLOCKS)
+    return tuple(name for name, module in model.named_modules() if kind_of(module) in RESIDUAL_BLOCKS)
 
 
 def residual(module: nn.Module) -> Residual:
     """How a block found by `blocks` is made."""
-    return RESIDUAL_BLOCKS[_key(module)]
+    return RESIDUAL_BLOCKS[kind_of(module)]
 
 
-def _key(module: nn.Module) -> str:
+def kind_of(module: nn.Module) -> str:
+    """The package and class that a module is of, as this file names them."""
     return f"{type(module).__module__.partition('.')[0]}.{type(module).__name__}"
 
 
@@ -118,25 +119,25 @@ def _kind(module: nn.Module) -> str:
 
 
 def _units(module: nn.Module, name: str) -> Iterator[Units]:
-    if _key(module) in _ATTENTION:
+    if kind_of(module) in _ATTENTION:
         yield _attention(module, name)
-    elif _key(module) in _GATED_MLP:
+    elif kind_of(module) in _GATED_MLP:
         yield _gated_mlp(module, name)
     else:
-        if _key(module) in _CHAINS:
-            yield from _chain(list(_links(module, name)))
-        for child_name, child in _links(module, name):
+        if kind_of(module) in CHAINS:
+            yield from _chain(list(links(module, name)))
+        for child_name, child in links(module, name):
             yield from _units(child, child_name)
 
 
-def _links(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
+def links(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
     """The children, and theirs where they run one after the other."""
     for child_name, child in module._modules.items():  # one that is used twice is there twice
         if child is None:
             continue
         whole = _inside(name, child_name)
-        if _key(module) in _CHAINS and _key(child) in _CHAINS:
-            yield from _links(child, whole)
+        if kind_of(module) in CHAINS and kind_of(child) in CHAINS:
+            yield from links(child, whole)
         else:
             yield whole, child
 
@@ -162,7 +163,7 @@ def _chain(links: list[tuple[str, nn.Module]]) -> Iterator[Units]:
             slices += _rows(module, name) if made_by else []
         elif isinstance(module, nn.Flatten) and (module.start_dim, module.end_dim) == (1, -1):
             flattened = True
-        elif _key(module) in (*RESIDUAL_BLOCKS, *_ATTENTION, *_GATED_MLP):
+        elif kind_of(module) in (*RESIDUAL_BLOCKS, *_ATTENTION, *_GATED_MLP):
             made_by = ""
         elif made_by and not _is_elementwise(module):
             what = f"{module}" if isinstance(module, nn.Flatten) else f"a {_kind(module)}"
@@ -172,7 +173,7 @@ def _chain(links: list[tuple[str, nn.Module]]) -> Iterator[Units]:
 
 
 def _is_elementwise(module: nn.Module) -> bool:
-    return isinstance(module, _ELEMENTWISE) or type(module).__module__.startswith("transformers.activations")
+    return isinstance(module, KEEPS_APART) or type(module).__module__.startswith("transformers.activations")
 
 
 def _reads_units(module: nn.Module, maker: nn.Module | None, flattened: bool, entries: int, count: int) -> bool:

@@ -15,7 +15,7 @@ from istsim.networks._checkpoint import Checkpoint, newest_checkpoint
 from istsim.networks._engine import Engine
 from istsim.networks._log import Log
 from istsim.networks._methods import DataParallel
-from istsim.networks._one_process import OneProcess
+from istsim.networks._training import one_process
 from istsim.networks._training_run import TrainingRun
 from istsim.networks.data import Data
 
@@ -145,10 +145,10 @@ def _engine(run: TrainingRun, data: Data, group: Group | None) -> Engine:
     return OneOfMany(model, layout, method, group, **options)
 
 
-def _one_process(run: TrainingRun, data: Data) -> OneProcess:
+def _one_process(run: TrainingRun, data: Data) -> Engine:
     model = run.make_model(data)
     layout, method = run.layout_and_method(model)
-    return OneProcess(model, layout, method, make_optimizer=run.make_optimizer(), seed=run.seed)
+    return one_process(model, layout, method, run.batches(data), make_optimizer=run.make_optimizer(), seed=run.seed)
 
 
 def load_model(folder: Path) -> nn.Module:

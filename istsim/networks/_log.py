@@ -106,8 +106,10 @@ class Log:
             "dropout": f"{dropout} that keeps {run.coverage:g}",
             "ddp": "DistributedDataParallel",
             "fsdp": "fully_shard",
+            "local": f"local updates, {run.mode}",
         }
-        return f"{method[run.method]}, {run.workers} workers, {run.model}, {Path(run.data).name}"
+        workers = "" if run.method == "local" else f", {run.workers} workers"
+        return f"{method[run.method]}{workers}, {run.model}, {Path(run.data).name}"
 
     def draw(self) -> list[Path]:
         """Draw the curves, if matplotlib is there, and give the paths of all files."""

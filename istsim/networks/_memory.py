@@ -111,12 +111,12 @@ def predicted_memory(
     return Memory(
         parameters=round(sum(size[name] * (1.0 if everything else held[name]) for name in tensors)),
         gradients=round(trained),
-        optimizer=round(trained * _state_tensors(make_optimizer)),
+        optimizer=round(trained * state_tensors(make_optimizer)),
         activations=_activations(model, layout, method, inputs, targets, loss),
     )
 
 
-def _state_tensors(make_optimizer: MakeOptimizer) -> int:
+def state_tensors(make_optimizer: MakeOptimizer) -> int:
     """How many numbers an optimizer keeps for an entry."""
     parameter = nn.Parameter(torch.zeros(2))
     parameter.grad = torch.ones(2)

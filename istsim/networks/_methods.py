@@ -12,6 +12,7 @@ import numpy as np
 from istsim._validation import one_of, positive_int
 from istsim.networks._architectures import blocks
 from istsim.networks._layout import Blocks, Layout
+from istsim.networks._local_parallelism import LocalParallelism
 from istsim.networks._sketches import BalancedCoverage, PerLayer
 from istsim.sketches import Coverage, Identity, Permutation, Sketch
 
@@ -219,7 +220,7 @@ class DataParallel:
         return [1.0 for _ in layout.groups]
 
 
-Method = IST | SDP | DataParallel
+Method = IST | SDP | DataParallel | LocalParallelism
 
 
 def resist(model, num_workers: int) -> tuple[Layout, IST]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import nn
@@ -13,6 +13,7 @@ from torch import nn
 from istsim._validation import positive_int
 from istsim.networks._engine import Engine
 from istsim.networks._layout import Layout
+from istsim.networks._local_parallelism import LocalParallelism
 from istsim.networks._masks import Masks
 from istsim.networks._methods import Method
 from istsim.networks._one_process import OneProcess
@@ -87,8 +88,18 @@ def train(
         >>> [(one.number, one.steps) for one in run]
         [(1, 5), (2, 10), (3, 12)]
     """
-    engine = OneProcess(model, layout, method, make_optimizer=make_optimizer, loss=loss or cross_entropy, seed=seed)
+    options: dict[str, Any] = {"make_optimizer": make_optimizer, "loss": loss or cross_entropy, "seed": seed}
+    engine = one_process(model, layout, method, batches, **options)
     return rounds(engine, method, Masks(method, layout, seed), batches, positive_int("steps", steps))
+
+
+def one_process(model: nn.Module, layout: Layout, method: Method, batch_of: BatchOf, **options: Any) -> Engine:
+    """Who plays all workers of the method, or all units."""
+    if isinstance(method, LocalParallelism):
+        from istsim.networks.local import LocalOneProcess
+
+        return LocalOneProcess(model, layout, method, batch_of(0, 0)[0], **options)
+    return OneProcess(model, layout, method, **options)
 
 
 def rounds(

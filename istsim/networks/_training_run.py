@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import tomllib
@@ -19,8 +20,9 @@ from istsim.networks._engine import Engine
 from istsim.networks._graph import spectral_gap
 from istsim.networks._initialisation import initialised
 from istsim.networks._layout import Layout
+from istsim.networks._local_parallelism import LocalParallelism
 from istsim.networks._masks import Masks
-from istsim.networks._memory import predicted_memory
+from istsim.networks._memory import Memory, predicted_memory
 from istsim.networks._methods import IST, SDP, DataParallel, Method
 from istsim.networks._sized_models import MODELS
 from istsim.networks._trainer import MakeOptimizer, cross_entropy
@@ -28,14 +30,18 @@ from istsim.networks._training import Round, rounds
 from istsim.networks.data import Batches, Data, cifar10, digits, saved_dataset, text
 from istsim.networks.data._cifar10 import holds_cifar10
 
+_OF_LOCAL = ("chunks", "window", "shared", "head_width", "head_depth")
+_SIZES = ("width", "rounds", "evaluate_every", "batch_size")
 _EVALUATIONS = 20  # about so many in a run
 _CALIBRATION = 4096  # examples for the statistics of batch norms
 
 
 _ONLY_OF = {
     **dict.fromkeys(("masking", "resample_every"), ("sdp",)),
+    **dict.fromkeys(("mode", *_OF_LOCAL), ("local",)),
+    "workers": ("ist", "sdp", "dense", "local-sgd", "dropout", "ddp", "fsdp"),
     "coverage": ("sdp", "dropout"),
-    "local_steps": ("ist", "local-sgd"),
+    "local_steps": ("ist", "local-sgd", "local"),
     "rescale": ("ist",),
     "level": ("ist", "sdp", "dropout"),
     "checkpointing": ("dense", "ddp", "fsdp"),
@@ -49,15 +55,23 @@ class TrainingRun:
     Attributes:
         method: "ist" or "sdp"; or one by which every worker holds everything: "dense" is data parallelism, "local-sgd"
             averages values after local steps in place of gradients, "dropout" leaves units out in training; "ddp" and
-            "fsdp" are torch's DistributedDataParallel and fully_shard, for runs by torchrun.
+            "fsdp" are torch's DistributedDataParallel and fully_shard, for runs by torchrun; "local" is local-update
+            parallelism, whose units are blocks of one model.
         masking: of SDP: "forward", workers compute with small models; "backward", with the whole one.
         level: what is held or not, or dropped: neurons, channels and heads (of which Dropout drops single entries), or
             whole blocks (Stochastic Depth).
         coverage: of SDP: the fraction of the workers that hold a unit; of dropout: the fraction that is kept.
-        workers: how many.
-        local_steps: of IST and local SGD: steps between two rounds. Else a round is a step.
+        workers: how many; of local updates the units are counted by their mode.
+        local_steps: of IST and local SGD: steps between two rounds; of local updates, steps before units wait for each
+            other. Else a round is a step.
         rescale: of IST: units' outputs are divided by the fraction held, or multiplied by it in evaluation.
         resample_every: of SDP: rounds after which all is dealt anew; None for never.
+        mode: of local updates: "greedy", every block follows a loss of its own; "chunked"; or "overlapping" windows.
+        chunks: of "chunked": how many.
+        window: of "overlapping": the blocks that a loss sees.
+        shared: of "overlapping": a block takes the sum of its windows' gradients, or that of the farthest-seeing one.
+        head_width: of auxiliary heads' hidden layers; as wide as what they take in if None.
+        head_depth: of auxiliary heads: their dense layers.
         checkpointing: of data parallelism: what blocks compute inside is computed again in the backward pass, and not
             kept.
         model: which.
@@ -77,7 +91,7 @@ class TrainingRun:
         SDP(num_workers=4, coverage=0.5, masking='forward', resample_every=None)
     """
 
-    method: Literal["ist", "sdp", "dense", "local-sgd", "dropout", "ddp", "fsdp"] = "ist"
+    method: Literal["ist", "sdp", "dense", "local-sgd", "dropout", "ddp", "fsdp", "local"] = "ist"
     masking: Literal["forward", "backward"] = "forward"
     level: Literal["neuron", "block"] = "neuron"
     coverage: float = 0.5
@@ -85,6 +99,12 @@ class TrainingRun:
     local_steps: int = 10
     rescale: Literal["none", "forward", "evaluation"] = "none"
     resample_every: int | None = None
+    mode: Literal["greedy", "chunked", "overlapping"] = "greedy"
+    chunks: int | None = None
+    window: int | None = None
+    shared: Literal["sum", "farthest"] = "sum"
+    head_width: int | None = None
+    head_depth: int = 1
     checkpointing: bool = False
     model: Literal["mlp", "resnet18", "llama", "hf-llama", "hf-resnet"] = "mlp"
     width: int | None = None
@@ -171,25 +191,36 @@ class TrainingRun:
             return layout, IST(self.workers, self.local_steps, self.rescale)
         if self.method == "sdp":
             return layout, SDP(self.workers, self.coverage, self.masking, self.resample_every)
+        if self.method == "local":
+            options = {name: getattr(self, name) for name in _OF_LOCAL}
+            return layout, LocalParallelism(self.mode, local_steps=self.local_steps, **options)
         local_steps = self.local_steps if self.method == "local-sgd" else 1
         keep = self.coverage if self.method == "dropout" else 1.0
         return layout, DataParallel(self.workers, local_steps, keep, self.checkpointing)
+
+    def batches(self, data: Data) -> Batches:
+        """What each worker trains on; the units of local updates share theirs."""
+        return Batches(data, 1 if self.method == "local" else self.workers, self.batch_size, seed=self.seed)
 
     def make_optimizer(self) -> MakeOptimizer:
         """Gives an optimizer for parameters."""
         return lambda parameters: _OPTIMIZERS[self.optimizer](parameters, self.step_size)
 
     def predicted_memory(self, data: Data) -> dict[str, dict[str, int]]:
-        """Bytes of a worker by kind, by theory: of this run, and of data parallelism."""
+        """Bytes of a worker or unit by kind, most of any, by theory: of this run, and of data parallelism."""
         model = self.empty_model(data)
         layout, method = self.layout_and_method(model)
-        inputs, targets = Batches(data, self.workers, self.batch_size, seed=self.seed)(0, 0)
-        methods = {"this": method, "data_parallelism": DataParallel(self.workers)}
+        inputs, targets = self.batches(data)(0, 0)
         options: dict[str, Any] = {"make_optimizer": self.make_optimizer(), "loss": cross_entropy}
-        found = {
-            name: predicted_memory(model, layout, each, inputs=inputs, targets=targets, **options)
-            for name, each in methods.items()
-        }
+        options |= {"inputs": inputs, "targets": targets}
+        if isinstance(method, LocalParallelism):
+            from istsim.networks.local import predicted_memory_of_units
+
+            this = functools.reduce(Memory.most, predicted_memory_of_units(model, method, **options))
+        else:
+            this = predicted_memory(model, layout, method, **options)
+        dense = predicted_memory(model, layout, DataParallel(method.num_workers), **options)
+        found = {"this": this, "data_parallelism": dense}
         if self.method == "fsdp":
             from istsim.networks.distributed._replicas import gathered_at_once
 
@@ -201,7 +232,7 @@ class TrainingRun:
     def rows(self, engine: Engine, data: Data, done: int = 0) -> Iterator[dict[str, Any]]:
         """Train, and give a row of numbers for each round after the first `done`: see `Log`."""
         layout, method = engine.layout, engine.method
-        batches = Batches(data, self.workers, self.batch_size, seed=self.seed)
+        batches = self.batches(data)
         calibration = data.train_inputs[:_CALIBRATION].split(256) if _has_batch_norm(engine.model) else ()
         every = self.evaluate_every or max(1, self.rounds // _EVALUATIONS)
         steps = self.rounds * method.local_steps
@@ -224,7 +255,7 @@ def _check(options: Mapping[str, Any]) -> None:
     for name, kind in get_type_hints(TrainingRun).items():
         if get_origin(kind) is Literal:
             one_of(name, options[name], get_args(kind))
-    for name in ("workers", "local_steps", "resample_every", "width", "rounds", "evaluate_every", "batch_size"):
+    for name in ("workers", "local_steps", "resample_every", "chunks", "window", "head_width", "head_depth", *_SIZES):
         if options[name] is not None:
             positive_int(name, options[name])
     for name in ("step_size", "coverage"):
@@ -238,7 +269,7 @@ def _check(options: Mapping[str, Any]) -> None:
     for name, methods in _ONLY_OF.items():
         if options["method"] not in methods and options[name] != getattr(TrainingRun, name):
             raise ValueError(
-                f"{name} = {options[name]!r} is of {' and '.join(methods)}: with method = {options['method']!r} leave "
+                f"{name} = {options[name]!r} is of {', '.join(methods)}: with method = {options['method']!r} leave "
                 "it out"
             )
 

@@ -1,0 +1,92 @@
+"""Auxiliary heads: what makes of a block's output an answer of its own."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from istsim.networks._fake import fake_copy
+from istsim.networks._initialisation import initialised
+from istsim.networks._local_parallelism import LocalParallelism, Unit
+from istsim.networks.local._chain import Chain
+
+PREFIX = "auxiliary"  # of the names of heads' tensors
+
+
+def auxiliary_head(shape: tuple[int, ...], num_outputs: int, width: int | None = None, depth: int = 1) -> nn.Sequential:
+    """A head of the kind that suits a shape: as models of images and of sequences end themselves, then dense layers.
+
+    Args:
+        shape: of what it takes in, for one example: (features,), (channels, height, width) or (time, features).
+        num_outputs: of each example, or at each time.
+        width: of hidden layers; the number of features or channels if None.
+        depth: dense layers.
+
+    Raises:
+        ValueError: for another shape.
+
+    Example:
+        >>> from istsim.networks import local
+        >>> local.auxiliary_head((16, 4, 4), 10)
+        Sequential(
+          (0): BatchNorm2d(16, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)
+          (1): ReLU()
+          (2): AdaptiveAvgPool2d(output_size=1)
+          (3): Flatten(start_dim=1, end_dim=-1)
+          (4): Linear(in_features=16, out_features=10, bias=True)
+        )
+    """
+    if len(shape) == 1:
+        features, layers = shape[0], []
+    elif len(shape) == 3:
+        features, layers = shape[0], [nn.BatchNorm2d(shape[0]), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    elif len(shape) == 2:
+        features, layers = shape[1], [nn.RMSNorm(shape[1], eps=1e-6)]
+    else:
+        raise ValueError(f"no auxiliary head is known for activations of the shape {shape}: give a head of your own")
+    widths = [features, *[width or features] * (depth - 1), num_outputs]
+    for number, (before, after) in enumerate(itertools.pairwise(widths), start=1):
+        layers.append(nn.Linear(before, after))
+        if number < depth:
+            layers.append(nn.ReLU())
+    return nn.Sequential(*layers)
+
+
+def outputs_of_blocks(chain: Chain, inputs: Tensor) -> list[Tensor]:
+    """What each block gives out for a batch: sizes only, on the device "meta"."""
+    found = []
+    with FakeTensorMode() as mode, torch.no_grad():
+        x = mode.from_tensor(inputs)
+        for block in range(len(chain.blocks)):
+            x = fake_copy(chain.segment([block]), mode, inputs.device).eval()(x)
+            found.append(torch.empty(x.shape, dtype=x.dtype, device="meta"))
+    return found
+
+
+def make_heads(
+    method: LocalParallelism, units: Sequence[Unit], outputs: Sequence[Tensor], seed: int
+) -> dict[int, nn.Module]:
+    """The heads of all units but the last, by the blocks that they come after, with initial values.
+
+    Args:
+        method: with what heads are to be.
+        units: of the model.
+        outputs: of its blocks, with or without values.
+        seed: of the initial values: every layer draws from a stream of its own.
+    """
+    heads = nn.ModuleDict()
+    with torch.device("meta"):
+        for unit in units[:-1]:
+            shape, num_outputs = tuple(outputs[unit.last].shape[1:]), outputs[-1].shape[-1]
+            if method.head is not None:
+                heads[str(unit.last)] = method.head(shape, num_outputs)
+            else:
+                heads[str(unit.last)] = auxiliary_head(shape, num_outputs, method.head_width, method.head_depth)
+        named = nn.ModuleDict({PREFIX: heads})
+    made = initialised(named, seed)[PREFIX]
+    assert isinstance(made, nn.ModuleDict)
+    return {int(last): head for last, head in made.items()}

@@ -1,0 +1,64 @@
+"""What units of local updates need in memory, from sizes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from istsim.networks._fake import fake_copy
+from istsim.networks._kept import KeptForBackward, bytes_of
+from istsim.networks._local_parallelism import LocalParallelism
+from istsim.networks._memory import Memory, state_tensors
+from istsim.networks._trainer import Loss, MakeOptimizer
+from istsim.networks.local._chain import Chain
+from istsim.networks.local._heads import make_heads, outputs_of_blocks
+from istsim.networks.local._unit import UnitModule, look_through
+
+
+def predicted_memory_of_units(
+    model: nn.Module,
+    method: LocalParallelism,
+    *,
+    make_optimizer: MakeOptimizer,
+    inputs: Tensor,
+    targets: Tensor,
+    loss: Loss,
+) -> list[Memory]:
+    """What each unit needs that has a process of its own.
+
+    Parameters are those of all blocks that it sees, and of its head; it has the optimizer's state of its own blocks and
+    head, and gradients of these, and of the blocks ahead where they take the sum of all. Activations are those of one
+    batch, from the unit's first block to its loss.
+
+    Args:
+        model: with or without values.
+        method: which blocks follow which loss.
+        make_optimizer: gives an optimizer for parameters.
+        inputs: of the model's step.
+        targets: likewise.
+        loss: of outputs and targets.
+    """
+    chain = Chain.of(model)
+    units, outputs = method.units(len(chain.blocks)), outputs_of_blocks(chain, inputs)
+    heads = make_heads(method, units, outputs, seed=0)
+    kept_an_entry, found = state_tensors(make_optimizer), []
+    for unit in units:
+        ahead = look_through(chain.segment(unit.ahead), trained=method.shared == "sum")
+        module = UnitModule(chain.segment(unit.own), ahead, heads.get(unit.last, nn.Identity())).train()
+        taken = outputs[unit.own.start - 1] if unit.own.start else inputs
+        with FakeTensorMode() as mode:
+            fake = fake_copy(module, mode, inputs.device)
+            x = mode.from_tensor(taken) if taken is inputs else torch.empty(taken.shape, dtype=taken.dtype)
+            with KeptForBackward(fake) as kept:
+                loss(fake(x), mode.from_tensor(targets))
+        trained = bytes_of(p for part in (module.own, module.head) for p in part.parameters() if p.requires_grad)
+        found.append(
+            Memory(
+                parameters=bytes_of([*module.parameters(), *module.buffers()]),
+                gradients=trained + bytes_of(p for p in ahead.parameters() if p.requires_grad),
+                optimizer=trained * kept_an_entry,
+                activations=kept.count(),
+            )
+        )
+    return found
