@@ -157,7 +157,7 @@ def test_a_config_that_is_not_there_is_refused_by_its_name(tmp_path):
 )
 def test_options_that_would_do_nothing_are_refused(options):
     name = list(options)[-1]
-    with pytest.raises(ValueError, match=f"{name} = .* is of (ist|sdp|dense)[-a-z ]*: with method"):
+    with pytest.raises(ValueError, match=f"{name} = .* is of (ist|sdp|dense)[-a-z, ]*: with method"):
         networks.TrainingRun(**options)
 
 

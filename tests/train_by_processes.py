@@ -11,11 +11,11 @@ import tempfile
 import torch
 
 from istsim import networks
-from istsim.networks import Checkpoint, newest_checkpoint
+from istsim.networks import Checkpoint, local, newest_checkpoint
 from istsim.networks._layout import tensors_of
 from istsim.networks._masks import Masks
 from istsim.networks._training import rounds
-from istsim.networks.distributed import Group, OneOfMany
+from istsim.networks.distributed import Group, LocalPipeline, OneOfMany
 from istsim.networks.distributed._replicas import Replicas
 
 IST = {"method": "ist", "width": 13}
@@ -54,6 +54,30 @@ BASELINES = {
     "fsdp-hf": {"method": "fsdp", **TEXT, "model": "hf-llama", "rounds": 2},
 }
 
+LOCAL = {
+    "local-greedy": {"model": "resnet18", "width": 4, "rounds": 2, "local_steps": 3, "optimizer": "momentum"},
+    "local-chunked": {**TEXT, "rounds": 2, "local_steps": 3, "mode": "chunked", "chunks": 4, "optimizer": "adam"},
+    "local-hf": {**TEXT, "model": "hf-llama", "rounds": 2, "local_steps": 2, "head_depth": 2, "head_width": 5},
+    "local-hf-resnet": {
+        "model": "hf-resnet",
+        "width": 4,
+        "rounds": 1,
+        "local_steps": 2,
+        "mode": "chunked",
+        "chunks": 5,
+    },
+    "local-sum": {**RESNET, "rounds": 2, "local_steps": 3, "mode": "overlapping", "window": 3, "optimizer": "adam"},
+    "local-farthest": {
+        **RESNET,
+        "rounds": 2,
+        "local_steps": 3,
+        "mode": "overlapping",
+        "window": 4,
+        "shared": "farthest",
+    },
+    "local-windows-of-two": {**TEXT, "rounds": 2, "local_steps": 3, "mode": "overlapping", "window": 2},
+}
+
 
 def differences(run, group):
     """What differs after any round, in words; in every process."""
@@ -82,6 +106,54 @@ def differences(run, group):
             yield f"costs of worker {worker}: {mine} by many, {theirs} by one"
     if found.accuracy != expected.accuracy or abs(found.loss - expected.loss) > 1e-6 * expected.loss:
         yield f"{found} by many, {expected} by one"
+
+
+def local_differences(run, group):
+    """What differs after any round from units that one process plays; in every process."""
+    data = run.load_data()
+    layout, method = run.layout_and_method(run.empty_model(data))
+    options = {"make_optimizer": run.make_optimizer(), "seed": run.seed}
+    masks, batches = Masks(method, layout, run.seed), run.batches(data)
+    example = batches(0, 0)[0]
+
+    def by_many():
+        return LocalPipeline(run.empty_model(data), layout, method, example, group, **options)
+
+    one = local.LocalOneProcess(run.make_model(data), layout, method, example, **options)
+
+    def compared(many, steps, done=0):
+        for theirs, ours in zip(
+            *(rounds(each, method, masks, batches, steps, done) for each in (many, one)), strict=True
+        ):
+            names = ("steps", "loss", "flops", *(["bytes_up"] if group.size == len(one.units) else []))
+            yield from (
+                f"{name} of round {ours.number}: {getattr(theirs, name)} by many, {getattr(ours, name)} by one"
+                for name in names
+                if getattr(theirs, name) != getattr(ours, name)
+            )
+            expected = {name: tensor for unit in one.units for name, tensor in unit.tensors().items()}
+            mine = {name: tensor for unit in many._trainers for name, tensor in unit.tensors().items()}
+            wrong = [name for name, tensor in mine.items() if not torch.equal(tensor, expected[name])]
+            for some in group.gather_json(wrong):
+                yield from (f"{name} after round {ours.number}" for name in some)
+
+    first, steps = by_many(), run.rounds * method.local_steps
+    yield from compared(first, steps)
+    for number, (mine, theirs) in enumerate(zip(first.costs()["workers"], one.costs()["workers"], strict=True)):
+        if mine | {"step_seconds": 0} != theirs | {"step_seconds": 0}:
+            yield f"costs of unit {number}: {mine} by many, {theirs} by one"
+    with tempfile.TemporaryDirectory() as mine:
+        folder = pathlib.Path(group.gather_json(mine)[0])
+        first.save(folder, run.rounds, {"round": run.rounds})
+        second = by_many()
+        second.load(Checkpoint(newest_checkpoint(folder)))
+        group.gather([0])  # then the folder may go
+    one._flops.total = one._sent = 0
+    yield from compared(second, steps + method.local_steps, steps)
+    tested = data.test_inputs[:301], data.test_targets[:301]
+    theirs, ours = (each.evaluate(*tested, data.train_inputs[:101].split(50)) for each in (second, one))
+    if theirs.accuracy != ours.accuracy or abs(theirs.loss - ours.loss) > 1e-6 * ours.loss:
+        yield f"{theirs} by many, {ours} by one"
 
 
 def baseline_differences(run, group):
@@ -135,13 +207,17 @@ def baseline_differences(run, group):
 def main(names):
     torch.set_num_threads(1)
     group = Group()
-    for name in names or (*CASES, *BASELINES):
-        run = networks.TrainingRun(**(CASES | BASELINES)[name], workers=group.size, batch_size=8)
+    for name in names or (*CASES, *BASELINES, *LOCAL):
+        if name in LOCAL:
+            run = networks.TrainingRun(method="local", **LOCAL[name], batch_size=8)
+        else:
+            run = networks.TrainingRun(**(CASES | BASELINES)[name], workers=group.size, batch_size=8)
         if group.size == 2 and run.method == "sdp" and run.resample_every is None:
             run = dataclasses.replace(run, coverage=1.0)  # two workers with half each have nothing in common
-        found = list((baseline_differences if name in BASELINES else differences)(run, group))
+        compare = {**dict.fromkeys(BASELINES, baseline_differences), **dict.fromkeys(LOCAL, local_differences)}
+        found = list(compare.get(name, differences)(run, group))
         if group.rank == 0:
-            print(f"{name}: {'; '.join(found) or 'equal'}", flush=True)
+            print(f"{name}: {'; '.join(found[:9]) or 'equal'}", flush=True)
     group.leave()
 
 

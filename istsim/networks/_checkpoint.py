@@ -92,14 +92,18 @@ class Checkpoint:
         }
         self.shapes = {field: tuple(found.size) for field, found in self._found.items()}
 
-    def check(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    def check(self, shapes: Mapping[str, tuple[int, ...]], *, part: bool = False) -> None:
         """Refuse what is not a checkpoint of a model whose tensors have these shapes.
+
+        Args:
+            shapes: by the tensors' names.
+            part: whether the model may have others too.
 
         Raises:
             ValueError: with the first tensor that differs.
         """
         found = {name: shape for (name, key), shape in self.shapes.items() if key is None}
-        for name in dict.fromkeys([*shapes, *found]):
+        for name in dict.fromkeys([*shapes, *(() if part else found)]):
             if shapes.get(name) != found.get(name):
                 here, there = (which.get(name, "no such tensor") for which in (shapes, found))
                 raise ValueError(f"{self.path} is of another model: {name} has {there} there and {here} here")

@@ -13,6 +13,7 @@ from torch import nn
 from istsim._validation import positive_int
 from istsim.networks._checkpoint import Checkpoint, newest_checkpoint
 from istsim.networks._engine import Engine
+from istsim.networks._local_parallelism import LocalParallelism
 from istsim.networks._log import Log
 from istsim.networks._methods import DataParallel
 from istsim.networks._training import one_process
@@ -140,7 +141,10 @@ def _engine(run: TrainingRun, data: Data, group: Group | None) -> Engine:
         return Replicas(model, layout, method, group, by=run.method, **options)
     if group is None:
         return _one_process(run, data)
-    from istsim.networks.distributed import OneOfMany
+    from istsim.networks.distributed import LocalPipeline, OneOfMany
+
+    if isinstance(method, LocalParallelism):
+        return LocalPipeline(model, layout, method, run.batches(data)(0, 0)[0], group, **options)
 
     return OneOfMany(model, layout, method, group, **options)
 

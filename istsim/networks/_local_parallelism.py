@@ -50,6 +50,8 @@ class LocalParallelism:
         window: of "overlapping"; 1 is greedy.
         shared: of "overlapping": a block takes the "sum" of its gradients from all windows that contain it, or that
             from the "farthest"-seeing one, which begins with it.
+        asynchronous: of "overlapping", by several processes: a unit sees others' blocks with the values that came last,
+            and waits for none; else all comes out as by one process.
         local_steps: that units take before they wait for each other.
         head_width: of the auxiliary heads' hidden layers; if None, as wide as what they take in.
         head_depth: their dense layers; with 1 they have no hidden layer.
@@ -72,6 +74,7 @@ class LocalParallelism:
     chunks: int | None = None
     window: int | None = None
     shared: Literal["sum", "farthest"] = "sum"
+    asynchronous: bool = False
     local_steps: int = 10
     head_width: int | None = None
     head_depth: int = 1
@@ -102,8 +105,10 @@ class LocalParallelism:
                 raise ValueError(f"{name} = {value} is of the mode {mode!r}, got it for {self.mode!r}")
             if value is not None:
                 positive_int(name, value)
-        if self.shared != "sum" and self.mode != "overlapping":
-            raise ValueError(f"shared is of the mode 'overlapping', got {self.shared!r} for {self.mode!r}")
+        for name, plain in (("shared", "sum"), ("asynchronous", False)):
+            value = getattr(self, name)
+            if value != plain and self.mode != "overlapping":
+                raise ValueError(f"{name} = {value!r} is of the mode 'overlapping', got it for {self.mode!r}")
 
     def units(self, num_blocks: int) -> tuple[Unit, ...]:
         """The units of a model of so many blocks.

@@ -30,7 +30,7 @@ from istsim.networks._training import Round, rounds
 from istsim.networks.data import Batches, Data, cifar10, digits, saved_dataset, text
 from istsim.networks.data._cifar10 import holds_cifar10
 
-_OF_LOCAL = ("chunks", "window", "shared", "head_width", "head_depth")
+_OF_LOCAL = ("chunks", "window", "shared", "asynchronous", "head_width", "head_depth")
 _SIZES = ("width", "rounds", "evaluate_every", "batch_size")
 _EVALUATIONS = 20  # about so many in a run
 _CALIBRATION = 4096  # examples for the statistics of batch norms
@@ -70,6 +70,7 @@ class TrainingRun:
         chunks: of "chunked": how many.
         window: of "overlapping": the blocks that a loss sees.
         shared: of "overlapping": a block takes the sum of its windows' gradients, or that of the farthest-seeing one.
+        asynchronous: of "overlapping", by torchrun: units wait for no values of blocks that others train.
         head_width: of auxiliary heads' hidden layers; as wide as what they take in if None.
         head_depth: of auxiliary heads: their dense layers.
         checkpointing: of data parallelism: what blocks compute inside is computed again in the backward pass, and not
@@ -103,6 +104,7 @@ class TrainingRun:
     chunks: int | None = None
     window: int | None = None
     shared: Literal["sum", "farthest"] = "sum"
+    asynchronous: bool = False
     head_width: int | None = None
     head_depth: int = 1
     checkpointing: bool = False

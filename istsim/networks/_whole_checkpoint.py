@@ -26,6 +26,15 @@ def write_whole(
         tensors: of the model, by name.
         state: of the optimizer.
     """
+    entries, numbers = fields_of(tensors, state)
+    writer = CheckpointWriter(folder, number)
+    writer.begin()
+    writer.write(entries, alone=True)
+    writer.end(facts, numbers)
+
+
+def fields_of(tensors: Mapping[str, Tensor], state: OptimizerState) -> tuple[dict[Field, Tensor], dict[Field, Any]]:
+    """What goes into a checkpoint: tensors, and numbers that belong to no entry."""
 
     def is_per_entry(field: Field, value: Any) -> bool:
         name, key = field
@@ -34,24 +43,33 @@ def write_whole(
     found: dict[Field, Any] = {(name, None): tensor.detach() for name, tensor in tensors.items()}
     found |= {(name, key): value for name, own in state.items() for key, value in own.items()}
     entries = {field: value for field, value in found.items() if is_per_entry(field, value)}
-    writer = CheckpointWriter(folder, number)
-    writer.begin()
-    writer.write({field: value.view(value.shape or (1,)) for field, value in entries.items()}, alone=True)
-    writer.end(facts, {field: value for field, value in found.items() if field not in entries})
+    numbers = {field: value for field, value in found.items() if field not in entries}
+    return {field: value.view(value.shape or (1,)) for field, value in entries.items()}, numbers
 
 
-def read_whole(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> OptimizerState:
+def read_whole(checkpoint: Checkpoint, tensors: Mapping[str, Tensor], *, part: bool = False) -> OptimizerState:
     """Fill the tensors of a model, and give the optimizer's state.
+
+    Args:
+        checkpoint: of the model.
+        tensors: of it.
+        part: whether these are only some.
 
     Raises:
         ValueError: for a checkpoint of another model.
     """
-    checkpoint.check({name: tuple(t.shape) or (1,) for name, t in tensors.items() if t.is_floating_point()})
-    found = {field: torch.empty(shape, dtype=checkpoint.dtype(field)) for field, shape in checkpoint.shapes.items()}
+    shapes = {name: tuple(t.shape) or (1,) for name, t in tensors.items() if t.is_floating_point()}
+    checkpoint.check(shapes, part=part)
+    found = {
+        field: torch.empty(shape, dtype=checkpoint.dtype(field))
+        for field, shape in checkpoint.shapes.items()
+        if field[0] in tensors
+    }
     checkpoint.read(found, alone=True)
+    numbers = {field: value for field, value in checkpoint.numbers.items() if field[0] in tensors}
     state: OptimizerState = {}
     with torch.no_grad():
-        for (name, key), value in (found | checkpoint.numbers).items():
+        for (name, key), value in (found | numbers).items():
             if key is None:
                 tensors[name].copy_(value.view(tensors[name].shape))
             else:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from istsim.networks.distributed._heartbeat import Heartbeat
 
+_T = TypeVar("_T")
 _LATE = 10.0  # seconds after which whoever is waited for is named
 _SILENT = 40.0  # seconds without a heartbeat after which a worker is given up
 _FOREVER = timedelta(days=365)  # how long workers wait for each other is decided here, not by torch
@@ -152,6 +154,23 @@ class Group:
                 raise
             raise WorkerLostError(self.silent()) from error
 
+    def patiently(self, attempt: Callable[[float], _T], rank: int) -> _T:
+        """Try until a queue has something, or room, for which this process waits for another one.
+
+        Args:
+            attempt: called with seconds, within which it gives what is asked for, or raises queue.Empty or queue.Full.
+            rank: of whoever is waited for.
+
+        Raises:
+            WorkerLostError: if a worker has not been heard for too long.
+        """
+        began = time.monotonic()
+        while True:
+            try:
+                return attempt(1.0)
+            except (queue.Empty, queue.Full):
+                self._look(time.monotonic() - began, {rank})
+
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
         """Let torch do something by all processes together, and say who is missing if it fails for that.
@@ -167,12 +186,13 @@ class Group:
                 raise WorkerLostError(self.silent()) from error
             raise RuntimeError(str(error)) from error
 
-    def _look(self, seconds: float) -> None:
+    def _look(self, seconds: float, waited_for: Set[int] | None = None) -> None:
         if silent := self._heart.silent_for(_SILENT):
             raise WorkerLostError(f"{_workers(silent, self.size)} gave no sign of life for {_SILENT:g} seconds")
         if seconds > _LATE:
-            late = {rank for rank, said in self._heart.heard().items() if said < self._calls} - self._late
-            if late:
+            if waited_for is None:
+                waited_for = {rank for rank, said in self._heart.heard().items() if said < self._calls}
+            if late := waited_for - self._late:
                 self._late |= late
                 warnings.warn(
                     f"{_workers(sorted(late), self.size)} kept worker {self.rank} waiting for {seconds:.0f} seconds",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -57,6 +58,20 @@ class Chain:
                 raise ValueError(f"{names[tensor]} is used by two blocks: it cannot follow two losses; untie it")
             seen |= mine
         return cls(blocks, names)
+
+    def filled(self, blocks: Sequence[int], values: Mapping[str, Tensor]) -> Chain:
+        """The chain of a model without values, of which these blocks have some, by the names of their tensors."""
+        memo: dict[int, Any] = {}
+        for block in blocks:
+            for layer in self.blocks[block]:
+                for tensor in tensors_of(layer).values():
+                    value = values[self.names[id(tensor)]]
+                    parameter = isinstance(tensor, nn.Parameter)
+                    memo[id(tensor)] = nn.Parameter(value, tensor.requires_grad) if parameter else value
+        names = dict(self.names)
+        names |= {id(memo[at]): name for at, name in self.names.items() if at in memo}
+        copied = {block: copy.deepcopy(self.blocks[block], memo) for block in blocks}
+        return Chain(tuple(copied.get(block, layers) for block, layers in enumerate(self.blocks)), names)
 
     def segment(self, blocks: Sequence[int]) -> Segment:
         """Some consecutive blocks as one module, which has the model's tensors."""

@@ -70,23 +70,27 @@ def outputs_of_blocks(chain: Chain, inputs: Tensor) -> list[Tensor]:
 def make_heads(
     method: LocalParallelism, units: Sequence[Unit], outputs: Sequence[Tensor], seed: int
 ) -> dict[int, nn.Module]:
-    """The heads of all units but the last, by the blocks that they come after, with initial values.
+    """The heads of units, but for the model's last, by the blocks that they come after, with initial values.
 
     Args:
         method: with what heads are to be.
-        units: of the model.
+        units: some of the model's.
         outputs: of its blocks, with or without values.
         seed: of the initial values: every layer draws from a stream of its own.
     """
     heads = nn.ModuleDict()
     with torch.device("meta"):
-        for unit in units[:-1]:
+        for unit in units:
+            if unit.last == len(outputs) - 1:
+                continue  # it has the model's own
             shape, num_outputs = tuple(outputs[unit.last].shape[1:]), outputs[-1].shape[-1]
             if method.head is not None:
                 heads[str(unit.last)] = method.head(shape, num_outputs)
             else:
                 heads[str(unit.last)] = auxiliary_head(shape, num_outputs, method.head_width, method.head_depth)
         named = nn.ModuleDict({PREFIX: heads})
+    if not heads:
+        return {}
     made = initialised(named, seed)[PREFIX]
     assert isinstance(made, nn.ModuleDict)
     return {int(last): head for last, head in made.items()}

@@ -40,7 +40,8 @@ class LocalOneProcess(Engine):
         seed: of the heads' initial values, and of what the model draws.
 
     Raises:
-        ValueError: for a model that is not known to be blocks one after the other, or has too few of them.
+        ValueError: for a model that is not known to be blocks one after the other, or has too few of them; for
+            asynchronous units.
 
     Attributes:
         units: who trains them, once all is dealt.
@@ -57,6 +58,8 @@ class LocalOneProcess(Engine):
         loss: Loss = cross_entropy,
         seed: int = 0,
     ):
+        if method.asynchronous:
+            raise ValueError("asynchronous units take a process each, or several: see torchrun")
         self.model, self.layout, self.method = model, layout, method
         self._make_optimizer, self._loss, self._seed = make_optimizer, loss, seed
         self._chain = Chain.of(model)
@@ -76,6 +79,7 @@ class LocalOneProcess(Engine):
     def deal(self, held: np.ndarray) -> None:
         """Make the units; `held` is everything."""
         del held
+        self._state |= {name: own for unit in self.units for name, own in unit.state().items()}
         self.units = []
         for number, unit in enumerate(self._units):
             ahead = look_through(self._chain.segment(unit.ahead), trained=self.method.shared == "sum")
@@ -162,7 +166,7 @@ class LocalOneProcess(Engine):
 
     def load(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint."""
-        self._state = read_whole(checkpoint, self._tensors)
+        self._state, self.units = read_whole(checkpoint, self._tensors), []
         self._begun = self._values()
         self.keep()
 
