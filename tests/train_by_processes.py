@@ -13,10 +13,12 @@ import torch
 from istsim import networks
 from istsim.networks import Checkpoint, local, newest_checkpoint
 from istsim.networks._layout import tensors_of
+from istsim.networks._local_parallelism import consecutive
 from istsim.networks._masks import Masks
 from istsim.networks._training import rounds
 from istsim.networks.distributed import Group, LocalPipeline, OneOfMany
 from istsim.networks.distributed._replicas import Replicas
+from istsim.networks.distributed._torch_pipeline import TorchPipeline
 
 IST = {"method": "ist", "width": 13}
 SDP = {"method": "sdp", "coverage": 0.5, "width": 13}
@@ -76,6 +78,11 @@ LOCAL = {
         "shared": "farthest",
     },
     "local-windows-of-two": {**TEXT, "rounds": 2, "local_steps": 3, "mode": "overlapping", "window": 2},
+}
+
+PIPELINES = {
+    "pipeline": {**TEXT, "rounds": 3, "optimizer": "adam", "step_size": 0.01},
+    "pipeline-mlp": {"width": 13, "rounds": 3, "microbatches": 2, "workers": 2},
 }
 
 
@@ -204,17 +211,74 @@ def baseline_differences(run, group):
         yield f"{theirs} by torch, {ours} by one"
 
 
+def pipeline_differences(run, group):
+    """What differs from backpropagation in one process, but for rounding; in every process."""
+    data = run.load_data()
+    layout, method = run.layout_and_method(run.empty_model(data))
+    options = {"make_optimizer": run.make_optimizer(), "seed": run.seed}
+    masks, batches = Masks(method, layout, run.seed), run.batches(data)
+    schedule = {"num_stages": run.workers, "microbatches": run.microbatches}
+
+    def by_torch():
+        return TorchPipeline(run.empty_model(data), layout, method, group, **schedule, **options)
+
+    one = networks.OneProcess(run.make_model(data), layout, method, **options)
+
+    def compared(engine, steps, done=0):
+        for theirs, ours in zip(
+            *(rounds(each, method, masks, batches, steps, done) for each in (engine, one)), strict=True
+        ):
+            if abs(theirs.loss - ours.loss) > 1e-5 * ours.loss or theirs.flops != ours.flops:
+                yield f"round {ours.number}: {theirs} by torch, {ours} by one"
+        values = dict(one.model.named_parameters())
+        close = [
+            torch.allclose(p, values[name], rtol=1e-4, atol=1e-5) for name, p in engine._segment().tensors().items()
+        ]
+        if not group.gather([all(close)]).all():
+            yield f"values after {steps} steps"
+
+    first = by_torch()
+    yield from compared(first, run.rounds)
+    # In a step what is given out goes on, and as many gradients come back.
+    given_out = sum(
+        first._given_out(batches(0, 0)[0])[own.stop - 1].nbytes
+        for own in consecutive(len(first._chain.blocks), run.workers)[:-1]
+    )
+    expected, sent = run.rounds * 2 * given_out, first.spent()[1]
+    if not expected <= sent <= 1.05 * expected + 20000 * run.workers:
+        yield f"{sent} bytes were sent, not about {expected}"
+    predicted = run.predicted_memory(data)["this"]
+    most = {kind: max(worker[kind] for worker in first.costs()["workers"]) for kind in predicted}
+    if any(abs(most[kind] - predicted[kind]) > 0.1 * predicted[kind] for kind in predicted):
+        yield f"memory {most}, predicted {predicted}"
+    with tempfile.TemporaryDirectory() as mine:
+        folder = pathlib.Path(group.gather_json(mine)[0])
+        first.save(folder, run.rounds, {"round": run.rounds})
+        second = by_torch()
+        second.load(Checkpoint(newest_checkpoint(folder)))
+        group.gather([0])  # then the folder may go
+    first._flops.total = one._flops.total = 0
+    yield from compared(second, run.rounds + 2, run.rounds)
+    tested = data.test_inputs[:301], data.test_targets[:301]
+    theirs, ours = (each.evaluate(*tested) for each in (second, one))
+    if abs(theirs.loss - ours.loss) > 1e-3 * ours.loss:
+        yield f"{theirs} by torch, {ours} by one"
+
+
 def main(names):
     torch.set_num_threads(1)
     group = Group()
-    for name in names or (*CASES, *BASELINES, *LOCAL):
+    for name in names or (*CASES, *BASELINES, *LOCAL, *PIPELINES):
         if name in LOCAL:
             run = networks.TrainingRun(method="local", **LOCAL[name], batch_size=8)
+        elif name in PIPELINES:
+            run = networks.TrainingRun(method="pipeline", **{"workers": group.size, **PIPELINES[name]}, batch_size=8)
         else:
             run = networks.TrainingRun(**(CASES | BASELINES)[name], workers=group.size, batch_size=8)
         if group.size == 2 and run.method == "sdp" and run.resample_every is None:
             run = dataclasses.replace(run, coverage=1.0)  # two workers with half each have nothing in common
         compare = {**dict.fromkeys(BASELINES, baseline_differences), **dict.fromkeys(LOCAL, local_differences)}
+        compare |= dict.fromkeys(PIPELINES, pipeline_differences)
         found = list(compare.get(name, differences)(run, group))
         if group.rank == 0:
             print(f"{name}: {'; '.join(found[:9]) or 'equal'}", flush=True)

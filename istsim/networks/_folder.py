@@ -129,15 +129,19 @@ def _engine(run: TrainingRun, data: Data, group: Group | None) -> Engine:
     model = run.empty_model(data)
     layout, method = run.layout_and_method(model)
     options: dict[str, Any] = {"make_optimizer": run.make_optimizer(), "seed": run.seed}
-    if run.method in ("ddp", "fsdp"):
+    if run.method in ("ddp", "fsdp", "pipeline"):
         if group is None:
             raise ValueError(
-                f"method = {run.method!r} is torch's own data parallelism, which takes a process for each worker: "
-                f"torchrun --nproc-per-node {run.workers} -m istsim train ..."
+                f"method = {run.method!r} is torch's own, which takes a process for each worker: torchrun "
+                f"--nproc-per-node {run.workers} -m istsim train ..."
             )
         from istsim.networks.distributed._replicas import Replicas
+        from istsim.networks.distributed._torch_pipeline import TorchPipeline
 
         assert isinstance(method, DataParallel)
+        if run.method == "pipeline":
+            options |= {"num_stages": run.workers, "microbatches": run.microbatches}
+            return TorchPipeline(model, layout, method, group, **options)
         return Replicas(model, layout, method, group, by=run.method, **options)
     if group is None:
         return _one_process(run, data)

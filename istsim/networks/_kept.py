@@ -44,6 +44,47 @@ class KeptForBackward(torch.autograd.graph.saved_tensors_hooks):
         return {_storage(tensor) for tensor in (*self._module.parameters(), *self._module.buffers())}
 
 
+class LiveForBackward(torch.autograd.graph.saved_tensors_hooks):
+    """Measures what operations inside keep at most at once for backward passes, some of which may run inside as well.
+
+    Args:
+        module: whose parameters and buffers are not counted.
+
+    Attributes:
+        most: bytes so far, each storage counted once.
+    """
+
+    def __init__(self, module: nn.Module):
+        own = {_storage(tensor) for tensor in (*module.parameters(), *module.buffers())}
+        self._users: dict[int, int] = {}
+        self._now = self.most = 0
+
+        def pack(tensor: Tensor) -> Tensor | _Kept:
+            return tensor if _storage(tensor) in own else _Kept(tensor, self)
+
+        super().__init__(pack, lambda packed: packed.tensor if isinstance(packed, _Kept) else packed)
+
+    def count(self, tensor: Tensor, users: int) -> None:
+        """One user of a tensor's storage more, or less."""
+        at = _storage(tensor)
+        before = self._users.get(at, 0)
+        self._users[at] = before + users
+        if before == 0 or before + users == 0:
+            self._now += users * _local(tensor).untyped_storage().nbytes()
+            self.most = max(self.most, self._now)
+
+
+class _Kept:
+    """Something that an operation keeps, until its backward pass has run and forgets it."""
+
+    def __init__(self, tensor: Tensor, live: LiveForBackward):
+        self.tensor, self._live = tensor, live
+        live.count(tensor, 1)
+
+    def __del__(self) -> None:
+        self._live.count(self.tensor, -1)
+
+
 def bytes_of(tensors: Iterable[Tensor]) -> int:
     """Of the storages of tensors, each counted once."""
     return sum({_storage(tensor): _local(tensor).untyped_storage().nbytes() for tensor in tensors}.values())

@@ -120,8 +120,7 @@ class LocalParallelism:
             assert self.chunks is not None
             if self.chunks > num_blocks:
                 raise ValueError(f"chunks must be at most the model's blocks, {num_blocks}, got {self.chunks}")
-            parts = np.array_split(np.arange(num_blocks), self.chunks)
-            return tuple(Unit(range(part[0], part[-1] + 1), range(part[-1] + 1, part[-1] + 1)) for part in parts)
+            return tuple(Unit(part, range(part.stop, part.stop)) for part in consecutive(num_blocks, self.chunks))
         window = self.window or 1
         if window > num_blocks:
             raise ValueError(f"window must be at most the model's blocks, {num_blocks}, got {window}")
@@ -136,3 +135,13 @@ class LocalParallelism:
     def kept(self, layout: Layout) -> list[float]:
         """The fraction of each layer's units that is trained: all."""
         return [1.0 for _ in layout.groups]
+
+
+def consecutive(count: int, parts: int) -> list[range]:
+    """The numbers from 0 cut into parts whose lengths differ by at most 1.
+
+    Example:
+        >>> consecutive(5, 2)
+        [range(0, 3), range(3, 5)]
+    """
+    return [range(int(part[0]), int(part[-1]) + 1) for part in np.array_split(np.arange(count), parts)]

@@ -106,6 +106,7 @@ class Log:
             "dropout": f"{dropout} that keeps {run.coverage:g}",
             "ddp": "DistributedDataParallel",
             "fsdp": "fully_shard",
+            "pipeline": "1F1B pipeline",
             "local": f"local updates, {run.mode}",
         }
         workers = "" if run.method == "local" else f", {run.workers} workers"

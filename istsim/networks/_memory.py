@@ -58,6 +58,9 @@ class Memory:
         return Memory(*(max(pair) for pair in pairs))
 
 
+KINDS = tuple(field.name for field in dataclasses.fields(Memory))
+
+
 def memory_of(worker: Trainer, gradients: int, activations: int) -> Memory:
     """What a worker has after its step, in which it had so much of both."""
     module = worker.module

@@ -31,7 +31,11 @@ from istsim.networks.data import Batches, Data, cifar10, digits, saved_dataset, 
 from istsim.networks.data._cifar10 import holds_cifar10
 
 _OF_LOCAL = ("chunks", "window", "shared", "asynchronous", "head_width", "head_depth")
-_SIZES = ("width", "rounds", "evaluate_every", "batch_size")
+_ONE_REPLICA = ("local", "pipeline")
+_WHOLE_NUMBERS = (
+    *("workers", "local_steps", "resample_every", "chunks", "window", "microbatches", "head_width", "head_depth"),
+    *("width", "rounds", "evaluate_every", "batch_size"),
+)
 _EVALUATIONS = 20  # about so many in a run
 _CALIBRATION = 4096  # examples for the statistics of batch norms
 
@@ -39,7 +43,8 @@ _CALIBRATION = 4096  # examples for the statistics of batch norms
 _ONLY_OF = {
     **dict.fromkeys(("masking", "resample_every"), ("sdp",)),
     **dict.fromkeys(("mode", *_OF_LOCAL), ("local",)),
-    "workers": ("ist", "sdp", "dense", "local-sgd", "dropout", "ddp", "fsdp"),
+    "workers": ("ist", "sdp", "dense", "local-sgd", "dropout", "ddp", "fsdp", "pipeline"),
+    "microbatches": ("pipeline",),
     "coverage": ("sdp", "dropout"),
     "local_steps": ("ist", "local-sgd", "local"),
     "rescale": ("ist",),
@@ -55,13 +60,13 @@ class TrainingRun:
     Attributes:
         method: "ist" or "sdp"; or one by which every worker holds everything: "dense" is data parallelism, "local-sgd"
             averages values after local steps in place of gradients, "dropout" leaves units out in training; "ddp" and
-            "fsdp" are torch's DistributedDataParallel and fully_shard, for runs by torchrun; "local" is local-update
-            parallelism, whose units are blocks of one model.
+            "fsdp" are torch's DistributedDataParallel and fully_shard, for runs by torchrun; "pipeline" is its
+            pipeline parallelism; "local" is local-update parallelism, whose units are blocks of one model.
         masking: of SDP: "forward", workers compute with small models; "backward", with the whole one.
         level: what is held or not, or dropped: neurons, channels and heads (of which Dropout drops single entries), or
             whole blocks (Stochastic Depth).
         coverage: of SDP: the fraction of the workers that hold a unit; of dropout: the fraction that is kept.
-        workers: how many; of local updates the units are counted by their mode.
+        workers: how many; of a pipeline, its stages. Units of local updates are counted by their mode.
         local_steps: of IST and local SGD: steps between two rounds; of local updates, steps before units wait for each
             other. Else a round is a step.
         rescale: of IST: units' outputs are divided by the fraction held, or multiplied by it in evaluation.
@@ -71,6 +76,7 @@ class TrainingRun:
         window: of "overlapping": the blocks that a loss sees.
         shared: of "overlapping": a block takes the sum of its windows' gradients, or that of the farthest-seeing one.
         asynchronous: of "overlapping", by torchrun: units wait for no values of blocks that others train.
+        microbatches: of a pipeline: equal parts that a batch is cut into.
         head_width: of auxiliary heads' hidden layers; as wide as what they take in if None.
         head_depth: of auxiliary heads: their dense layers.
         checkpointing: of data parallelism: what blocks compute inside is computed again in the backward pass, and not
@@ -92,7 +98,7 @@ class TrainingRun:
         SDP(num_workers=4, coverage=0.5, masking='forward', resample_every=None)
     """
 
-    method: Literal["ist", "sdp", "dense", "local-sgd", "dropout", "ddp", "fsdp", "local"] = "ist"
+    method: Literal["ist", "sdp", "dense", "local-sgd", "dropout", "ddp", "fsdp", "local", "pipeline"] = "ist"
     masking: Literal["forward", "backward"] = "forward"
     level: Literal["neuron", "block"] = "neuron"
     coverage: float = 0.5
@@ -105,6 +111,7 @@ class TrainingRun:
     window: int | None = None
     shared: Literal["sum", "farthest"] = "sum"
     asynchronous: bool = False
+    microbatches: int = 4
     head_width: int | None = None
     head_depth: int = 1
     checkpointing: bool = False
@@ -198,11 +205,12 @@ class TrainingRun:
             return layout, LocalParallelism(self.mode, local_steps=self.local_steps, **options)
         local_steps = self.local_steps if self.method == "local-sgd" else 1
         keep = self.coverage if self.method == "dropout" else 1.0
-        return layout, DataParallel(self.workers, local_steps, keep, self.checkpointing)
+        workers = 1 if self.method in _ONE_REPLICA else self.workers
+        return layout, DataParallel(workers, local_steps, keep, self.checkpointing)
 
     def batches(self, data: Data) -> Batches:
         """What each worker trains on; the units of local updates share theirs."""
-        return Batches(data, 1 if self.method == "local" else self.workers, self.batch_size, seed=self.seed)
+        return Batches(data, 1 if self.method in _ONE_REPLICA else self.workers, self.batch_size, seed=self.seed)
 
     def make_optimizer(self) -> MakeOptimizer:
         """Gives an optimizer for parameters."""
@@ -215,10 +223,14 @@ class TrainingRun:
         inputs, targets = self.batches(data)(0, 0)
         options: dict[str, Any] = {"make_optimizer": self.make_optimizer(), "loss": cross_entropy}
         options |= {"inputs": inputs, "targets": targets}
-        if isinstance(method, LocalParallelism):
-            from istsim.networks.local import predicted_memory_of_units
+        if self.method in _ONE_REPLICA:
+            from istsim.networks.local import predicted_memory_of_stages, predicted_memory_of_units
 
-            this = functools.reduce(Memory.most, predicted_memory_of_units(model, method, **options))
+            if isinstance(method, LocalParallelism):
+                parts = predicted_memory_of_units(model, method, **options)
+            else:
+                parts = predicted_memory_of_stages(model, self.workers, self.microbatches, **options)
+            this = functools.reduce(Memory.most, parts)
         else:
             this = predicted_memory(model, layout, method, **options)
         dense = predicted_memory(model, layout, DataParallel(method.num_workers), **options)
@@ -257,7 +269,7 @@ def _check(options: Mapping[str, Any]) -> None:
     for name, kind in get_type_hints(TrainingRun).items():
         if get_origin(kind) is Literal:
             one_of(name, options[name], get_args(kind))
-    for name in ("workers", "local_steps", "resample_every", "chunks", "window", "head_width", "head_depth", *_SIZES):
+    for name in _WHOLE_NUMBERS:
         if options[name] is not None:
             positive_int(name, options[name])
     for name in ("step_size", "coverage"):

@@ -16,7 +16,7 @@ from istsim.networks._checkpoint import Checkpoint
 from istsim.networks._costs import Costs
 from istsim.networks._flops import FlopCount
 from istsim.networks._layout import Layout
-from istsim.networks._local_parallelism import LocalParallelism
+from istsim.networks._local_parallelism import LocalParallelism, consecutive
 from istsim.networks._trainer import BatchOf, Loss, MakeOptimizer, cross_entropy
 from istsim.networks.distributed._group import Group
 from istsim.networks.distributed._links import Inbox, Outbox
@@ -67,9 +67,9 @@ class LocalPipeline(Stages):
         every = method.units(len(Chain.of(model).blocks))
         if group.size > len(every):
             raise ValueError(f"{len(every)} units cannot be spread over {group.size} processes: start at most as many")
-        parts = np.array_split(np.arange(len(every)), group.size)
-        self._numbers, self._units = parts[group.rank].tolist(), every
-        self._process_of = {number: rank for rank, part in enumerate(parts) for number in part.tolist()}
+        parts = consecutive(len(every), group.size)
+        self._numbers, self._units = parts[group.rank], every
+        self._process_of = {number: rank for rank, part in enumerate(parts) for number in part}
         self._trainer_of = {block: number for number, unit in enumerate(every) for block in unit.own}
         mine = [every[number] for number in self._numbers]
         own = range(mine[0].own.start, mine[-1].own.stop)
@@ -217,7 +217,7 @@ class LocalPipeline(Stages):
 
     def costs(self) -> dict[str, Any]:
         """What was measured: of each unit, and of each process."""
-        return self._told(self._costs, self._sent)
+        return self._told([costs.measured() for costs in self._costs], self._sent)
 
     def save(self, folder: Path, number: int, facts: Mapping[str, Any]) -> None:
         """Write a checkpoint of round `number`, with the heads."""

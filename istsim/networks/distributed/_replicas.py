@@ -32,6 +32,7 @@ from istsim.networks._whole_checkpoint import read_whole, write_whole
 from istsim.networks._worker import Worker
 from istsim.networks.distributed._evaluation import evaluate_shares
 from istsim.networks.distributed._group import Group
+from istsim.networks.distributed._sent import bytes_written
 
 
 class Replicas(LockStepEngine):
@@ -128,10 +129,10 @@ class Replicas(LockStepEngine):
         assert self._worker is not None
         inputs, targets = (tensor.to(self.group.device) for tensor in batch_of(self.group.rank, step))
         self._flops.add(self._worker, inputs, targets, self._loss)
-        before = self._sent_so_far()
+        before = bytes_written(self.group.device)
         with self.group.watched():
             loss = self._costs.gradients(self._worker, inputs, targets, self._loss, (self._seed, self.group.rank, step))
-        self._sent += self._sent_so_far() - before
+        self._sent += bytes_written(self.group.device) - before
         return self.group.gather([loss])[:, 0].tolist()
 
     def update(self) -> None:
@@ -197,16 +198,6 @@ class Replicas(LockStepEngine):
             pass  # for the buffers that are not part of the model's state
         self._state = read_whole(checkpoint, tensors)
         self._values, self._worker = tensors.items(), None
-
-    def _sent_so_far(self) -> float:
-        """Bytes that the operating system has written for this process."""
-        if self.group.device.type != "cpu":
-            return math.nan
-        try:
-            lines = Path("/proc/self/io").read_text().splitlines()
-        except OSError:
-            return math.nan
-        return float(dict(line.split(": ") for line in lines)["wchar"])
 
 
 def _parts(module: nn.Module) -> list[nn.Module]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from istsim.networks._checkpoint import Checkpoint, CheckpointWriter, number_said, said_number
-from istsim.networks._costs import Costs, peak_memory
+from istsim.networks._costs import peak_memory
 from istsim.networks._engine import Engine
 from istsim.networks._evaluation import BATCH, Evaluation, totals
 from istsim.networks._initialisation import initial_values
@@ -97,10 +97,10 @@ class Stages(Engine):
     def restore(self) -> None:
         """Nothing, likewise."""
 
-    def _told(self, costs: Sequence[Costs], sent: float) -> dict[str, Any]:
-        """What was measured by all processes."""
+    def _told(self, measured: Sequence[Mapping[str, Any]], sent: float) -> dict[str, Any]:
+        """What was measured by all processes, each of whose units or stages has measured so much."""
         process = {"peak_memory": peak_memory(), "bytes_sent": sent}
-        told = self.group.gather_json([[one.measured() for one in costs], process])
+        told = self.group.gather_json([list(measured), process])
         return {"workers": [one for some, _ in told for one in some], "processes": [process for _, process in told]}
 
     def evaluate(self, inputs: Tensor, targets: Tensor, calibration: Sequence[Tensor] = ()) -> Evaluation:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from istsim.networks._fake import fake_copy
 from istsim.networks._kept import KeptForBackward, bytes_of
-from istsim.networks._local_parallelism import LocalParallelism
+from istsim.networks._local_parallelism import LocalParallelism, consecutive
 from istsim.networks._memory import Memory, state_tensors
 from istsim.networks._trainer import Loss, MakeOptimizer
 from istsim.networks.local._chain import Chain
@@ -47,18 +49,68 @@ def predicted_memory_of_units(
         ahead = look_through(chain.segment(unit.ahead), trained=method.shared == "sum")
         module = UnitModule(chain.segment(unit.own), ahead, heads.get(unit.last, nn.Identity())).train()
         taken = outputs[unit.own.start - 1] if unit.own.start else inputs
-        with FakeTensorMode() as mode:
-            fake = fake_copy(module, mode, inputs.device)
-            x = mode.from_tensor(taken) if taken is inputs else torch.empty(taken.shape, dtype=taken.dtype)
-            with KeptForBackward(fake) as kept:
-                loss(fake(x), mode.from_tensor(targets))
         trained = bytes_of(p for part in (module.own, module.head) for p in part.parameters() if p.requires_grad)
         found.append(
             Memory(
                 parameters=bytes_of([*module.parameters(), *module.buffers()]),
                 gradients=trained + bytes_of(p for p in ahead.parameters() if p.requires_grad),
                 optimizer=trained * kept_an_entry,
-                activations=kept.count(),
+                activations=_kept(module, taken, lambda answer: loss(answer, targets)),
             )
         )
     return found
+
+
+def predicted_memory_of_stages(
+    model: nn.Module,
+    num_stages: int,
+    microbatches: int,
+    *,
+    make_optimizer: MakeOptimizer,
+    inputs: Tensor,
+    targets: Tensor,
+    loss: Loss,
+) -> list[Memory]:
+    """What each stage of a pipeline needs, with microbatches one forward, one backward (1F1B).
+
+    Before its first backward pass the last stage has one microbatch, the one before two, and so on (Narayanan et al.,
+    arXiv 2006.09503).
+
+    Args:
+        model: with or without values.
+        num_stages: of nearly equally many blocks.
+        microbatches: that a batch is cut into.
+        make_optimizer: gives an optimizer for parameters.
+        inputs: of the model's step.
+        targets: likewise.
+        loss: of outputs and targets.
+    """
+    chain, found = Chain.of(model), []
+    inputs, targets = inputs[: len(inputs) // microbatches], targets[: len(targets) // microbatches]
+    outputs, kept_an_entry = outputs_of_blocks(chain, inputs), state_tensors(make_optimizer)
+    for stage, blocks in enumerate(consecutive(len(chain.blocks), num_stages)):
+        module = chain.segment(blocks).train()
+        taken = outputs[blocks.start - 1] if blocks.start else inputs
+        is_last = stage == num_stages - 1
+        each = _kept(module, taken, (lambda answer: loss(answer, targets)) if is_last else (lambda answer: answer))
+        trained = bytes_of(p for p in module.parameters() if p.requires_grad)
+        found.append(
+            Memory(
+                parameters=bytes_of([*module.parameters(), *module.buffers()]),
+                gradients=trained,
+                optimizer=trained * kept_an_entry,
+                activations=each * min(microbatches, num_stages - stage),
+            )
+        )
+    return found
+
+
+def _kept(module: nn.Module, taken: Tensor, end: Callable[[Tensor], Tensor]) -> int:
+    """Bytes that the forward pass of a batch keeps."""
+    device = torch.device("cpu") if taken.is_meta else taken.device
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        fake = fake_copy(module, mode, device)
+        x = torch.empty(taken.shape, dtype=taken.dtype, device=device)
+        with KeptForBackward(fake) as kept:
+            end(fake(x))
+    return kept.count()
