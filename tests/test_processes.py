@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from test_resumed_training import assert_same
-from train_by_processes import BASELINES, CASES
+from train_by_processes import BASELINES, CASES, LOCAL, PIPELINES
 
 torch = pytest.importorskip("torch", reason="networks are trained in torch: pip install 'istsim[torch]'")
 
@@ -21,6 +21,9 @@ HERE = Path(__file__).parent
 ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}
 TRAIN = ("-m", "istsim", "train", "--width", "13", "--batch-size", "8")
 SDP = ("--method", "sdp", "--coverage", "0.5", "--resample-every", "3", "--optimizer", "adamw")
+
+UNITS = ("--method", "local", "--model", "resnet18", "--local-steps", "3")
+WINDOWS = (*UNITS, "--mode", "overlapping", "--window", "3")
 
 
 def torchrun(processes, *arguments):
@@ -52,20 +55,22 @@ def said_by_istsim(output):
 
 def assert_equal_to_one_process(processes, names):
     output, code = run_to_its_end(torchrun(processes, HERE / "train_by_processes.py", *names))
-    said = dict(line.split(": ", 1) for line in output.splitlines() if line.partition(":")[0] in CASES | BASELINES)
+    cases = CASES | BASELINES | LOCAL | PIPELINES
+    said = dict(line.split(": ", 1) for line in output.splitlines() if line.partition(":")[0] in cases)
     assert said == dict.fromkeys(names, "equal"), output
     assert code == 0
 
 
 def test_two_processes_train_what_one_does():
-    assert_equal_to_one_process(2, ["ist", "forward-resampled", "backward-resampled", "local-sgd", "ddp", "fsdp"])
+    ours = ["ist", "forward-resampled", "backward-resampled", "local-sgd", "local-chunked", "local-sum"]
+    assert_equal_to_one_process(2, [*ours, "ddp", "fsdp", "pipeline"])
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("processes", [2, 4])
 def test_processes_train_what_one_does_for_every_model(processes):
-    assert_equal_to_one_process(processes, [*CASES, *BASELINES])
+    assert_equal_to_one_process(processes, [*CASES, *BASELINES, *LOCAL, *PIPELINES])
 
 
 @pytest.mark.slow
@@ -74,6 +79,8 @@ def test_processes_train_what_one_does_for_every_model(processes):
     [
         (("--method", "ist", "--workers", "3"), "3 workers, but there are 2 processes"),
         (("--method", "sdp", "--workers", "2", "--coverage", "0.75"), "0.75 cannot be met by 2 workers"),
+        (("--method", "local", "--mode", "chunked", "--chunks", "1"), "1 units cannot be spread over 2 processes"),
+        (("--method", "pipeline", "--workers", "3"), "3 workers, but there are 2 processes"),
     ],
 )
 def test_what_processes_cannot_do_is_said_once(options, message, tmp_path):
@@ -116,9 +123,10 @@ def wait_for_checkpoint(folder, process):
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_worker_that_dies_is_named_with_the_checkpoint_that_is_left(tmp_path):
+@pytest.mark.parametrize("method", [SDP, UNITS, WINDOWS], ids=["sdp", "units", "windows"])
+def test_a_worker_that_dies_is_named_with_the_checkpoint_that_is_left(method, tmp_path):
     out = tmp_path / "run"
-    command = torchrun(4, *TRAIN, *SDP, "--rounds", 100000, "--checkpoint-every", 10, "--out", out)
+    command = torchrun(4, *TRAIN, *method, "--rounds", 100000, "--checkpoint-every", 10, "--out", out)
     process = started(command)
     try:
         wait_for_checkpoint(out, process)
@@ -135,9 +143,10 @@ def test_a_worker_that_dies_is_named_with_the_checkpoint_that_is_left(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_worker_that_stands_still_is_named_and_then_given_up(tmp_path):
+@pytest.mark.parametrize("method", [(*SDP, "--workers", "2"), WINDOWS], ids=["sdp", "windows"])
+def test_a_worker_that_stands_still_is_named_and_then_given_up(method, tmp_path):
     out = tmp_path / "run"
-    command = torchrun(2, *TRAIN, *SDP, "--workers", 2, "--rounds", 100000, "--checkpoint-every", 10, "--out", out)
+    command = torchrun(2, *TRAIN, *method, "--rounds", 100000, "--checkpoint-every", 10, "--out", out)
     process = started(command)
     try:
         wait_for_checkpoint(out, process)
@@ -149,6 +158,30 @@ def test_a_worker_that_stands_still_is_named_and_then_given_up(tmp_path):
     assert time.monotonic() - begin < 90
     assert "worker 1 of 2 kept worker 0 waiting for 1" in output
     assert "worker 1 of 2 gave no sign of life" in output
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("method", [UNITS, WINDOWS], ids=["units", "windows"])
+def test_units_go_on_in_one_process_and_in_others(method, tmp_path):
+    options = (*TRAIN, *method, "--optimizer", "momentum")
+    once, out = tmp_path / "once", tmp_path / "run"
+    run_to_its_end([sys.executable, *options, "--rounds", "4", "--out", str(once)])
+    for processes, rounds in ((3, 2), (1, 3), (2, 4)):
+        command = torchrun(processes, *options, "--rounds", rounds, "--out", out, "--resume")
+        output, code = run_to_its_end(command)
+        assert code == 0, output
+    assert_same(once, out)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_asynchronous_windows_learn_and_wait_for_no_values(tmp_path):
+    options = (*TRAIN, *WINDOWS, "--asynchronous", "--rounds", 40, "--optimizer", "momentum", "--step-size", 0.02)
+    output, code = run_to_its_end(torchrun(3, *options, "--out", tmp_path / "run"))
+    assert code == 0, output
+    rows = json.loads((tmp_path / "run" / "log.json").read_text())["rounds"]
+    assert rows[-1]["accuracy"] > 0.8
 
 
 @pytest.mark.slow

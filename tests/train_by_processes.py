@@ -82,7 +82,7 @@ LOCAL = {
 
 PIPELINES = {
     "pipeline": {**TEXT, "rounds": 3, "optimizer": "adam", "step_size": 0.01},
-    "pipeline-mlp": {"width": 13, "rounds": 3, "microbatches": 2, "workers": 2},
+    "pipeline-hf": {**TEXT, "model": "hf-llama", "rounds": 2, "microbatches": 8, "optimizer": "momentum"},
 }
 
 
@@ -272,7 +272,7 @@ def main(names):
         if name in LOCAL:
             run = networks.TrainingRun(method="local", **LOCAL[name], batch_size=8)
         elif name in PIPELINES:
-            run = networks.TrainingRun(method="pipeline", **{"workers": group.size, **PIPELINES[name]}, batch_size=8)
+            run = networks.TrainingRun(method="pipeline", **PIPELINES[name], workers=group.size, batch_size=8)
         else:
             run = networks.TrainingRun(**(CASES | BASELINES)[name], workers=group.size, batch_size=8)
         if group.size == 2 and run.method == "sdp" and run.resample_every is None:

@@ -19,6 +19,7 @@ from istsim.networks._layout import Blocks as Blocks  # noqa: E402
 from istsim.networks._layout import Layout as Layout  # noqa: E402
 from istsim.networks._layout import Slice as Slice  # noqa: E402
 from istsim.networks._layout import Units as Units  # noqa: E402
+from istsim.networks._local_parallelism import LocalParallelism as LocalParallelism  # noqa: E402
 from istsim.networks._local_quadratic import local_quadratic as local_quadratic  # noqa: E402
 from istsim.networks._local_quadratic import parameter_vector as parameter_vector  # noqa: E402
 from istsim.networks._local_quadratic import quadratic_method as quadratic_method  # noqa: E402

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from istsim.networks._architectures import CHAINS, RESIDUAL_BLOCKS, kind_of, links
+from istsim.networks._architectures import CHAINS, kind_of, links
 from istsim.networks._layout import tensors_of
 
 _NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm)
@@ -131,7 +131,7 @@ class _DecoderLayer(nn.Module):
 
 
 def _sequential(model: nn.Module) -> list[list[nn.Module]]:
-    """A block begins where weights are, but for norms; the last weights belong to the block before."""
+    """A block begins where weights are, but for norms; a dense layer at the end belongs to the block before."""
     blocks: list[list[nn.Module]] = [[]]
     for _, layer in links(model, ""):
         if _weighs(layer) and any(map(_weighs, blocks[-1])):
@@ -139,7 +139,7 @@ def _sequential(model: nn.Module) -> list[list[nn.Module]]:
         blocks[-1].append(layer)
     if not any(map(_weighs, blocks[0])):
         raise ValueError("the model has no layer with weights")
-    if len(blocks) > 1 and kind_of(blocks[-1][0]) not in RESIDUAL_BLOCKS:
+    if len(blocks) > 1 and isinstance(blocks[-1][0], nn.Linear):
         head = blocks.pop()
         blocks[-1] += head
     return blocks

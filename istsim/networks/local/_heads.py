@@ -93,4 +93,4 @@ def make_heads(
         return {}
     made = initialised(named, seed)[PREFIX]
     assert isinstance(made, nn.ModuleDict)
-    return {int(last): head for last, head in made.items()}
+    return {int(last): head.to(outputs[int(last)].dtype) for last, head in made.items()}
