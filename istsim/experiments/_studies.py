@@ -10,7 +10,10 @@ from istsim._optional import require
 if TYPE_CHECKING:
     from istsim.studies import Study
 
-STUDIES = ("ist", "sdp", "measured-memory", "forward-masking-bias")  # known without torch, which they need
+STUDIES = (
+    *("ist", "sdp", "measured-memory", "forward-masking-bias"),
+    *("measured-local-updates", "local-updates"),
+)  # known without torch, which they need
 
 
 def chosen_studies(only: Sequence[str], studies: bool) -> list[Study]:

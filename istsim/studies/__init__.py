@@ -2,6 +2,7 @@
 
 from istsim.studies._bias import ForwardMaskingBias as ForwardMaskingBias
 from istsim.studies._ist import IndependentSubnetworkTraining as IndependentSubnetworkTraining
+from istsim.studies._memory import MeasuredLocalUpdates as MeasuredLocalUpdates
 from istsim.studies._memory import MeasuredMemory as MeasuredMemory
 from istsim.studies._sdp import SubnetworkDataParallelism as SubnetworkDataParallelism
 from istsim.studies._sdp import claims as claims
@@ -13,4 +14,5 @@ STUDIES: tuple[Study, ...] = (
     SubnetworkDataParallelism(),
     MeasuredMemory(),
     ForwardMaskingBias(),
+    MeasuredLocalUpdates(),
 )

@@ -9,7 +9,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,19 +37,25 @@ def logs_of(
     missing = {name: run for name, run in runs.items() if _log(folder / name) is None}
     for _ in range(len(runs) - len(missing)):
         on_run()
-    if missing:
-        with process_pool(min(len(missing), len(cores()))) as pool:
-            # The longest first, so that no core waits long for the last.
-            longest = sorted(missing, key=lambda name: -missing[name].rounds)
-            tasks = [pool.submit(_train, missing[name], folder / name) for name in longest]
-            try:
-                for task in concurrent.futures.as_completed(tasks):
-                    task.result()
-                    on_run()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+    # The longest first, so that no core waits long for the last.
+    longest = sorted(missing, key=lambda name: -missing[name].rounds)
+    one_a_core([(_train, missing[name], folder / name) for name in longest], on_run)
     return {name: _same(folder / name, run) for name, run in runs.items()}
+
+
+def one_a_core(calls: Sequence[tuple], on_run: Callable[[], object] = lambda: None) -> None:
+    """Call functions, each in a tuple with its arguments, one at a time on each core, with torch on one thread."""
+    if not calls:
+        return
+    with process_pool(min(len(calls), len(cores()))) as pool:
+        tasks = [pool.submit(_on_one_thread, *call) for call in calls]
+        try:
+            for task in concurrent.futures.as_completed(tasks):
+                task.result()
+                on_run()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def logs_of_processes(
@@ -88,10 +94,14 @@ def _same(folder: Path, run: TrainingRun) -> dict[str, Any]:
     return log
 
 
-def _train(run: TrainingRun, folder: Path) -> None:
+def _on_one_thread(function: Callable[..., object], *arguments: object) -> None:
     import torch
 
     torch.set_num_threads(1)
+    function(*arguments)
+
+
+def _train(run: TrainingRun, folder: Path) -> None:
     for _ in train_in_folder(run, folder, resume=True):
         pass
 

@@ -31,14 +31,8 @@ def auxiliary_head(shape: tuple[int, ...], num_outputs: int, width: int | None =
 
     Example:
         >>> from istsim.networks import local
-        >>> local.auxiliary_head((16, 4, 4), 10)
-        Sequential(
-          (0): BatchNorm2d(16, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)
-          (1): ReLU()
-          (2): AdaptiveAvgPool2d(output_size=1)
-          (3): Flatten(start_dim=1, end_dim=-1)
-          (4): Linear(in_features=16, out_features=10, bias=True)
-        )
+        >>> [type(layer).__name__ for layer in local.auxiliary_head((16, 4, 4), 10)]
+        ['BatchNorm2d', 'ReLU', 'AdaptiveAvgPool2d', 'Flatten', 'Linear']
     """
     if len(shape) == 1:
         features, layers = shape[0], []

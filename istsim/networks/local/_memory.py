@@ -14,8 +14,8 @@ from istsim.networks._local_parallelism import LocalParallelism, consecutive
 from istsim.networks._memory import Memory, state_tensors
 from istsim.networks._trainer import Loss, MakeOptimizer
 from istsim.networks.local._chain import Chain
-from istsim.networks.local._heads import make_heads, outputs_of_blocks
-from istsim.networks.local._unit import UnitModule, look_through
+from istsim.networks.local._heads import outputs_of_blocks
+from istsim.networks.local._sizes import modules_of_units
 
 
 def predicted_memory_of_units(
@@ -41,19 +41,13 @@ def predicted_memory_of_units(
         targets: likewise.
         loss: of outputs and targets.
     """
-    chain = Chain.of(model)
-    units, outputs = method.units(len(chain.blocks)), outputs_of_blocks(chain, inputs)
-    heads = make_heads(method, units, outputs, seed=0)
     kept_an_entry, found = state_tensors(make_optimizer), []
-    for unit in units:
-        ahead = look_through(chain.segment(unit.ahead), trained=method.shared == "sum")
-        module = UnitModule(chain.segment(unit.own), ahead, heads.get(unit.last, nn.Identity())).train()
-        taken = outputs[unit.own.start - 1] if unit.own.start else inputs
+    for module, taken in modules_of_units(model, method, inputs):
         trained = bytes_of(p for part in (module.own, module.head) for p in part.parameters() if p.requires_grad)
         found.append(
             Memory(
                 parameters=bytes_of([*module.parameters(), *module.buffers()]),
-                gradients=trained + bytes_of(p for p in ahead.parameters() if p.requires_grad),
+                gradients=trained + bytes_of(p for p in module.ahead.parameters() if p.requires_grad),
                 optimizer=trained * kept_an_entry,
                 activations=_kept(module, taken, lambda answer: loss(answer, targets)),
             )

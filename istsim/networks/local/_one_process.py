@@ -44,6 +44,7 @@ class LocalOneProcess(Engine):
             asynchronous units.
 
     Attributes:
+        loss: of outputs and targets.
         units: who trains them, once all is dealt.
     """
 
@@ -61,7 +62,7 @@ class LocalOneProcess(Engine):
         if method.asynchronous:
             raise ValueError("asynchronous units take a process each, or several: see torchrun")
         self.model, self.layout, self.method = model, layout, method
-        self._make_optimizer, self._loss, self._seed = make_optimizer, loss, seed
+        self._make_optimizer, self.loss, self._seed = make_optimizer, loss, seed
         self._chain = Chain.of(model)
         self._units = method.units(len(self._chain.blocks))
         self._heads = make_heads(method, self._units, outputs_of_blocks(self._chain, example), seed)
@@ -111,8 +112,8 @@ class LocalOneProcess(Engine):
         for number, unit in enumerate(self.units):
             unit.hand_over = handed.append
             taken = handed.pop()
-            self._flops.add(unit, taken, targets, self._loss)
-            losses.append(self._costs[number].gradients(unit, taken, targets, self._loss, (self._seed, number, step)))
+            self._flops.add(unit, taken, targets, self.loss)
+            losses.append(self._costs[number].gradients(unit, taken, targets, self.loss, (self._seed, number, step)))
             if number + 1 < len(self.units):
                 self._sent += _bytes(handed)
         told = [unit.gradients_ahead() for unit in self.units]
@@ -157,7 +158,7 @@ class LocalOneProcess(Engine):
 
     def evaluate(self, inputs: Tensor, targets: Tensor, calibration: Sequence[Tensor] = ()) -> Evaluation:
         """The model's loss and accuracy, by its own head: see `istsim.networks.evaluate`."""
-        return evaluate(self.model, self.layout, self.method, inputs, targets, calibration=calibration, loss=self._loss)
+        return evaluate(self.model, self.layout, self.method, inputs, targets, calibration=calibration, loss=self.loss)
 
     def save(self, folder: Path, number: int, facts: Mapping[str, Any]) -> None:
         """Write a checkpoint of round `number`, with the heads."""
