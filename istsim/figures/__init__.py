@@ -14,6 +14,7 @@ from istsim.figures._step_sizes import step_sizes as step_sizes
 from istsim.figures._studies import bias_study as bias_study
 from istsim.figures._studies import cost_study as cost_study
 from istsim.figures._studies import coverage_study as coverage_study
+from istsim.figures._studies import local_study as local_study
 from istsim.figures._studies import memory_study as memory_study
 from istsim.figures._style import METHOD_COLORS as METHOD_COLORS
 from istsim.figures._style import column_figure as column_figure

@@ -220,3 +220,54 @@ def bias_study(data: xarray.Dataset) -> Figure:
             above.tick_params(labelbottom=False)
         write_end_labels(figure, labels)
     return figure
+
+
+def local_study(data: xarray.Dataset) -> Figure:
+    """Loss in time, loss and time of a step, gradients' cosines, random labels and first-layer filters.
+
+    Args:
+        data: those of the study "local-updates" of `istsim.studies`.
+
+    Example:
+        >>> from istsim import figures, studies
+        >>> figure = figures.local_study(studies.stored("local-updates"))
+        >>> [ax.get_title() for ax in figure.axes]
+        ['test loss in time', 'loss and time', 'cosine with backpropagation', 'random labels', 'backprop', 'greedy']
+    """
+    colors = dict(zip(data.looked_at.values, DISTINCT_COLORS, strict=False))
+    share = data.flops / data.flops.sel(algorithm="1 chunk")
+    measured = data.seconds / data.seconds.sel(algorithm="1 chunk")
+    loss = data.test_loss.mean("seed")
+    with paper_style():
+        figure, axes = column_figure(2, 3, 0.9)
+        in_time, pareto, cosine, fitted, above, below = axes.flat
+        labels = []
+        for name, color in colors.items():
+            one = loss.sel(algorithm=name)
+            in_time.plot(data.step * float(share.sel(algorithm=name)), one, color=color)
+            looked = data.sel(looked_at=name)
+            cosine.plot(data.block + 1, looked.cosine.mean("step_looked_at"), "o-", color=color, markersize=2.5)
+            fitted.plot(data.step_fitted * float(share.sel(algorithm=name)), looked.fitted, color=color)
+            labels.append(EndLabel(cosine, float(looked.cosine.mean("step_looked_at")[-1]), str(name), color))
+        for name in data.algorithm.values:
+            last, color = float(loss.sel(algorithm=name)[-1]), colors.get(name, _BASELINE)
+            for time, style in ((share, {}), (measured, {"markerfacecolor": "w"})):
+                pareto.plot(float(time.sel(algorithm=name)), last, "o", color=color, **style)
+        in_time.set(yscale="log", xlabel="time, steps of backprop", title="test loss in time")
+        pareto.set(yscale="log", xlabel="time of a step", title="loss and time", xlim=(0, None))
+        cosine.set(xlabel="block", title="cosine with backpropagation", ylim=(min(0, float(data.cosine.min())), 1.05))
+        fitted.set(xlabel="time, steps of backprop", title="random labels", ylim=(0, 1))
+        for ax, network, title in zip((above, below), data.filters, ("backprop", "greedy"), strict=True):
+            ax.imshow(_mosaic(network.values[:16]), cmap="RdBu")
+            ax.set(title=title)
+            ax.axis("off")
+        write_end_labels(figure, labels)
+    return figure
+
+
+def _mosaic(filters: np.ndarray) -> np.ndarray:
+    """Images (count, rows, columns) side by side in a square, each scaled to its largest weight."""
+    count = int(len(filters) ** 0.5)
+    scaled = filters / np.abs(filters).max(axis=(1, 2), keepdims=True)
+    framed = np.pad(scaled, ((0, 0), (0, 1), (0, 1)), constant_values=np.nan)
+    return np.block([[framed[i * count + j] for j in range(count)] for i in range(count)])[:-1, :-1]

@@ -2,6 +2,8 @@
 
 from istsim.studies._bias import ForwardMaskingBias as ForwardMaskingBias
 from istsim.studies._ist import IndependentSubnetworkTraining as IndependentSubnetworkTraining
+from istsim.studies._local import LocalUpdateFindings as LocalUpdateFindings
+from istsim.studies._local import local_claims as local_claims
 from istsim.studies._memory import MeasuredLocalUpdates as MeasuredLocalUpdates
 from istsim.studies._memory import MeasuredMemory as MeasuredMemory
 from istsim.studies._sdp import SubnetworkDataParallelism as SubnetworkDataParallelism
@@ -15,4 +17,5 @@ STUDIES: tuple[Study, ...] = (
     MeasuredMemory(),
     ForwardMaskingBias(),
     MeasuredLocalUpdates(),
+    LocalUpdateFindings(),
 )

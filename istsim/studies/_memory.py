@@ -133,7 +133,7 @@ class MeasuredLocalUpdates(_Measured):
         return (
             "One batch a step; Adam; all by the same meter. The pipeline (1F1B, 4 microbatches) and local updates by "
             "four processes, of which each has as many blocks as any other, up to one; backpropagation by one. Memory "
-            "is that of the stage or unit that has most, auxiliary heads with it; bytes are those of all processes, for "
+            "is that of the stage or unit that has most, heads with it; bytes are those of all processes, for "
             "the pipeline as the operating system counts them; light is the time of the whole step, dark that of "
             "computing in the slowest unit where it is known apart, with four processes on "
             f"{data.attrs['cores']} cores. {self._fractions(data)}."

@@ -31,6 +31,8 @@ class Study(abc.ABC):
         sdp 80
         measured-memory 20
         forward-masking-bias 9
+        measured-local-updates 12
+        local-updates 34
     """
 
     name: ClassVar[str]
