@@ -181,3 +181,133 @@ def test_a_network_that_is_quadratic_does_what_the_theory_says(method, options):
         x0=jnp.asarray(start.numpy()),
     )
     np.testing.assert_allclose(found, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"mode": "chunked"}, "the mode 'chunked' needs chunks"),
+        ({"chunks": 2}, "chunks = 2 is of the mode 'chunked', got it for 'greedy'"),
+        ({"mode": "overlapping", "window": 0}, "window must be"),
+        ({"shared": "farthest"}, "shared = 'farthest' is of the mode 'overlapping'"),
+        ({"asynchronous": True}, "asynchronous = True is of the mode 'overlapping'"),
+        ({"head_width": 8}, "head_width is of hidden layers"),
+        ({"head_depth": 2, "head": lambda shape, outputs: nn.Identity()}, "with a head of your own leave them"),
+    ],
+)
+def test_methods_that_make_no_sense_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        LocalParallelism(**arguments)
+
+
+def test_models_that_cannot_be_cut_are_refused():
+    with pytest.raises(ValueError, match="chunks must be at most the model's blocks, 2, got 3"):
+        made(CASES["mlp"], LocalParallelism("chunked", chunks=3))
+    with pytest.raises(ValueError, match="window must be at most the model's blocks, 2, got 3"):
+        made(CASES["mlp"], LocalParallelism("overlapping", window=3))
+    with pytest.raises(ValueError, match=r"model\.embed_tokens\.weight is used by two blocks"):
+        made(CASES["llama-tied"], LocalParallelism())
+    with pytest.raises(ValueError, match="a Linear is not known to be blocks"):
+        Chain.of(nn.Linear(2, 2))
+    with pytest.raises(ValueError, match="take a process each"):
+        made(CASES["resnet"], LocalParallelism("overlapping", window=2, asynchronous=True))
+
+
+@pytest.mark.parametrize("num_blocks", [1, 2, 5, 8])
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_every_block_has_one_unit_that_trains_it(num_blocks, method):
+    if num_blocks < 2 and method.mode != "greedy":
+        return
+    units = method.units(num_blocks)
+    assert [block for unit in units for block in unit.own] == list(range(num_blocks))
+    assert all(unit.ahead.start == unit.own.stop for unit in units)
+    assert units[-1].last == num_blocks - 1
+
+
+def test_heads_suit_what_they_take_in():
+    assert local.auxiliary_head((7,), 3)(torch.zeros(2, 7)).shape == (2, 3)
+    assert local.auxiliary_head((5, 4, 4), 3, width=6, depth=3)(torch.zeros(2, 5, 4, 4)).shape == (2, 3)
+    assert local.auxiliary_head((9, 4), 11, depth=2)(torch.zeros(2, 9, 4)).shape == (2, 9, 11)
+    widths = [layer.out_features for layer in local.auxiliary_head((5,), 3, width=6, depth=3) if hasattr(layer, "bias")]
+    assert widths == [6, 6, 3]
+    with pytest.raises(ValueError, match="give a head of your own"):
+        local.auxiliary_head((2, 2, 2, 2), 3)
+
+
+def test_heads_differ_from_each_other_and_are_a_function_of_the_seed():
+    case = CASES["transformer"]
+    deep = dataclasses.replace(case, make=lambda: networks.Transformer(11, width=12, depth=3, heads=2))
+    first, again, other = (made(deep, LocalParallelism(), seed=seed)._heads for seed in (0, 0, 1))
+    assert torch.equal(first[0][1].weight, again[0][1].weight)
+    assert not torch.equal(first[0][1].weight, first[1][1].weight)
+    assert not torch.equal(first[0][1].weight, other[0][1].weight)
+
+
+def test_a_run_that_diverges_leaves_the_last_good_values():
+    torch.manual_seed(0)
+    model, data = networks.mlp([64, 8, 8, 10]), networks.digits()
+    run = networks.train(
+        model,
+        networks.neurons(model),
+        LocalParallelism(local_steps=3),
+        networks.Batches(data, 1, 32, seed=0),
+        make_optimizer=lambda parameters: torch.optim.SGD(parameters, lr=1e20),
+        steps=30,
+    )
+    *_, last = run
+    assert np.isnan(last.loss)
+    assert all(bool(p.isfinite().all()) for p in model.parameters())
+
+
+def test_cosines_are_one_where_gradients_are_those_of_backpropagation():
+    case = CASES["resnet"]
+    inputs, targets = case.data()
+    for method, exact in ((LocalParallelism("chunked", chunks=1), 3), (LocalParallelism("chunked", chunks=2), 1)):
+        engine = made(case, method)
+        before = copy.deepcopy(engine.model.state_dict()), engine.spent()
+        cosines = local.gradient_cosines(engine, inputs, targets)
+        assert cosines[-exact:] == pytest.approx([1.0] * exact, abs=1e-12)
+        assert all(cosine < 0.999 for cosine in cosines[:-exact])
+        after = engine.model.state_dict(), engine.spent()
+        assert all(torch.equal(a, b) for a, b in zip(before[0].values(), after[0].values(), strict=True))
+        assert before[1] == after[1]
+
+
+def test_cosines_are_asked_of_engines_with_units():
+    case = CASES["mlp"]
+    model, (inputs, targets) = case.model(), case.data()
+    engine = local.LocalOneProcess(model, networks.neurons(model), LocalParallelism(), inputs, make_optimizer=sgd)
+    with pytest.raises(ValueError, match="no units yet"):
+        local.gradient_cosines(engine, inputs, targets)
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+@pytest.mark.parametrize("name", ["mlp", "resnet", "transformer"])
+def test_memory_and_operations_are_those_predicted(name, method):
+    case = CASES[name]
+    engine, (inputs, targets) = made(case, method), case.data()
+    engine.steps(lambda worker, step: (inputs, targets), range(2))
+    options = {"make_optimizer": sgd, "inputs": inputs, "targets": targets, "loss": networks.cross_entropy}
+    predicted = local.predicted_memory_of_units(engine.model, method, **options)
+    for mine, theirs in zip(engine.costs()["workers"], predicted, strict=True):
+        expected = dataclasses.asdict(theirs)
+        assert {kind: mine[kind] for kind in expected} == pytest.approx(expected, rel=0.05)
+    assert engine.spent()[2] == 2 * sum(local.flops_of_units(engine.model, method, inputs, targets))
+
+
+def test_bytes_are_what_is_handed_on_and_what_windows_share():
+    case = CASES["mlp"]
+    inputs, targets = case.data()
+    handed = 7 * 7 * 8  # of 7 examples and 7 units, in float64
+    for method, expected in {
+        LocalParallelism(): handed,
+        LocalParallelism("overlapping", window=2): 0,  # one window sees all
+    }.items():
+        engine = made(case, method)
+        engine.gradients(inputs, targets)
+        assert engine.spent()[1] == expected
+    deep = dataclasses.replace(case, make=lambda: networks.mlp([5, 7, 6, 6, 3]))
+    for shared, expected in (("farthest", handed + (6 * 7 + 6) * 8), ("sum", handed + 2 * (6 * 7 + 6) * 8)):
+        engine = made(deep, LocalParallelism("overlapping", window=2, shared=shared))
+        engine.gradients(inputs, targets)
+        assert engine.spent()[1] == expected

@@ -19,6 +19,7 @@ RUNS = {
     "sdp forward": {"method": "sdp", "coverage": 0.5, "optimizer": "momentum"},
     "sdp forward, resampled": {"method": "sdp", "coverage": 0.5, "resample_every": 3, "optimizer": "adamw"},
     "sdp backward": {"method": "sdp", "coverage": 0.5, "masking": "backward", "optimizer": "adam"},
+    "local": {"method": "local", "local_steps": 3, "head_depth": 2, "optimizer": "adam", "step_size": 0.01},
 }
 
 
@@ -49,7 +50,13 @@ def assert_same(one, other):
 
 
 @pytest.mark.parametrize(
-    "name", ["ist", "sdp backward", *(pytest.param(name, marks=pytest.mark.slow) for name in RUNS if "forward" in name)]
+    "name",
+    [
+        "ist",
+        "sdp backward",
+        "local",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in RUNS if "forward" in name),
+    ],
 )
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(name, tmp_path):
     list(networks.train_in_folder(a_run(name), tmp_path / "once"))
