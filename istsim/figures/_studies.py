@@ -250,7 +250,8 @@ def local_study(data: xarray.Dataset) -> Figure:
             fitted.plot(data.step_fitted * float(share.sel(algorithm=name)), looked.fitted, color=color)
             labels.append(EndLabel(cosine, float(looked.cosine.mean("step_looked_at")[-1]), str(name), color))
         for name in data.algorithm.values:
-            last, color = float(loss.sel(algorithm=name)[-1]), colors.get(name, _BASELINE)
+            late = data.step.values > 0.75 * float(data.step[-1])
+            last, color = float(loss.sel(algorithm=name)[late].mean()), colors.get(name, _BASELINE)
             for time, style in ((share, {}), (measured, {"markerfacecolor": "w"})):
                 pareto.plot(float(time.sel(algorithm=name)), last, "o", color=color, **style)
         in_time.set(yscale="log", xlabel="time, steps of backprop", title="test loss in time")

@@ -32,7 +32,7 @@ class Study(abc.ABC):
         measured-memory 20
         forward-masking-bias 9
         measured-local-updates 12
-        local-updates 34
+        local-updates 35
     """
 
     name: ClassVar[str]
