@@ -50,7 +50,7 @@ def draw_local_updates(draw: Callable[[Any], Any], modes: Sequence[str] = MODES)
     problem = draw(verify.strategies.integer_problems())
     first = draw(verify.strategies.indices(problem.dim))
     blocks = [first, problem.dim - first] if first else [1] * problem.dim
-    mode: str = modes[draw(verify.strategies.indices(len(modes)))]
+    mode = modes[int(draw(verify.strategies.indices(len(modes))))]
     window = None if mode == "greedy" else 1 + draw(verify.strategies.indices(len(blocks)))
     shared = SHARED[draw(verify.strategies.indices(2))] if mode == "overlapping" else SHARED[0]
     return draw(verify.strategies.instances(problem, LocalUpdates(blocks, mode, window=window, shared=shared)))
