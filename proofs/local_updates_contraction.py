@@ -9,32 +9,31 @@ from istsim.derivations import Proof, at_most, equal, inverse, less, matrix, squ
 
 k, gamma, constant, mu = sp.symbols("k gamma vartheta mu")
 e = sp.Function("e")
-T, W = matrix("T"), matrix("W", diagonal=True)
-root, inverse_root = (matrix(f"W^{sign}1/2", diagonal=True, latex=rf"W^{{{sign}1/2}}") for sign in ("", "-"))
+T, N = matrix("T"), matrix("N", diagonal=True)
+root, inverse_root = (matrix(f"N^{sign}1/2", diagonal=True, latex=rf"N^{{{sign}1/2}}") for sign in ("", "-"))
 x, b, limit = vector("x"), vector("bbar", latex=r"\bar b"), vector("x_inf", latex=r"x_\infty")
-after, norm = vector("x+", latex="x^+"), inverse(W)
+after, norm = vector("x+", latex="x^+"), inverse(N)
 before, later = vector("delta", latex=r"\delta"), vector("delta+", latex=r"\delta^+")
-S, onward = (T + T.T) / 2, 1 - gamma * W * T
+S, onward = (norm * T + T.T * norm) / 2, 1 - gamma * T
 
 proof = Proof("local-updates-contraction")
-one_round = proof.premise("LocalUpdates", equal(after, x - gamma * (W * T * x - W * b)))
-fixed = proof.setting("x_inf is the fixed point", equal(W * T * limit, W * b))
+one_round = proof.premise("LocalUpdates", equal(after, x - gamma * (T * x - N * b)))
+fixed = proof.setting("x_inf is the fixed point", equal(T * limit, N * b))
 roots = proof.cite(
-    "a positive diagonal matrix has a root and an inverse",
-    equal(W, root * root),
-    equal(inverse_root * root, W**0),
+    "N^-1, diagonal and positive, has a root, which is invertible",
+    equal(inverse_root * root, N**0),
     equal(norm, inverse_root * inverse_root),
 )
 error = proof.define("delta is the error before a round", equal(before, x - limit))
 later_error = proof.define("delta+ is the one after it", equal(later, after - limit))
 multiplied = proof.identity(
-    "a round multiplies the error by I - gamma W T",
+    "a round multiplies the error by I - gamma T",
     later,
     onward * before,
     using=[error, later_error, one_round],
     adding=[fixed.times(-gamma)],
 )
-quadratic = norm - 2 * gamma * S + gamma**2 * T.T * W * T
+quadratic = norm - 2 * gamma * S + gamma**2 * T.T * norm * T
 expansion = proof.identity(
     "so its squared norm is a quadratic form in the error before",
     later.T * norm * later,
@@ -44,10 +43,10 @@ expansion = proof.identity(
 )
 positive = proof.setting("the step size is positive", less(0, gamma))
 bounded, smallest = proof.cite(
-    "a positive definite matrix, such as T + T' by premise, has multiples beyond any other, and is at least its "
-    "smallest eigenvalue times the identity: vartheta is the least such multiple, mu that eigenvalue",
-    at_most(T.T * W * T, constant * S),
-    at_most(mu * W**0, root * S * root),
+    "a positive definite matrix, which S is by premise, has multiples beyond any other, and is at least its smallest "
+    "eigenvalue times the identity: vartheta is the least such multiple, mu that eigenvalue",
+    at_most(T.T * norm * T, constant * S),
+    at_most(mu * N**0, root * S * root),
 )
 short = proof.premise("step size at most 2/vartheta", at_most(gamma * constant, 2))
 factor = 1 - gamma * (2 - gamma * constant) * mu
@@ -58,9 +57,9 @@ contracted = proof.loewner(
     using=[*roots, positive, short],
 )
 v = vector("v")
-some = proof.setting("W^-1 is positive definite: v' W^-1 v > 0 for some v", less(0, v.T * norm * v))
+some = proof.setting("N^-1 is positive definite: v' N^-1 v > 0 for some v", less(0, v.T * norm * v))
 still = proof.loewner(
-    "the error after a round is squared, so this factor times W^-1 is not negative",
+    "the error after a round is squared, so this factor times N^-1 is not negative",
     at_most(0, factor * norm),
     [(1, contracted), (1, square(inverse_root * onward))],
     using=roots,

@@ -163,7 +163,7 @@ def test_windows_converge_where_what_they_see_is_definite(shared):
     assert check.holds
     assert check.lhs[-1] < check.lhs[0]
     stronger = istsim.Quadratic(coupled(0.99)[None], np.ones((1, 3)))
-    assert "T + T' is positive definite" in theorem.check(stronger, method, step_size=0.01, rounds=1).reason
+    assert "N^-1 T + T' N^-1 is positive definite" in theorem.check(stronger, method, step_size=0.01, rounds=1).reason
 
 
 def test_windows_that_follow_the_farthest_loss_can_stop_above_the_loss_at_0():

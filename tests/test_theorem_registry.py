@@ -48,11 +48,11 @@ def within_theta(problem, method, fraction=1.0):
 
 
 def least_vartheta(problem, method):
-    """The least vartheta with T' W T <= vartheta (T + T')/2, by a route of its own."""
-    B, W = np.asarray(istsim.theory.mean_operator(problem, method)[0]), np.diag(method.losses)
-    T = np.linalg.solve(W, B)
-    root = np.linalg.cholesky((T + T.T) / 2)
-    return np.linalg.norm(np.linalg.solve(root, T.T @ np.sqrt(W)), 2) ** 2
+    """The least vartheta with T' N^-1 T <= vartheta (N^-1 T + T' N^-1)/2, by a route of its own."""
+    T, N_root = np.asarray(istsim.theory.mean_operator(problem, method)[0]), np.diag(method.losses**-0.5)
+    share = N_root @ N_root @ T
+    root = np.linalg.cholesky((share + share.T) / 2)
+    return np.linalg.norm(np.linalg.solve(root, T.T @ N_root), 2) ** 2
 
 
 SINGLES = istsim.IST(istsim.Permutation(N, N))
@@ -246,7 +246,7 @@ OUTSIDE = [
         {},
         "T is invertible",
     ),
-    ("local-updates-contraction", UNSTABLE, WINDOWS, 1e-3, {}, "T + T' is positive definite"),
+    ("local-updates-contraction", UNSTABLE, WINDOWS, 1e-3, {}, "N^-1 T + T' N^-1 is positive definite"),
     ("local-updates-contraction", heterogeneous(), CHUNKS, 9.0, {}, "step size at most 2/vartheta"),
     ("greedy-loss", heterogeneous(), SUMMED, 0.1, {}, "greedy or chunked"),
     ("greedy-stages", heterogeneous(), istsim.GradientDescent(), 0.1, {}, "greedy or chunked"),

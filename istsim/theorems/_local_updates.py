@@ -63,9 +63,8 @@ def local_updates(instance: Instance) -> LocalUpdates:
 
 
 def seen(instance: Instance) -> Float[np.ndarray, "d d"]:
-    """T: Lbar, each entry times the share of its row's losses that see it; E[B] is T times their numbers."""
-    method = local_updates(instance)
-    return instance.Lbar * method.mask / method.losses[:, None]
+    """T: Lbar, each entry as often as it is seen, by the masks."""
+    return instance.Lbar * local_updates(instance).mask
 
 
 def chunk_of(method: LocalUpdates) -> Int[np.ndarray, " d"]:

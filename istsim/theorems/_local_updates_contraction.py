@@ -20,13 +20,13 @@ error, initial = sp.symbols("error initial_error")
 class LocalUpdatesContraction(Theorem):
     """Where what the blocks see is positive definite, local updates with short steps have no transient.
 
-    With T as in local-updates-fixed-point, W the numbers of losses that the blocks follow, and
-    `S = (T + T')/2` definite, let vartheta be the least number with `T' W T <= vartheta S` and mu the smallest
-    eigenvalue of `W^1/2 S W^1/2`. Then every round shrinks the distance to the fixed point in the norm of W^-1. For
-    greedy and chunked updates `T + T'` is Lbar plus its diagonal blocks, hence always definite. For
-    overlapping ones it is if Lbar's smallest eigenvalue exceeds the norm of what is not seen, `Lbar - T`; without
-    a condition they may be unstable at every step size: overlapping-stability. Beyond 2/vartheta there
-    may be a transient, see greedy-transient, although the iteration may still be stable.
+    With N and T as in local-updates-fixed-point, and `S = (N^-1 T + T' N^-1)/2` definite, let vartheta be the least
+    number with `T' N^-1 T <= vartheta S` and mu the smallest eigenvalue of `N^1/2 S N^1/2`. Then every round shrinks
+    the distance to the fixed point in the norm of N^-1. For greedy and chunked updates 2 S is Lbar plus its diagonal
+    blocks, hence always definite. For overlapping ones S is definite if the smallest eigenvalue of Lbar exceeds
+    the norm of what is not seen, `Lbar - N^-1 T`; without a condition they may be unstable at every step size:
+    overlapping-stability. Beyond 2/vartheta there may be a transient, see greedy-transient, although the iteration may
+    still be stable.
     """
 
     name = "local-updates-contraction"
@@ -36,9 +36,9 @@ class LocalUpdatesContraction(Theorem):
 
     notation: ClassVar = {
         constant: r"\vartheta",
-        error: r"\|x_k-x_\infty\|_{W^{-1}}^2",
-        initial: r"\|x_0-x_\infty\|_{W^{-1}}^2",
-        mu: r"\lambda_{\min}(W^{1/2}SW^{1/2})",
+        error: r"\|x_k-x_\infty\|_{N^{-1}}^2",
+        initial: r"\|x_0-x_\infty\|_{N^{-1}}^2",
+        mu: r"\lambda_{\min}(N^{1/2}SN^{1/2})",
     }
 
     @property
@@ -51,7 +51,7 @@ class LocalUpdatesContraction(Theorem):
         """A definite symmetric part, and the step size."""
         return (
             any_local_updates(),
-            Premise("T + T' is positive definite", _indefinite, break_just=_make_indefinite),
+            Premise("N^-1 T + T' N^-1 is positive definite", _indefinite, break_just=_make_indefinite),
             Premise("step size at most 2/vartheta", _too_long, sp.Le(gamma, 2 / constant), _lengthen),
         )
 
@@ -64,12 +64,12 @@ class LocalUpdatesContraction(Theorem):
         return instance.changed(step_size=draw(verify.strategies.numbers(0.05, 2.0)) / least_constant(instance))
 
     def constants(self, instance):
-        """From T and W."""
-        W = local_updates(instance).losses
+        """From T and N."""
+        counts = local_updates(instance).losses
         return {
             gamma: instance.step_size,
             constant: least_constant(instance),
-            mu: float(scipy.linalg.eigh(_symmetric_part(instance), np.diag(1 / W), eigvals_only=True)[0]),
+            mu: float(scipy.linalg.eigh(_symmetric_part(instance), np.diag(1 / counts), eigvals_only=True)[0]),
             initial: float(_squared(instance, instance.x0[None])[0]),
         }
 
@@ -79,14 +79,14 @@ class LocalUpdatesContraction(Theorem):
 
 
 def least_constant(instance: Instance) -> float:
-    """The least vartheta with `T' W T <= vartheta S`, for S definite."""
-    T, W = seen(instance), local_updates(instance).losses
-    return float(scipy.linalg.eigh(T.T @ (W[:, None] * T), _symmetric_part(instance), eigvals_only=True)[-1])
+    """The least vartheta with `T' N^-1 T <= vartheta S`, for S definite."""
+    T, counts = seen(instance), local_updates(instance).losses
+    return float(scipy.linalg.eigh(T.T @ (T / counts[:, None]), _symmetric_part(instance), eigvals_only=True)[-1])
 
 
 def _symmetric_part(instance: Instance) -> np.ndarray:
-    T = seen(instance)
-    return (T + T.T) / 2
+    share = seen(instance) / local_updates(instance).losses[:, None]
+    return (share + share.T) / 2
 
 
 def _smallest(instance: Instance) -> float:

@@ -8,7 +8,7 @@ import sympy as sp
 from istsim.methods import LocalUpdates
 from istsim.problems import Quadratic
 from istsim.theorems._instance import Instance
-from istsim.theorems._local_updates import any_local_updates, draw_local_updates, seen
+from istsim.theorems._local_updates import any_local_updates, draw_local_updates, local_updates, seen
 from istsim.theorems._theorem import Kind, Premise, Theorem
 
 d = sp.Symbol("d")
@@ -19,10 +19,11 @@ limit, minimizer = sp.MatrixSymbol("x_inf", d, 1), sp.MatrixSymbol("x_star", d, 
 class LocalUpdatesFixedPoint(Theorem):
     """Where local updates stop, whatever the losses that the blocks follow.
 
-    With T what the blocks see of Lbar, on average over the losses that a block follows, and U the rest,
-    `T x_inf = bbar = (T + U) x*`. There is no bias exactly where `U x* = 0`: where nothing that a block does not see
-    pulls at it at the minimizer. The gradient of f where they stop is `U x_inf`. For greedy updates T is
-    block lower-triangular, and x_inf is found by forward substitution: one sweep of Gauss and Seidel from 0.
+    With N how many losses each coordinate follows, T what they see of Lbar, each entry as often as it is seen, and
+    `U = N Lbar - T` what they do not see, `T x_inf = N bbar = (T + U) x*`. There is no bias exactly where
+    `U x* = 0`: where nothing that a block does not see pulls at it at the minimizer. For greedy updates N is the
+    identity and T block lower-triangular, and x_inf is found by forward substitution: one sweep of Gauss and Seidel
+    from 0.
     """
 
     name = "local-updates-fixed-point"
@@ -52,10 +53,10 @@ class LocalUpdatesFixedPoint(Theorem):
 
     def constants(self, instance):
         """The fixed point from the exact engine, T and U from the masks."""
-        visible = seen(instance)
+        visible, counts = seen(instance), local_updates(instance).losses
         return {
             T: visible,
-            U: instance.Lbar - visible,
+            U: counts[:, None] * instance.Lbar - visible,
             limit: instance.fixed_point[:, None],
             minimizer: instance.minimizer[:, None],
         }

@@ -26,8 +26,8 @@ class OverlappingStability(Theorem):
     the counterexample the determinant of E[B] is -28, so E[B] has an eigenvalue below 0, and `I - gamma E[B]` one above
     1 at every step size. It is the flattest direction of Lbar that goes wrong: there the pulls of the blocks on each
     other cancel but for little, and what is left changes its sign where some of them are not seen. With the losses that
-    see farthest in place of sums the determinant is -58. Right where the symmetric part of what is seen is definite:
-    local-updates-contraction.
+    see farthest in place of sums the determinant is -58. Right where the premises of
+    local-updates-contraction hold.
     """
 
     name = "overlapping-stability"
