@@ -69,7 +69,7 @@ gamma, k, n, alpha, beta, young = sp.symbols("gamma k n alpha beta y")
 
 
 def matrix(name, rows="d", columns="d"):
-    size = {"d": sp.Symbol("d"), "1": 1}
+    size = {"d": sp.Symbol("d"), "q": sp.Symbol("q"), "1": 1}
     return sp.MatrixSymbol(name, size[rows], size[columns])
 
 
@@ -168,6 +168,7 @@ INSIDE = {
     ),
     "greedy-loss": lambda seed, t: (heterogeneous(seed), CHUNKS, t, {}),
     "greedy-stages": lambda seed, t: (heterogeneous(seed), istsim.LocalUpdates([1, 2, 1]), t, {}),
+    "greedy-rate": lambda seed, t: (heterogeneous(seed), CHUNKS, t, {}),
     "greedy-transient": lambda seed, t: (heterogeneous(seed), CHUNKS, t, {}),
     "greedy-eigenvalues": lambda seed, t: (heterogeneous(seed), istsim.LocalUpdates([1, 2, 1]), t, {}),
 }
@@ -250,6 +251,7 @@ OUTSIDE = [
     ("local-updates-contraction", heterogeneous(), CHUNKS, 9.0, {}, "step size at most 2/vartheta"),
     ("greedy-loss", heterogeneous(), SUMMED, 0.1, {}, "greedy or chunked"),
     ("greedy-stages", heterogeneous(), istsim.GradientDescent(), 0.1, {}, "greedy or chunked"),
+    ("greedy-rate", heterogeneous(), SUMMED, 0.1, {}, "greedy or chunked"),
     ("greedy-transient", heterogeneous(), istsim.LocalUpdates([1, 2, 1]), 0.1, {}, "two blocks or chunks"),
     (
         "greedy-transient",
@@ -343,6 +345,8 @@ FAULTS = [
     ("greedy-loss", None, sp.Symbol("unseen"), 2 * sp.Symbol("unseen")),
     ("greedy-stages", None, sp.Symbol("taken"), 2 * sp.Symbol("taken")),
     ("greedy-stages", None, sp.Symbol("start"), 2 * sp.Symbol("start")),
+    ("greedy-rate", None, k, k + 1),
+    ("greedy-rate", None, matrix("A", "q", "q"), 1.01 * matrix("A", "q", "q")),
     ("greedy-transient", MONOTONE, sp.Symbol("ell"), 0.99 * sp.Symbol("ell")),
     ("greedy-transient", MONOTONE, sp.Symbol("rho"), 0.99 * sp.Symbol("rho")),
     ("greedy-transient", MONOTONE, sp.Symbol("first_start"), 0.99 * sp.Symbol("first_start")),

@@ -270,6 +270,13 @@ PICTURES = (
         _over(range(1, 6), lambda window: _run(_problem(), _chunks(window), 0.1, 1)),
     ),
     Picture(
+        "greedy-rate",
+        "Greedy local updates, three blocks of two coordinates: entries of the slowest block, at the step size 1.",
+        ROUND,
+        _single(lambda: _run(_problem(), LocalUpdates([2, 2, 2]), 1.0)),
+        {"entry 1, 1": (0, 0), "entry 1, 2": (0, 1), "entry 2, 2": (1, 1)},
+    ),
+    Picture(
         "greedy-eigenvalues",
         "Greedy local updates in blocks of one, two, three and all six coordinates, each at its best step.",
         "block size",

@@ -16,6 +16,7 @@ from istsim.theorems._expected_iterate import ExpectedIterate
 from istsim.theorems._gradient_masking import GradientMaskingUnbiased
 from istsim.theorems._greedy_eigenvalues import GreedyEigenvalues
 from istsim.theorems._greedy_loss import GreedyLoss
+from istsim.theorems._greedy_rate import GreedyRate
 from istsim.theorems._greedy_stages import GreedyStages
 from istsim.theorems._greedy_transient import GreedyTransient
 from istsim.theorems._heterogeneous_preconditioning import HeterogeneousPreconditioning
@@ -63,6 +64,7 @@ _OWN = (
     LocalUpdatesContraction(),
     GreedyLoss(),
     GreedyStages(),
+    GreedyRate(),
     GreedyEigenvalues(),
     GreedyTransient(),
     Erratum17(),
