@@ -28,7 +28,7 @@ class GreedyRate(GreedyTheorem):
     source = "new here"
 
     notation: ClassVar = {
-        whole_map: r"\bigl[(I-\gamma\,\mathbb{E}B)^k\bigr]_{jj}",
+        whole_map: r"[(I-\gamma\,\mathbb{E}B)^k]_{jj}",
         block_map: r"(I-\gamma\bar L_{jj})",
     }
 
