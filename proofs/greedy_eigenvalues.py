@@ -19,7 +19,7 @@ extremes = proof.cite(
 )
 definite = proof.setting("Lbar is positive definite", less(0, smallest))
 selected = proof.setting("S_j selects the coordinates of block j", equal(S.T * S, (S.T * S) ** 0))
-proof.premise("greedy LocalUpdates")
+proof.premise("greedy or chunked LocalUpdates")
 eigenvector, unit = proof.cite(
     "the eigenvalues of a block triangular matrix are those of its diagonal blocks; here t, of block j",
     equal(S.T * L * S * v, t * v),

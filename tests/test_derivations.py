@@ -364,16 +364,17 @@ def test_a_definition_adds_a_name_and_nothing_else(proof, relation):
 
 
 def test_what_is_assumed_proves_nothing():
-    proof = Proof("greedy-fixed-point")
-    T, U, error, minimizer = matrix("T"), matrix("U"), vector("error"), vector("x_star")
-    assumed = proof.assume("obviously", equal(error, inverse(T) * U * minimizer))
-    where = {"bias": error, "T": T, "U": U, "x_star": minimizer}
+    proof = Proof("local-updates-fixed-point")
+    T, U, limit, minimizer = matrix("T"), matrix("U"), vector("x_inf"), vector("x_star")
+    claim = equal(limit, minimizer + inverse(T) * U * minimizer)
+    assumed = proof.assume("obviously", claim)
+    where = {"x_inf": limit, "T": T, "U": U, "x_star": minimizer}
     with pytest.raises(StepFailedError, match="assumed, not shown: obviously"):
         proof.conclude(assumed, where)
     assert not proof.proved
     assert "*ASSUMED*" in proof.to_markdown()
-    granted = Proof("greedy-fixed-point")
-    granted.conclude(granted.setting("the same, not assumed", equal(error, inverse(T) * U * minimizer)), where)
+    granted = Proof("local-updates-fixed-point")
+    granted.conclude(granted.setting("the same, not assumed", claim), where)
 
 
 @pytest.mark.parametrize(
@@ -382,15 +383,15 @@ def test_what_is_assumed_proves_nothing():
         (at_most(vector("error"), vector("error")), {}, "derived was"),
         (
             equal(vector("error"), inverse(A) * L * y),
-            {"bias": vector("error"), "T": A, "U": L, "x_star": x},
+            {"x_inf": vector("error"), "T": A, "U": L, "x_star": x},
             "the theorem says",
         ),
-        (equal(vector("error"), inverse(A) * L * y), {"bias": vector("error"), "T": A, "U": L}, "no meaning"),
+        (equal(vector("error"), inverse(A) * L * y), {"x_inf": vector("error"), "T": A, "U": L}, "no meaning"),
         (equal(vector("error"), inverse(A) * L * y), {"tea": A}, "has the symbols"),
     ],
 )
 def test_a_conclusion_must_be_the_theorem(relation, where, message):
-    proof = Proof("greedy-fixed-point")
+    proof = Proof("local-updates-fixed-point")
     shown = proof.setting("something", relation)
     with pytest.raises(StepFailedError, match=message):
         proof.conclude(shown, where)

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import sympy as sp
+from matplotlib.mathtext import MathTextParser
 
 import istsim
 from istsim import experiments, figures
@@ -26,6 +28,13 @@ OVER_ENTRIES = Picture("perm-q-mean", "A round.", "entry of E[B]", lambda: {None
 
 def test_every_theorem_has_a_picture():
     assert sorted(picture.name for picture in PICTURES) == sorted(istsim.theorems.names())
+
+
+@pytest.mark.parametrize("name", istsim.theorems.names())
+def test_what_a_picture_shows_can_be_written_in_its_title(name):
+    theorem = istsim.theorems.get(name)
+    # matplotlib knows less LaTeX than the pages do.
+    MathTextParser("agg").parse(f"${sp.latex(theorem.statement.lhs, symbol_names=dict(theorem.notation))}$")
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)

@@ -47,16 +47,29 @@ def within_theta(problem, method, fraction=1.0):
     return fraction / istsim.theory.contraction(problem, method).theta
 
 
+def least_vartheta(problem, method):
+    """The least vartheta with T' N^-1 T <= vartheta (N^-1 T + T' N^-1)/2, by a route of its own."""
+    T, N_root = np.asarray(istsim.theory.mean_operator(problem, method)[0]), np.diag(method.losses**-0.5)
+    share = N_root @ N_root @ T
+    root = np.linalg.cholesky((share + share.T) / 2)
+    return np.linalg.norm(np.linalg.solve(root, T.T @ N_root), 2) ** 2
+
+
 SINGLES = istsim.IST(istsim.Permutation(N, N))
 PAIRS = istsim.IST(istsim.Permutation(2, 4))
 COIN = (istsim.Quadratic([[[1.0]]], [[0.0]]), istsim.CompressedGradient(istsim.Bernoulli(1, 1, 0.25)))
 SQUARE, EQUAL = heterogeneous(1, N, N), equal_workers()
 FLAT = istsim.Quadratic(np.array([np.diag([0.0, 1, 1]), *[np.eye(3)] * 2]), np.ones((3, 3)))
+# In two chunks, and in three windows of which two summed ones hold a block in common.
+CHUNKS = istsim.LocalUpdates([1, 2, 1], "chunked", window=2)
+SUMMED = istsim.LocalUpdates([1, 2, 1], "overlapping", window=2)
+UNSTABLE = istsim.Quadratic([[[7.0, -9, -5], [-9, 12, 8], [-5, 8, 10]]], np.zeros((1, 3)))
+WINDOWS = istsim.LocalUpdates([1, 1, 1], "overlapping", window=2)
 gamma, k, n, alpha, beta, young = sp.symbols("gamma k n alpha beta y")
 
 
 def matrix(name, rows="d", columns="d"):
-    size = {"d": sp.Symbol("d"), "1": 1}
+    size = {"d": sp.Symbol("d"), "q": sp.Symbol("q"), "1": 1}
     return sp.MatrixSymbol(name, size[rows], size[columns])
 
 
@@ -146,7 +159,17 @@ INSIDE = {
         t,
         {},
     ),
-    "greedy-fixed-point": lambda seed, t: (heterogeneous(seed), istsim.LocalUpdates([1, 2, 1]), t, {}),
+    "local-updates-fixed-point": lambda seed, t: (heterogeneous(seed), SUMMED, t, {}),
+    "local-updates-contraction": lambda seed, t: (
+        p := heterogeneous(seed, condition_number=1.5),
+        SUMMED,
+        t * 2 / least_vartheta(p, SUMMED),
+        {},
+    ),
+    "greedy-loss": lambda seed, t: (heterogeneous(seed), CHUNKS, t, {}),
+    "greedy-stages": lambda seed, t: (heterogeneous(seed), istsim.LocalUpdates([1, 2, 1]), t, {}),
+    "greedy-rate": lambda seed, t: (heterogeneous(seed), CHUNKS, t, {}),
+    "greedy-transient": lambda seed, t: (heterogeneous(seed), CHUNKS, t, {}),
     "greedy-eigenvalues": lambda seed, t: (heterogeneous(seed), istsim.LocalUpdates([1, 2, 1]), t, {}),
 }
 
@@ -215,7 +238,29 @@ OUTSIDE = [
         {},
         "merge mean",
     ),
-    ("greedy-fixed-point", heterogeneous(), istsim.LocalUpdates([2, 2], "chunked", window=2), 0.1, {}, "greedy"),
+    ("local-updates-fixed-point", heterogeneous(), istsim.GradientDescent(), 0.1, {}, "LocalUpdates"),
+    (
+        "local-updates-fixed-point",
+        istsim.Quadratic([[[2.0, -2, 1], [-2, 3, -2], [1, -2, 2]]], np.ones((1, 3))),
+        istsim.LocalUpdates([1, 1, 1], "overlapping", window=2, shared="farthest"),
+        0.1,
+        {},
+        "T is invertible",
+    ),
+    ("local-updates-contraction", UNSTABLE, WINDOWS, 1e-3, {}, "N^-1 T + T' N^-1 is positive definite"),
+    ("local-updates-contraction", heterogeneous(), CHUNKS, 9.0, {}, "step size at most 2/vartheta"),
+    ("greedy-loss", heterogeneous(), SUMMED, 0.1, {}, "greedy or chunked"),
+    ("greedy-stages", heterogeneous(), istsim.GradientDescent(), 0.1, {}, "greedy or chunked"),
+    ("greedy-rate", heterogeneous(), SUMMED, 0.1, {}, "greedy or chunked"),
+    ("greedy-transient", heterogeneous(), istsim.LocalUpdates([1, 2, 1]), 0.1, {}, "two blocks or chunks"),
+    (
+        "greedy-transient",
+        istsim.Quadratic(4 * np.eye(2)[None], np.ones((1, 2))),
+        istsim.LocalUpdates([1, 1]),
+        0.25,
+        {},
+        "rho is positive",
+    ),
     ("greedy-eigenvalues", heterogeneous(), istsim.GradientDescent(), 0.1, {}, "greedy"),
 ]
 
@@ -225,6 +270,13 @@ CALM = calm()
 # In two dimensions the bias is along the flattest direction if bbar is.
 TWO = istsim.Quadratic([[[2.0, -1.0], [-1.0, 2.0]]], [[1.0, 1.0]])
 PAIR_OF_TWO = istsim.IST(istsim.Bernoulli(1, 2, 0.5), forward_scale=1.0)
+
+# All blocks alike and none coupled: every round takes the same part of every error.
+ISOTROPIC = (istsim.Quadratic(2 * np.eye(4)[None], np.zeros((1, 4))), CHUNKS, 0.1, {})
+
+# Single coordinates of one curvature that draw each other along: the error of the later one is just as large as the
+# bound. From (1, 1) with the fixed point (1/2, 3/4).
+MONOTONE = (TWO, istsim.LocalUpdates([1, 1]), 0.1, {})
 
 # Name: an instance tight enough, and what is put for what in the right side.
 FAULTS = [
@@ -283,8 +335,23 @@ FAULTS = [
     ("gradient-masking-unbiased", None, matrix("x_star", "d", "1"), 2 * matrix("x_star", "d", "1")),
     ("model-masking-biased", None, alpha, 1),
     ("model-masking-biased", None, sp.Symbol("p_1"), sp.Symbol("p_1") ** 2),
-    ("greedy-fixed-point", None, matrix("T"), matrix("T").T),
-    ("greedy-fixed-point", None, matrix("U"), matrix("U").T),
+    ("local-updates-fixed-point", None, matrix("T"), matrix("T").T),
+    ("local-updates-fixed-point", None, matrix("U"), matrix("U").T),
+    ("local-updates-fixed-point", None, matrix("x_star", "d", "1"), 2 * matrix("x_star", "d", "1")),
+    ("local-updates-contraction", ISOTROPIC, sp.Symbol("mu"), 1.01 * sp.Symbol("mu")),
+    ("local-updates-contraction", ISOTROPIC, sp.Symbol("vartheta"), 0.99 * sp.Symbol("vartheta")),
+    ("local-updates-contraction", ISOTROPIC, sp.Symbol("initial_error"), 0.99 * sp.Symbol("initial_error")),
+    ("local-updates-contraction", ISOTROPIC, k, k + 1),
+    ("greedy-loss", None, sp.Symbol("unseen"), 2 * sp.Symbol("unseen")),
+    ("greedy-stages", None, sp.Symbol("taken"), 2 * sp.Symbol("taken")),
+    ("greedy-stages", None, sp.Symbol("start"), 2 * sp.Symbol("start")),
+    ("greedy-rate", None, k, k + 1),
+    ("greedy-rate", None, matrix("A", "q", "q"), 1.01 * matrix("A", "q", "q")),
+    ("greedy-transient", MONOTONE, sp.Symbol("ell"), 0.99 * sp.Symbol("ell")),
+    ("greedy-transient", MONOTONE, sp.Symbol("rho"), 0.99 * sp.Symbol("rho")),
+    ("greedy-transient", MONOTONE, sp.Symbol("first_start"), 0.99 * sp.Symbol("first_start")),
+    ("greedy-transient", MONOTONE, sp.Symbol("later_start"), 0.99 * sp.Symbol("later_start")),
+    ("greedy-transient", MONOTONE, gamma, sp.sqrt(gamma) / 4),
     ("greedy-eigenvalues", (heterogeneous(), istsim.LocalUpdates([4]), 0.1, {}), sp.Symbol("lambda_min"), 1),
 ]
 
@@ -483,6 +550,8 @@ def test_the_constant_of_the_preconditioned_case_is_the_inverse_of_the_printed_o
         ("erratum-21", SQUARE, SINGLES, 0.1, "L_i are equal"),
         ("erratum-limit", SQUARE, weighted(SQUARE), 0.1, "n is even (n is 3)"),
         ("erratum-gamma-one", SQUARE, weighted(SQUARE), 0.9, "the step size is 1 (it is 0.9)"),
+        ("overlapping-stability", UNSTABLE, istsim.LocalUpdates([1, 1, 1]), 0.01, "overlapping LocalUpdates"),
+        ("overlapping-stability", UNSTABLE, WINDOWS, 0.03, "step size at most"),
     ],
 )
 def test_a_refuted_statement_says_where_it_was_never_claimed(name, problem, method, step_size, words):

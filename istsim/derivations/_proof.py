@@ -33,8 +33,8 @@ class Proof:
 
     Example:
         >>> from istsim.derivations import Proof, equal, matrix, vector
-        >>> proof = Proof("greedy-fixed-point")
-        proof of greedy-fixed-point: The bias of greedy local updates
+        >>> proof = Proof("local-updates-fixed-point")
+        proof of local-updates-fixed-point: The bias of local updates
         >>> T, x, b = matrix("T"), vector("x"), vector("b")
         >>> fixed = proof.setting("the iteration stops where its gradient is 0", equal(T * x, b))
         setting: the iteration stops where its gradient is 0

@@ -112,7 +112,7 @@ def picture_caption(data: xarray.Dataset) -> str:
     sides = {
         "exact": "Line: right side. Crosses: left side, exact.",
         "upper": "Line: right side, the bound. Dotted: left side, exact. Below: left over right, the tightness.",
-        "refuted": "Dashed: right side, as printed. Dotted: left side, exact, which refutes it.",
+        "refuted": "Dashed: right side, as claimed. Dotted: left side, exact, which refutes it.",
     }[data.attrs["kind"]]
     simulated = (
         f" Dots: left side from {data.attrs['repetitions']} simulated runs; the largest deviation is "

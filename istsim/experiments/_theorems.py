@@ -16,6 +16,7 @@ from istsim.problems import Quadratic, random_quadratic, remark_1_quadratic
 from istsim.sketches import Bernoulli, Permutation, RandK
 from istsim.theorems import Instance
 from istsim.theorems._erratum_23 import printed_weights
+from istsim.theorems._local_updates_contraction import least_constant
 from istsim.theorems._weighted_permutation import weighted_ist
 
 Instances = Mapping[float | None, Instance]
@@ -89,6 +90,20 @@ def _literal() -> Instance:
     run = _single_coordinates(0.2, 20)
     assert isinstance(run.method, IST)
     return run.changed(method=dataclasses.replace(run.method, merge="literal"))
+
+
+def _chunks(window: int) -> LocalUpdates:
+    return LocalUpdates([1] * 6, "chunked", window=window)
+
+
+def _greedy_at_half_the_longest_step() -> Instance:
+    run = _run(_problem(), LocalUpdates([2, 2, 2]), 1.0)
+    return run.changed(step_size=1 / least_constant(run))
+
+
+def _two_coordinates() -> Instance:
+    problem = Quadratic([[[1.0, -0.9], [-0.9, 1.0]]], [[0.0, 0.0]])
+    return _run(problem, LocalUpdates([1, 1]), 0.2).changed(x0=np.array([1.0, 0.0]))
 
 
 COORDINATES = {f"coordinate {j + 1}": (j,) for j in (0, 2, 5)}
@@ -231,16 +246,47 @@ PICTURES = (
         COORDINATES,
     ),
     Picture(
-        "greedy-fixed-point",
-        "The bias of greedy local updates, three blocks of two coordinates.",
+        "local-updates-fixed-point",
+        "The fixed point of windows of two of three blocks, two coordinates each, whose gradients add up.",
         "coordinate",
-        _single(lambda: _run(_problem(), LocalUpdates([2, 2, 2]), 0.1, 1)),
+        _single(lambda: _run(_problem(), LocalUpdates([2, 2, 2], "overlapping", window=2), 0.1, 1)),
+    ),
+    Picture(
+        "local-updates-contraction",
+        "Greedy local updates, three blocks of two coordinates, at half of the longest step size allowed.",
+        ROUND,
+        _single(_greedy_at_half_the_longest_step),
+    ),
+    Picture(
+        "greedy-loss",
+        "Chunks of one, two, three, four, five and all six coordinates, the last chunk of what is left.",
+        "coordinates a chunk",
+        _over(range(1, 7), lambda window: _run(_problem(), _chunks(window), 0.1, 1)),
+    ),
+    Picture(
+        "greedy-stages",
+        "Chunks of one, two, three, four and five of six coordinates, the last chunk of what is left.",
+        "coordinates a chunk",
+        _over(range(1, 6), lambda window: _run(_problem(), _chunks(window), 0.1, 1)),
+    ),
+    Picture(
+        "greedy-rate",
+        "Greedy local updates, three blocks of two coordinates: entries of the slowest block, at the step size 1.",
+        ROUND,
+        _single(lambda: _run(_problem(), LocalUpdates([2, 2, 2]), 1.0)),
+        {"entry 1, 1": (0, 0), "entry 1, 2": (0, 1), "entry 2, 2": (1, 1)},
     ),
     Picture(
         "greedy-eigenvalues",
         "Greedy local updates in blocks of one, two, three and all six coordinates, each at its best step.",
         "block size",
         _over((1, 2, 3, 6), lambda size: _run(_problem(), LocalUpdates([size] * (6 // size)), 0.1, 1)),
+    ),
+    Picture(
+        "greedy-transient",
+        "Two coordinates of curvature 1, coupled by -0.9; only the earlier one starts away from its fixed point.",
+        ROUND,
+        _single(_two_coordinates),
     ),
     Picture("erratum-17", "Its counterexample.", ROUND, _single(lambda: _counterexample("erratum-17"))),
     Picture(
@@ -273,5 +319,14 @@ PICTURES = (
         "The step size 1 against the end of the printed range.",
         "Young's constant",
         _over(np.linspace(0.01, 0.49, 13), lambda young: _single_coordinates(1.0, 1, young=float(young))),
+    ),
+    Picture(
+        "overlapping-stability",
+        "Its counterexample, at several step sizes: from 1 at step size 0 the factor only grows.",
+        STEP_SIZE,
+        _over(
+            np.linspace(0.002, 0.018, 9),
+            lambda gamma: _counterexample("overlapping-stability").changed(step_size=float(gamma)),
+        ),
     ),
 )

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 import sympy as sp
 
-from istsim.theorems._greedy import GreedyTheorem
+from istsim.theorems._local_updates import GreedyTheorem
 from istsim.theorems._theorem import Kind
 
 rate, smallest, largest = sp.symbols("rate lambda_min lambda_max")
@@ -15,7 +15,9 @@ class GreedyEigenvalues(GreedyTheorem):
     """Greedy local updates contract at least as fast as gradient descent, asymptotically, each at its best step.
 
     The eigenvalues of T are those of the diagonal blocks of Lbar, which lie between its own extreme ones. So they are
-    real and positive, and the best rate `(largest - smallest) / (largest + smallest)` is no larger.
+    real and positive, and the best rate, `(largest - smallest) / (largest + smallest)` of the blocks' eigenvalues at
+    the step size `2 / (largest + smallest)`, is no larger. For chunks the blocks are the chunks, of which
+    larger ones are slower for the same reason.
     """
 
     name = "greedy-eigenvalues"

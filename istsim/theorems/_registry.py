@@ -15,14 +15,20 @@ from istsim.theorems._erratum_literal_algorithm import ErratumLiteralAlgorithm
 from istsim.theorems._expected_iterate import ExpectedIterate
 from istsim.theorems._gradient_masking import GradientMaskingUnbiased
 from istsim.theorems._greedy_eigenvalues import GreedyEigenvalues
-from istsim.theorems._greedy_fixed_point import GreedyFixedPoint
+from istsim.theorems._greedy_loss import GreedyLoss
+from istsim.theorems._greedy_rate import GreedyRate
+from istsim.theorems._greedy_stages import GreedyStages
+from istsim.theorems._greedy_transient import GreedyTransient
 from istsim.theorems._heterogeneous_preconditioning import HeterogeneousPreconditioning
 from istsim.theorems._homogeneous_preconditioning import HomogeneousPreconditioning
 from istsim.theorems._homogeneous_zero_variance import HomogeneousZeroVariance
 from istsim.theorems._identity import IdentityIsGradientDescent
 from istsim.theorems._local_steps import LocalStepsSingleCoordinates
+from istsim.theorems._local_updates_contraction import LocalUpdatesContraction
+from istsim.theorems._local_updates_fixed_point import LocalUpdatesFixedPoint
 from istsim.theorems._model_masking import ModelMaskingBiased
 from istsim.theorems._overlap import OverlapReducesBias
+from istsim.theorems._overlapping_stability import OverlappingStability
 from istsim.theorems._participation import ParticipationSecondMoment
 from istsim.theorems._perm_q_mean import PermQMean
 from istsim.theorems._remark_1 import Remark1Indefinite
@@ -54,14 +60,20 @@ _OWN = (
     ParticipationSecondMoment(),
     GradientMaskingUnbiased(),
     ModelMaskingBiased(),
-    GreedyFixedPoint(),
+    LocalUpdatesFixedPoint(),
+    LocalUpdatesContraction(),
+    GreedyLoss(),
+    GreedyStages(),
+    GreedyRate(),
     GreedyEigenvalues(),
+    GreedyTransient(),
     Erratum17(),
     Erratum21(),
     Erratum23(),
     ErratumLiteralAlgorithm(),
     ErratumLimit(),
     ErratumGammaOne(),
+    OverlappingStability(),
 )
 _THEOREMS: dict[str, Theorem] = {theorem.name: theorem for theorem in _OWN}
 

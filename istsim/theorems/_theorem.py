@@ -34,7 +34,7 @@ class Kind(enum.StrEnum):
     LOWER = "lower"
     """The right side bounds the left one from below."""
     REFUTED = "refuted"
-    """False, though printed in its source; `counterexample` gives an instance inside the printed premises."""
+    """False, though printed in its source or easily guessed; `counterexample` gives an instance inside its premises."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -291,7 +291,9 @@ class Theorem(abc.ABC):
         # A gap that should be 0 is the square of an iterate's rounding, and has no term of any other size. An iterate
         # is known to ROUNDING of its size, so a gap to ROUNDING squared: one factor is here, the other in `holds`.
         # Whether the sides are gaps is not known; in the smallest unit, the same is nothing to numbers of any kind.
-        return Sides(lhs, rhs, np.asarray(np.maximum(np.maximum(*sizes), ROUNDING * instance.smallest_unit)))
+        size = np.maximum(np.maximum(*sizes), ROUNDING * instance.smallest_unit)
+        # Without rounds the sides are one vector or matrix, whose small entries carry the large ones' rounding.
+        return Sides(lhs, rhs, np.asarray(size if sequences else size.max()))
 
     def _check_symbols(self, arguments: list[Any], dim: Mapping[sp.Basic, int]) -> None:
         """Refuse a statement with a symbol that is none of the arguments."""

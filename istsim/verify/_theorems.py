@@ -82,7 +82,7 @@ def verify_theorem(
 
     Example:
         >>> import istsim
-        >>> found = istsim.verify.verify_theorem(istsim.theorems.get("greedy-fixed-point"), examples=2)
+        >>> found = istsim.verify.verify_theorem(istsim.theorems.get("local-updates-fixed-point"), examples=2)
         >>> found.passed, found.examples
         (True, 2)
     """
@@ -122,7 +122,7 @@ def assert_theorem(theorem: Theorem, **options: Any) -> None:
 
     Example:
         >>> import istsim
-        >>> istsim.verify.assert_theorem(istsim.theorems.get("greedy-fixed-point"), examples=2)
+        >>> istsim.verify.assert_theorem(istsim.theorems.get("local-updates-fixed-point"), examples=2)
     """
     result = verify_theorem(theorem, **options)
     if not result.passed:
