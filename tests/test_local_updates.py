@@ -194,3 +194,18 @@ def test_the_small_entries_of_a_vector_are_compared_as_its_large_ones():
         theorem = Same()
         theorem.values = (difference, 0.0)
         assert theorem.check(problem_of(), GREEDY, step_size=0.1, rounds=1).holds is holds
+
+
+@pytest.mark.parametrize("shared", ["sum", "farthest"])
+def test_rates_are_known_where_the_second_moments_own_eigenvalues_are_hard_to_find(shared):
+    """Of 24 coordinates with complex eigenvalues close together; the run itself shrinks as fast."""
+    problem = istsim.random_quadratic(3, 1, 24, condition_number=30.0, matrix_heterogeneity=0, vector_heterogeneity=0)
+    method = istsim.LocalUpdates([4] * 6, "overlapping", window=2, shared=shared)
+    limit = theory.max_stable_step_size(problem, method)
+    operator = np.asarray(theory.mean_operator(problem, method)[0])
+    for share, stable in ((0.5, True), (0.999, True), (1.001, False)):
+        rate = theory.mean_square_rate(problem, method, share * limit)
+        one_round = np.eye(24) - share * limit * operator
+        many = np.linalg.matrix_power(one_round, 400)
+        assert np.linalg.norm(many, 2) ** (2 / 400) == pytest.approx(rate, rel=3e-2)
+        assert (rate < 1) == stable

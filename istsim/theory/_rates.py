@@ -13,6 +13,7 @@ from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._rounds import checked_step_size
 from istsim.theory._affine import AffineLaw
+from istsim.theory._fixed_law import FixedLaw
 from istsim.theory._law_of import law_of
 
 # Up to this dimension an operator on symmetric matrices is written out as a matrix.
@@ -82,6 +83,8 @@ def max_stable_step_size(problem: Quadratic, method: Method, *, route: str = "fo
     diagonal = np.diagonal(triangular)
     if np.real(diagonal).min() <= 1e-14 * np.abs(diagonal).max():
         return 0.0  # not even the mean converges, at any step size
+    if isinstance(law, FixedLaw):
+        return float((2 * np.real(diagonal) / np.abs(diagonal) ** 2).min())  # of gamma, until |1 - gamma lambda| = 1
 
     def solved(Q: np.ndarray) -> np.ndarray:
         """M with `E[B] M + M E[B]' = Q`, in the basis in which E[B] is triangular."""
@@ -97,6 +100,9 @@ def max_stable_step_size(problem: Quadratic, method: Method, *, route: str = "fo
 
 def rate_of(law: AffineLaw, step_size: float) -> float:
     """The spectral radius of the linear part of the second moment's recursion."""
+    if isinstance(law, FixedLaw):  # which is (I - gamma B) M (I - gamma B)'
+        one_round = np.eye(law.problem.dim) - step_size * np.asarray(law.mean_operator())
+        return float(np.abs(np.linalg.eigvals(one_round)).max() ** 2)
     return _spectral_radius(lambda matrices: np.asarray(linear_parts(law, step_size, matrices)), law.problem.dim)
 
 
