@@ -132,7 +132,8 @@ class MeasuredLocalUpdates(_Measured):
         """What the figure shows, in numbers."""
         return (
             "One batch a step; Adam; all by the same meter. The pipeline (1F1B, 4 microbatches) and local updates by "
-            "four processes, of which each has as many blocks as any other, up to one; backpropagation by one. Memory "
+            "four processes (three windows by three), each with as many blocks as any other, up to one; by one process "
+            "backpropagation. Memory "
             "is that of the stage or unit that has most, heads with it; bytes are those of all processes, for "
             "the pipeline as the operating system counts them; light is the time of the whole step, dark that of "
             "computing in the slowest unit where it is known apart, with four processes on "

@@ -110,7 +110,7 @@ def _train_by_processes(run: TrainingRun, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     options = folder / "run.json"
     options.write_text(json.dumps({name: value for name, value in vars(run).items() if value is not None}))
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={run.workers}"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={_processes(run)}"]
     train = ["-m", "istsim", "train", "--config", str(options), "--out", str(folder), "--resume"]
     train += [f"--checkpoint-every={run.rounds}"]  # short runs
     # On the CPU, where all methods are measured alike, and bytes are known.
@@ -118,3 +118,15 @@ def _train_by_processes(run: TrainingRun, folder: Path) -> None:
     done = subprocess.run([*torchrun, *train], capture_output=True, text=True, env=environment)
     if _log(folder) is None:
         raise RuntimeError(f"the run in {folder} failed:\n{done.stderr[-2000:]}")
+
+
+def _processes(run: TrainingRun) -> int:
+    """One for each worker or stage; of local updates four, if there are as many units."""
+    if run.method != "local":
+        return run.workers
+    from istsim.networks import local
+
+    data = run.load_data()
+    model = run.empty_model(data)
+    _, method = run.layout_and_method(model)
+    return min(4, len(local.flops_of_units(model, method, *run.batches(data)(0, 0))))
