@@ -201,7 +201,7 @@ def _most_flops(name: str) -> int:
     run = TrainingRun(**_RUN, **METHODS[name])
     data = run.load_data()
     model = run.empty_model(data)
-    _, method = run.layout_and_method(model)
+    method: Any = run.layout_and_method(model)[1]
     return max(local.flops_of_units(model, method, *run.batches(data)(0, 0)))
 
 

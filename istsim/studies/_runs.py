@@ -128,5 +128,5 @@ def _processes(run: TrainingRun) -> int:
 
     data = run.load_data()
     model = run.empty_model(data)
-    _, method = run.layout_and_method(model)
+    method: Any = run.layout_and_method(model)[1]
     return min(4, len(local.flops_of_units(model, method, *run.batches(data)(0, 0))))

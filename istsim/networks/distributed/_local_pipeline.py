@@ -125,8 +125,8 @@ class LocalPipeline(Stages):
     def _gradients(self, x: Tensor, targets: Tensor, step: int, links: _Links) -> list[float]:
         losses, handed = [], [x]
         for place, trainer in enumerate(self._trainers):
-            inside = place + 1 < len(self._trainers) or links.after is None
-            trainer.hand_over = handed.append if inside else links.after.put
+            inside = place + 1 < len(self._trainers)
+            trainer.hand_over = handed.append if inside or links.after is None else links.after.put
             taken = handed.pop()
             self._flops.add(trainer, taken, targets, self._loss)
             seed = self._seed, self._numbers[place], step

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,12 +35,15 @@ def auxiliary_head(shape: tuple[int, ...], num_outputs: int, width: int | None =
         >>> [type(layer).__name__ for layer in local.auxiliary_head((16, 4, 4), 10)]
         ['BatchNorm2d', 'ReLU', 'AdaptiveAvgPool2d', 'Flatten', 'Linear']
     """
+    layers: list[nn.Module] = []
     if len(shape) == 1:
-        features, layers = shape[0], []
+        features = shape[0]
     elif len(shape) == 3:
-        features, layers = shape[0], [nn.BatchNorm2d(shape[0]), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        features = shape[0]
+        layers += [nn.BatchNorm2d(features), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
     elif len(shape) == 2:
-        features, layers = shape[1], [nn.RMSNorm(shape[1], eps=1e-6)]
+        features = shape[1]
+        layers += [nn.RMSNorm(features, eps=1e-6)]
     else:
         raise ValueError(f"no auxiliary head is known for activations of the shape {shape}: give a head of your own")
     widths = [features, *[width or features] * (depth - 1), num_outputs]
@@ -85,6 +89,5 @@ def make_heads(
         named = nn.ModuleDict({PREFIX: heads})
     if not heads:
         return {}
-    made = initialised(named, seed)[PREFIX]
-    assert isinstance(made, nn.ModuleDict)
+    made: Any = initialised(named, seed).get_submodule(PREFIX)
     return {int(last): head.to(outputs[int(last)].dtype) for last, head in made.items()}

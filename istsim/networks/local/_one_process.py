@@ -48,6 +48,8 @@ class LocalOneProcess(Engine):
         units: who trains them, once all is dealt.
     """
 
+    method: LocalParallelism
+
     def __init__(
         self,
         model: nn.Module,
