@@ -48,8 +48,6 @@ class LocalOneProcess(Engine):
         units: who trains them, once all is dealt.
     """
 
-    method: LocalParallelism
-
     def __init__(
         self,
         model: nn.Module,
@@ -65,6 +63,7 @@ class LocalOneProcess(Engine):
             raise ValueError("asynchronous units take a process each, or several: see torchrun")
         self.model, self.layout, self.method = model, layout, method
         self._make_optimizer, self.loss, self._seed = make_optimizer, loss, seed
+        self._sums = method.shared == "sum"
         self._chain = Chain.of(model)
         self._units = method.units(len(self._chain.blocks))
         self._heads = make_heads(method, self._units, outputs_of_blocks(self._chain, example), seed)
@@ -85,7 +84,7 @@ class LocalOneProcess(Engine):
         self._state |= {name: own for unit in self.units for name, own in unit.state().items()}
         self.units = []
         for number, unit in enumerate(self._units):
-            ahead = look_through(self._chain.segment(unit.ahead), trained=self.method.shared == "sum")
+            ahead = look_through(self._chain.segment(unit.ahead), trained=self._sums)
             module = UnitModule(self._chain.segment(unit.own), ahead, self._heads.get(unit.last, nn.Identity()))
             self.units.append(UnitTrainer(unit, module, self._make_optimizer, self._state, number))
 
