@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+from istsim._validation import positive_int
+from istsim.costs._chunks import chunks
+from istsim.costs._cluster import Cluster, Training
+from istsim.costs._model import Amount, Block, ModelSizes, joined
+from istsim.costs._parallelism import Convergence, Cost, Parallelism, memory_of, replicas_of
+from istsim.costs._traffic import Traffic, all_reduce
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalParallel(Parallelism):
+    """Each device has a chunk of consecutive blocks, which follows a loss of its own and hands only its output on.
+
+    Laskin et al., arXiv 2012.03837; the counting is ours. Every chunk but the last has an auxiliary head: a linear
+    layer from the features that it hands on to the model's outputs, and the loss. Since no gradient comes back, a
+    device computes both passes of a microbatch at once, keeps the activations of one, and waits for none: there is no
+    bubble once the first microbatch has reached the last device. What it takes in was made by parameters that are up
+    to as many steps older as there are chunks before it. There are `devices / chunks` such chains, which average
+    gradients.
+
+    Attributes:
+        chunks: K; with one block each that is greedy local training.
+
+    Raises:
+        ValueError: for fewer than two chunks.
+
+    Example:
+        >>> from istsim import costs
+        >>> cluster, training = costs.Cluster(4, memory=2**34), costs.Training()
+        >>> cost = costs.LocalParallel(chunks=4).cost(costs.named("resnet18"), cluster, training)
+        >>> cost.bubble, cost.staleness
+        (0.0, 3)
+    """
+
+    chunks: int = 2
+
+    name: ClassVar[str] = "local parallel"
+    convergence: ClassVar[Convergence] = Convergence(
+        "biased",
+        "tends to the fixed point of local losses, which is not the minimum of the whole model's; on quadratics "
+        "the bias is known, and contraction is at least as fast",
+        "arXiv 2012.03837",
+        ("greedy-fixed-point", "greedy-eigenvalues"),
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if positive_int("chunks", self.chunks) == 1:
+            raise ValueError("chunks must be at least 2, got 1: that is data parallelism")
+
+    def cost(self, model: ModelSizes, cluster: Cluster, training: Training) -> Cost:
+        """What a step costs, once the first microbatch has come to the last device.
+
+        Raises:
+            ValueError: for chunks that do not divide the devices, microbatches that do not divide the examples, or more
+                chunks than blocks.
+        """
+        k, size = self.chunks, training.number_bytes
+        replicas = replicas_of(cluster, k, "chunks")
+        examples = k * training.batch_size
+        together = self._at_once(examples)
+        cut = [joined(chunk) for chunk in chunks(model.chain, k)]
+        units = [joined((chunk, auxiliary_head(model, chunk))) for chunk in cut[:-1]] + cut[-1:]
+        memories = [memory_of(u.parameters.total, together * u.activations.total, training) for u in units]
+        return self._cost(
+            cluster,
+            memory=max(memories, key=sum),
+            traffic=[
+                Traffic("send", examples * size * max(c.boundary for c in cut[:-1]), self.microbatches, False),
+                all_reduce(max(memory[1] for memory in memories), replicas, calls=1, waited_for=False),
+            ],
+            flops=examples * max(u.flops.total for u in units),
+            staleness=k - 1,
+        )
+
+
+def auxiliary_head(model: ModelSizes, chunk: Block) -> Block:
+    """A linear layer from what a chunk hands on to the model's outputs, with the loss.
+
+    It keeps its inputs, and the logarithms of probabilities.
+    """
+    weights = chunk.features * model.outputs
+    return Block(
+        "head",
+        Amount(weights),
+        flops=Amount(3 * 2 * model.predictions * weights),
+        activations=Amount(model.predictions * (chunk.features + model.outputs)),
+    )

@@ -1,0 +1,146 @@
+"""What a model costs: as a chain of blocks, by their sizes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+
+@dataclasses.dataclass(frozen=True)
+class Amount:
+    """So much of something, some of it by hidden units: neurons, channels or heads.
+
+    Attributes:
+        whole: what is there whichever units are.
+        once: what is proportional to the share of the units, such as a weight with units along one axis.
+        twice: what is proportional to its square, such as a weight with units along both.
+
+    Example:
+        >>> from istsim.costs import Amount
+        >>> Amount(10, 100, 1000).at(0.5)
+        310.0
+    """
+
+    whole: float = 0
+    once: float = 0
+    twice: float = 0
+
+    def at(self, share: float) -> float:
+        """How much it is with this share of the units."""
+        return self.whole + share * self.once + share**2 * self.twice
+
+    @property
+    def total(self) -> float:
+        """With all units."""
+        return self.whole + self.once + self.twice
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(self.whole + other.whole, self.once + other.once, self.twice + other.twice)
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A part of a model that runs between two others, and what it costs for one example.
+
+    Activations are counted in numbers, each as large as a parameter.
+
+    Attributes:
+        name: of the block.
+        parameters: that are trained.
+        flops: floating point operations of the forward and backward pass.
+        weight_flops: of these, the ones for gradients of weights with hidden units.
+        activations: what the forward pass keeps for the backward pass.
+        weight_activations: of these, what is kept for nothing but gradients of weights with hidden units.
+        boundary: activations handed to the next block.
+        sums: numbers that are added up over all hidden units: what the units' consumers give out.
+        units: of the layer that has fewest; 0 where none can be split.
+        features: numbers that are handed on for each prediction.
+    """
+
+    name: str = ""
+    parameters: Amount = Amount()
+    flops: Amount = Amount()
+    weight_flops: Amount = Amount()
+    activations: Amount = Amount()
+    weight_activations: Amount = Amount()
+    boundary: float = 0
+    sums: float = 0
+    units: int = 0
+    features: int = 0
+
+
+def joined(blocks: Iterable[Block]) -> Block:
+    """Blocks that run one after the other, as one."""
+    each = list(blocks)
+    amounts = ("parameters", "flops", "weight_flops", "activations", "weight_activations")
+    sums = {name: sum((getattr(block, name) for block in each), Amount()) for name in amounts}
+    last = [block for block in each if block.boundary][-1:]  # what follows the last block hands nothing on
+    return Block(
+        name=" ".join(block.name for block in each if block.name),
+        boundary=last[0].boundary if last else 0,
+        sums=sum(block.sums for block in each),
+        units=min((block.units for block in each if block.units), default=0),
+        features=last[0].features if last else 0,
+        **sums,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSizes:
+    """A model as a chain of blocks, with what comes before and after them.
+
+    Attributes:
+        name: what it is called.
+        blocks: at least one.
+        before: such as an embedding or a first convolution.
+        after: such as a norm, the last layer and the loss.
+        outputs: of a prediction: classes or tokens.
+        predictions: of an example: 1, or as many as a text has tokens.
+
+    Raises:
+        ValueError: for a model without blocks or parameters.
+
+    Example:
+        >>> from istsim.costs import Amount, Block, ModelSizes
+        >>> ModelSizes("mine", (Block("a", Amount(10)), Block("b", Amount(20)))).parameters
+        30
+    """
+
+    name: str
+    blocks: tuple[Block, ...]
+    before: Block = Block()
+    after: Block = Block()
+    outputs: int = 0
+    predictions: int = 1
+
+    def __post_init__(self):
+        if not self.blocks or self.whole.parameters.total <= 0:
+            raise ValueError(f"{self.name} must have blocks with parameters, got {len(self.blocks)} blocks")
+
+    @property
+    def whole(self) -> Block:
+        """All of it as one block."""
+        return joined((self.before, *self.blocks, self.after))
+
+    @property
+    def outside(self) -> Block:
+        """What is in no block."""
+        return joined((self.before, self.after))
+
+    @property
+    def chain(self) -> tuple[Block, ...]:
+        """The blocks, the first with what comes before it and the last with what comes after."""
+        chain = list(self.blocks)
+        chain[0] = joined((self.before, chain[0]))
+        chain[-1] = joined((chain[-1], self.after))
+        return tuple(chain)
+
+    @property
+    def parameters(self) -> int:
+        """How many."""
+        return round(self.whole.parameters.total)
+
+    @property
+    def flops(self) -> float:
+        """Floating point operations of a forward and backward pass of one example."""
+        return self.whole.flops.total

@@ -1,0 +1,236 @@
+"""The sizes of a real model, learned from tensors without values."""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from istsim.costs._model import Amount, Block, ModelSizes
+from istsim.networks._architectures import block_names, neurons
+from istsim.networks._fake import fake_copy
+from istsim.networks._layout import Layout, Units
+from istsim.networks._part import Part
+from istsim.networks._partly_trained import partly_trained
+from istsim.networks._subnetwork import subnetwork
+from istsim.networks._worker import Loss, cross_entropy, outputs_of
+
+BEFORE, AFTER = "before", "after"
+
+
+def sizes_of(model: nn.Module, inputs: Tensor, targets: Tensor, *, loss: Loss = cross_entropy) -> ModelSizes:
+    """The sizes of a torch model, whose values are not looked at: it may be on the device "meta".
+
+    Blocks are its residual or transformer blocks, or else its children that have parameters. Hidden units are those
+    that `istsim.networks.neurons` finds; none, where it refuses the model. How activations shrink with a share of the
+    units is learned from a half, so that numbers of units should be even.
+
+    Args:
+        model: which.
+        inputs: of the examples that a device computes together.
+        targets: likewise.
+        loss: of outputs and targets.
+
+    Raises:
+        ValueError: for a model without parameters.
+
+    Example:
+        >>> import torch
+        >>> from istsim import costs, networks
+        >>> model = networks.mlp([64, 32, 16, 10])
+        >>> sizes = costs.sizes_of(model, torch.zeros(8, 64), torch.zeros(8, dtype=torch.long))
+        >>> [(block.name, block.parameters) for block in sizes.blocks][1]
+        ('3', Amount(whole=0, once=16, twice=512))
+    """
+    names = block_names(model) or tuple(
+        n for n, child in model.named_children() if any(True for _ in child.parameters())
+    )
+    if not names:
+        raise ValueError(f"{type(model).__name__} has no parameters that could be trained")
+    model = copy.deepcopy(model).to("meta").train()
+    try:
+        layout = neurons(model)
+    except ValueError:
+        layout = None
+    run = _Run(model, names, inputs, targets, loss)
+    forward = _Run(_half(model, layout, subnetwork), names, inputs, targets, loss) if layout else run
+    backward = _Run(_half(model, layout, partly_trained), names, inputs, targets, loss) if layout else run
+    place = _Places(names, run.order)
+    entries, flops, weight_flops = _Sum(), _Sum(), _Sum()
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            axes = len(layout.sliced_axes(name)) if layout else 0
+            entries.add(place.of(name), axes, parameter.numel())
+    for name, own in run.flops.items():
+        axes = len(layout.sliced_axes(f"{name}.weight")) if layout else 0
+        inside = layout is not None and any(isinstance(g, Units) and g.name == name for g in layout.groups)
+        flops.add(place.of(name), axes or int(inside), own / run.examples)
+        if axes:
+            weight_flops.add(place.of(name), axes, run.forward_flops[name] / run.examples)
+    size = next(model.parameters()).element_size() * run.examples
+    units: dict[str, list[int]] = defaultdict(list)
+    sums: dict[str, float] = defaultdict(float)
+    for group in layout.groups if layout else ():
+        if isinstance(group, Units):
+            for consumer in group.consumers:
+                units[place.of(consumer)].append(group.count)
+                sums[place.of(consumer)] += run.outputs[consumer].numel() / run.examples
+
+    def block(name: str) -> Block:
+        kept, half, partly = run.kept[name] / size, forward.kept[name] / size, backward.kept[name] / size
+        shape = run.outputs[name].shape if name in run.outputs else ()
+        return Block(
+            name,
+            entries.of(name),
+            flops.of(name),
+            weight_flops.of(name),
+            activations=Amount(kept - 2 * (kept - half), 2 * (kept - half)),
+            weight_activations=Amount(0, max(0.0, 2 * (kept - partly))),
+            boundary=run.outputs[name].numel() / run.examples if shape else 0,
+            sums=sums[name],
+            units=min(units[name], default=0),
+            features=shape[1 if len(shape) == 4 else -1] if shape else 0,
+        )
+
+    result = run.result
+    return ModelSizes(
+        type(model).__name__,
+        tuple(map(block, names)),
+        block(BEFORE),
+        block(AFTER),
+        outputs=result.shape[-1],
+        predictions=result[..., 0].numel() // run.examples,
+    )
+
+
+def _half(model: nn.Module, layout: Layout, build: Callable[..., nn.Module]) -> nn.Module:
+    """What a worker with half of all units runs."""
+    held = np.concatenate([np.arange(group.count) < group.count / 2 for group in layout.groups])
+    return build(model, Part(model, layout, held)).train()
+
+
+class _Sum:
+    """Amounts that are put together piece by piece, for each block."""
+
+    def __init__(self):
+        self._parts: dict[str, list[float]] = defaultdict(lambda: [0, 0, 0])
+
+    def add(self, block: str, axes: int, number: float) -> None:
+        self._parts[block][axes] += number
+
+    def of(self, block: str) -> Amount:
+        return Amount(*self._parts[block])
+
+
+class _Places:
+    """In which block modules and parameters are, or whether they are before or after all blocks."""
+
+    def __init__(self, names: tuple[str, ...], order: list[str]):
+        self._names, first = names, order.index(names[0])
+        self._before = set(order[:first])
+
+    def of(self, name: str) -> str:
+        inside = next((each for each in self._names if f"{name}.".startswith(f"{each}.")), None)
+        if inside is not None:
+            return inside
+        return BEFORE if name in self._before or name.rpartition(".")[0] in self._before else AFTER
+
+
+class _Run:
+    """A forward and a backward pass on tensors without values.
+
+    Attributes:
+        order: names of modules, as they ran.
+        outputs: of each module, one without values.
+        flops: of what each module computes itself, in both passes.
+        forward_flops: in the forward pass.
+        kept: bytes for the backward pass, by block.
+    """
+
+    def __init__(self, model: nn.Module, names: tuple[str, ...], inputs: Tensor, targets: Tensor, loss: Loss):
+        self.examples = len(inputs)
+        self.order: list[str] = []
+        self.outputs: dict[str, Tensor] = {}
+        with FakeTensorMode() as mode:
+            own = fake_copy(model, mode, inputs.device)
+            fake = mode.from_tensor(inputs), mode.from_tensor(targets)
+            for name, module in own.named_modules():
+                module.register_forward_hook(self._ran(name))
+            with _KeptByBlock(own, names) as kept:
+                self.result = outputs_of(own, fake[0])
+                loss(self.result, fake[1])
+            self.kept = kept.bytes
+            # Attention by plain products, which torch knows how to count.
+            with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+                value = loss(outputs_of(own, fake[0]), fake[1])
+                self.forward_flops = _by_module(counter, own)
+                value.backward()
+            self.flops = _by_module(counter, own)
+
+    def _ran(self, name: str) -> Callable[..., None]:
+        def hook(_module: nn.Module, _inputs: Any, outputs: Any) -> None:
+            if name not in self.order:
+                self.order.append(name)
+            if isinstance(outputs, Tensor):
+                self.outputs[name] = outputs
+
+        return hook
+
+
+def _by_module(counter: FlopCounterMode, model: nn.Module) -> dict[str, int]:
+    """What each module computes itself, without its children."""
+    prefix = type(model).__name__
+    all_of = {key: sum(found.values()) for key, found in counter.get_flop_counts().items()}
+    found = {}
+    for name, module in model.named_modules():
+        key = f"{prefix}.{name}" if name else prefix
+        children = [f"{key}.{child}" for child, _ in module.named_children()]
+        found[name] = all_of.get(key, 0) - sum(all_of.get(child, 0) for child in children)
+    return found
+
+
+class _KeptByBlock(torch.autograd.graph.saved_tensors_hooks):
+    """Bytes that operations keep for the backward pass, each storage once, for the block that keeps it first."""
+
+    def __init__(self, model: nn.Module, names: tuple[str, ...]):
+        self.bytes: dict[str, int] = defaultdict(int)
+        own = {tensor.untyped_storage()._cdata for tensor in (*model.parameters(), *model.buffers())}
+        seen: dict[int, torch.UntypedStorage] = {}
+        self._at = BEFORE
+
+        def pack(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            if storage._cdata not in own and storage._cdata not in seen:
+                seen[storage._cdata] = storage
+                self.bytes[self._at] += storage.nbytes()
+            return tensor
+
+        super().__init__(pack, lambda tensor: tensor)
+        self._handles = list(self._watch(model, names))
+
+    def _watch(self, model: nn.Module, names: tuple[str, ...]) -> Iterator[Any]:
+        """What runs between two blocks belongs to the first."""
+        for name in names:
+            module = model.get_submodule(name)
+            yield module.register_forward_pre_hook(lambda *_, name=name: self._go(name))
+        yield model.get_submodule(names[-1]).register_forward_hook(lambda *_: self._go(AFTER))
+
+    def _go(self, name: str) -> None:
+        self._at = name
+
+    def __enter__(self) -> _KeptByBlock:  # type: ignore[override]
+        super().__enter__()
+        return self
+
+    def __exit__(self, *args: Any) -> None:
+        super().__exit__(*args)
+        for handle in self._handles:
+            handle.remove()

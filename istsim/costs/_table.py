@@ -1,0 +1,132 @@
+"""A comparison as a table, for terminals and programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import textwrap
+from typing import Any
+
+from istsim.costs._compare import Comparison, label
+from istsim.costs._parallelism import Cost
+
+_SHORT = {"microbatches": "m", "degree": "t", "stages": "p", "chunks": "K", "coverage": "C", "local_steps": "J"}
+_SHORT |= {"resample_every": "R"}
+
+
+def rows(found: Comparison) -> list[dict[str, Any]]:
+    """One for each kind of parallelism, in plain units: bytes, operations, seconds."""
+    return [
+        {
+            "parallelism": label(cost),
+            "setting": {name: cost.setting[name] for name in _SHORT if name in cost.setting},
+            "memory": cost.memory,
+            **{kind: getattr(cost, kind) for kind in ("parameters", "gradients", "optimizer", "activations")},
+            "fits": found.fits(cost),
+            "sent": cost.sent,
+            "sent_by": _sent_by(cost),
+            "flops": cost.flops,
+            "bubble": cost.bubble,
+            "staleness": cost.staleness,
+            "seconds": cost.seconds,
+            "slowdown": found.slowdown(cost),
+            "convergence": cost.convergence.kind,
+            "known": cost.convergence.known,
+            "source": cost.convergence.source,
+            "theorems": list(cost.convergence.theorems),
+        }
+        for cost in found.costs
+    ]
+
+
+def as_json(found: Comparison) -> str:
+    """The rows, and why others are left out, for programs."""
+    return json.dumps({"parallelisms": rows(found), "left_out": found.left_out}, indent=2)
+
+
+def as_csv(found: Comparison) -> str:
+    """The rows, with what consists of several things in one cell."""
+    text = io.StringIO()
+    some = [row | {"setting": setting_of(cost)} for row, cost in zip(rows(found), found.costs, strict=True)]
+    for row in some:
+        row["sent_by"] = " ".join(f"{name}={sent:.6g}" for name, sent in row["sent_by"].items())
+        row["theorems"] = " ".join(row["theorems"])
+    writer = csv.DictWriter(text, list(some[0]))
+    writer.writeheader()
+    writer.writerows(some)
+    return text.getvalue()
+
+
+def as_text(found: Comparison) -> str:
+    """The table, what is known of convergence, and what is left out.
+
+    Example:
+        >>> from istsim import costs
+        >>> cluster = costs.Cluster(4, memory=2**30)
+        >>> found = costs.compare(costs.named("resnet18"), cluster, costs.Training(), local_steps=1)
+        >>> print("\\n".join(costs.as_text(found).splitlines()[2:4]))
+        parallelism     setting      GiB  fits  MB sent   GFLOP  idle  stale   ms a step  slowdown  convergence
+        local parallel  m=16 K=4  ...
+    """
+    head = ["parallelism", "setting", "GiB", "fits", "MB sent", "GFLOP", "idle", "stale", "ms a step", "slowdown"]
+    lines = [[*head, "convergence"]]
+    for cost in found.costs:
+        slowdown = found.slowdown(cost)
+        lines.append(
+            [
+                label(cost),
+                setting_of(cost),
+                f"{cost.memory / 2**30:.3g}",
+                "yes" if found.fits(cost) else "no",
+                f"{cost.sent / 1e6:.4g}",
+                f"{cost.flops / 1e9:.4g}",
+                f"{100 * cost.bubble:.0f} %",
+                f"{cost.staleness}" if cost.staleness else "-",
+                f"{1e3 * cost.seconds:.4g}",
+                "-" if slowdown is None else f"{slowdown:.2f}",
+                cost.convergence.kind,
+            ]
+        )
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    right = range(2, 10)
+    table = [
+        "  ".join(
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+    return "\n".join([_headline(found), "", *table, "", *_notes(found)])
+
+
+def setting_of(cost: Cost) -> str:
+    """In short: p=4 m=8."""
+    return " ".join(f"{short}={cost.setting[name]:g}" for name, short in _SHORT.items() if name in cost.setting)
+
+
+def _headline(found: Comparison) -> str:
+    model, cluster, training = found.model, found.cluster, found.training
+    return (
+        f"{model.name}: {model.parameters / 1e6:.4g} M parameters, {cluster.devices * training.batch_size} examples a "
+        f"step of {model.flops / 1e9:.4g} GFLOP each, {training.optimizer}; {cluster.devices} devices of "
+        f"{cluster.memory / 2**30:.4g} GiB"
+    )
+
+
+def _notes(found: Comparison) -> list[str]:
+    said: dict[tuple[str, str], list[str]] = {}
+    for cost in found.costs:
+        one = cost.convergence
+        proved = f"; istsim theorems {' '.join(one.theorems)}" if one.theorems else ""
+        said.setdefault((one.kind, f"{one.known} ({one.source}{proved})"), []).append(label(cost))
+    lines = [f"{kind}: {', '.join(names)}: {known}" for (kind, known), names in said.items()]
+    lines += [f"left out: {name}: {reason}" for name, reason in found.left_out.items()]
+    return ["\n".join(textwrap.wrap(line, 118, subsequent_indent="    ", break_on_hyphens=False)) for line in lines]
+
+
+def _sent_by(cost: Cost) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for one in cost.traffic:
+        found[one.collective] = found.get(one.collective, 0) + one.sent
+    return found
