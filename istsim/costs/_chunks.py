@@ -1,4 +1,4 @@
-"""A chain of blocks cut into chunks that take about equally long."""
+"""A chain of blocks cut into chunks."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ def chunks(chain: Sequence[Block], count: int) -> list[tuple[Block, ...]]:
         >>> [[block.name for block in chunk] for chunk in chunks(chain, 2)]
         [['a', 'b', 'c'], ['d']]
     """
-    if not 1 <= count <= len(chain):
-        raise ValueError(f"{len(chain)} blocks cannot be cut into {count} chunks")
+    _check(chain, count)
     before = [0.0, *itertools.accumulate(block.flops.total for block in chain)]
 
     @functools.cache
@@ -39,3 +38,20 @@ def chunks(chain: Sequence[Block], count: int) -> list[tuple[Block, ...]]:
 
     ends = (0, *best(len(chain), count)[1])
     return [tuple(chain[start:end]) for start, end in itertools.pairwise(ends)]
+
+
+def even_chunks(chain: Sequence[Block], count: int) -> list[tuple[Block, ...]]:
+    """Consecutive chunks of nearly equal numbers of blocks, the first ones the longer.
+
+    Raises:
+        ValueError: for more chunks than blocks.
+    """
+    _check(chain, count)
+    length, longer = divmod(len(chain), count)
+    ends = [0, *itertools.accumulate(length + (number < longer) for number in range(count))]
+    return [tuple(chain[start:end]) for start, end in itertools.pairwise(ends)]
+
+
+def _check(chain: Sequence[Block], count: int) -> None:
+    if not 1 <= count <= len(chain):
+        raise ValueError(f"{len(chain)} blocks cannot be cut into {count} chunks")

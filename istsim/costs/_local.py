@@ -4,7 +4,7 @@ import dataclasses
 from typing import ClassVar
 
 from istsim._validation import positive_int
-from istsim.costs._chunks import chunks
+from istsim.costs._chunks import even_chunks
 from istsim.costs._cluster import Cluster, Training
 from istsim.costs._model import Amount, Block, ModelSizes, joined
 from istsim.costs._parallelism import Convergence, Cost, Parallelism, memory_of, replicas_of
@@ -15,12 +15,13 @@ from istsim.costs._traffic import Traffic, all_reduce
 class LocalParallel(Parallelism):
     """Each device has a chunk of consecutive blocks, which follows a loss of its own and hands only its output on.
 
-    Laskin et al., arXiv 2012.03837; the counting is ours. Every chunk but the last has an auxiliary head: a linear
-    layer from the features that it hands on to the model's outputs, and the loss. Since no gradient comes back, a
-    device computes both passes of a microbatch at once, keeps the activations of one, and waits for none: there is no
-    bubble once the first microbatch has reached the last device. What it takes in was made by parameters that are up
-    to as many steps older as there are chunks before it. There are `devices / chunks` such chains, which average
-    gradients.
+    Laskin et al., arXiv 2012.03837; the counting is ours. Chunks are nearly equal numbers of blocks. Every one but the
+    last has an auxiliary head from the features that it hands on to the model's outputs, with one dense layer: the
+    default of `istsim.networks.LocalParallelism`. Since no gradient comes back, a device computes both passes of a
+    microbatch at once, keeps the activations of one, and waits for none: there is no bubble once the first microbatch
+    has reached the last device. While devices work on batches that follow each other, what one takes in was made by
+    parameters that are up to as many steps older as there are chunks before it. There are `devices / chunks` such
+    chains, which average gradients.
 
     Attributes:
         chunks: K; with one block each that is greedy local training.
@@ -63,7 +64,7 @@ class LocalParallel(Parallelism):
         replicas = replicas_of(cluster, k, "chunks")
         examples = k * training.batch_size
         together = self._at_once(examples)
-        cut = [joined(chunk) for chunk in chunks(model.chain, k)]
+        cut = [joined(chunk) for chunk in even_chunks(model.chain, k)]
         units = [joined((chunk, auxiliary_head(model, chunk))) for chunk in cut[:-1]] + cut[-1:]
         memories = [memory_of(u.parameters.total, together * u.activations.total, training) for u in units]
         return self._cost(
@@ -79,14 +80,21 @@ class LocalParallel(Parallelism):
 
 
 def auxiliary_head(model: ModelSizes, chunk: Block) -> Block:
-    """A linear layer from what a chunk hands on to the model's outputs, with the loss.
+    """What makes an answer of the features that a chunk hands on, with the loss.
 
-    It keeps its inputs, and the logarithms of probabilities.
+    For sequences a norm, for images a batch norm, ReLU and the mean over positions; then a linear layer. Norms keep what
+    they take in, a ReLU and the linear layer what they get, and the loss the logarithms of probabilities.
     """
-    weights = chunk.features * model.outputs
+    features, outputs, predictions = chunk.features, model.outputs, model.predictions
+    if predictions > 1:
+        norm, kept = features, 2 * chunk.boundary + predictions
+    elif chunk.boundary > features:
+        norm, kept = 2 * features, 2 * chunk.boundary + features
+    else:
+        norm, kept = 0, features
     return Block(
         "head",
-        Amount(weights),
-        flops=Amount(3 * 2 * model.predictions * weights),
-        activations=Amount(model.predictions * (chunk.features + model.outputs)),
+        Amount(norm + (features + 1) * outputs),
+        flops=Amount(3 * 2 * predictions * features * outputs),
+        activations=Amount(kept + predictions * outputs),
     )

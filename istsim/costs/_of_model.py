@@ -21,7 +21,7 @@ from istsim.networks._layout import Layout, Units
 from istsim.networks._part import Part
 from istsim.networks._partly_trained import partly_trained
 from istsim.networks._subnetwork import subnetwork
-from istsim.networks._worker import Loss, cross_entropy, outputs_of
+from istsim.networks._trainer import Loss, cross_entropy, outputs_of
 
 BEFORE, AFTER = "before", "after"
 
