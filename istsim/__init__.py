@@ -47,7 +47,7 @@ from istsim.sweeps import compare_step_sizes as compare_step_sizes  # noqa: E402
 from istsim.sweeps import sweep as sweep  # noqa: E402
 
 # Imported when first used, because what they stand on (sympy, xarray, matplotlib, hypothesis) is slow to import.
-_ON_USE = ("certificates", "derivations", "figures", "symbolic", "theorems", "verify")
+_ON_USE = ("certificates", "costs", "derivations", "figures", "symbolic", "theorems", "verify")
 
 
 def __getattr__(name: str) -> _Any:

@@ -174,6 +174,80 @@ def sweep(
         sys.exit(1)
 
 
+def costs(
+    model: str = "llama-1b",
+    devices: int = 8,
+    memory: str = "24GiB",
+    bandwidth: str = "12.5GB/s",
+    latency: str = "10us",
+    flops: str = "50TFLOP/s",
+    batch_size: int = 8,
+    length: int = 1024,
+    optimizer: str = "adam",
+    number_bytes: int = 4,
+    coverage: float = 0.5,
+    local_steps: int = 10,
+    microbatches: int | None = None,
+    algorithm: str = "ring",
+    overlap: bool = False,
+    json: bool = False,
+    csv: bool = False,
+    figure: Path | None = None,
+) -> None:
+    """Tell what fits, what is fastest, and what it does to convergence, by kind of parallelism: by formulas.
+
+    Each kind in its fastest setting that fits into memory, or else its smallest. The default device is not one of any
+    maker's: give the numbers of yours.
+
+    Example: istsim costs --model llama-1b --devices 8 --memory 24GiB
+
+    Args:
+        model: Its name; a wrong one lists those there are.
+        devices: How many.
+        memory: Of each device, such as 24GiB or 80GB.
+        bandwidth: That each device can send at, such as 12.5GB/s.
+        latency: Until a message begins to arrive, such as 10us.
+        flops: Operations that a device really reaches, such as 50TFLOP/s.
+        batch_size: Examples of a step for each device.
+        length: Tokens of an example, for texts.
+        optimizer: sgd, momentum, adam, or mixed-adam: 12 bytes of state for a parameter.
+        number_bytes: Of parameters, gradients, activations and, but for mixed-adam, the optimizer's state.
+        coverage: C, of SDP.
+        local_steps: Of IST, between two rounds.
+        microbatches: Of all; any number that divides the examples if not given.
+        algorithm: Of collectives: ring, or gloo.
+        overlap: What nothing waits for is sent while devices compute.
+        json: Print the table as JSON.
+        csv: Print the table as CSV.
+        figure: File for the figure (SVG, PNG or PDF).
+    """
+    from istsim.costs import Cluster, Training, as_csv, as_json, as_text, compare, named, quantity
+
+    if json and csv:
+        raise ValueError("--json and --csv are two forms of one table: give one of them")
+    if figure is not None:
+        from istsim.figures._style import checked_path
+
+        checked_path(figure)
+    cluster = Cluster(
+        devices,
+        quantity("--memory", memory, "B"),
+        bandwidth=quantity("--bandwidth", bandwidth, "B/s"),
+        latency=quantity("--latency", latency, "s"),
+        flops=quantity("--flops", flops, "FLOP/s"),
+        algorithm=algorithm,  # type: ignore[arg-type]  # checked there
+        overlap=overlap,
+    )
+    training = Training(batch_size, optimizer, number_bytes)  # type: ignore[arg-type]  # likewise
+    options = {"coverage": coverage, "local_steps": local_steps, "microbatches": microbatches}
+    found = compare(named(model, length), cluster, training, **options)
+    print((as_json if json else as_csv if csv else as_text)(found))
+    if figure is not None:
+        from istsim.figures import parallelism, save
+
+        save(parallelism(found), figure)
+
+
 def bench(quick: bool = False, json: Path | None = None) -> None:
     """Time simulated rounds beside NumPy's, torch's and what memory allows; then how the time of a run grows.
 
@@ -413,7 +487,7 @@ def main() -> None:
         sweep.__annotations__["grid"] = tyro.conf.OmitArgPrefixes[_UncheckedGrid]
         Grid.__annotations__["step_sizes"] = Sequence[float]  # arrays are for Python
         commands: dict[str, Any] = {
-            each.__name__: each for each in (reproduce, verify, sweep, train, theorems, bench, doctor)
+            each.__name__: each for each in (reproduce, verify, sweep, train, theorems, costs, bench, doctor)
         }
         if arguments[:1] == ["train"]:  # else importing torch is not worth while
             commands["train"] = _train_with_options(arguments)

@@ -9,7 +9,7 @@ import pytest
 
 from istsim import _doctor, cli
 
-COMMANDS = (cli.reproduce, cli.verify, cli.sweep, cli.train, cli.theorems, cli.bench, cli.doctor)
+COMMANDS = (cli.reproduce, cli.verify, cli.sweep, cli.train, cli.theorems, cli.costs, cli.bench, cli.doctor)
 
 
 def run(monkeypatch, *arguments):

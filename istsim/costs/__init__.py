@@ -6,6 +6,7 @@ from istsim.costs._cluster import Cluster as Cluster
 from istsim.costs._cluster import Training as Training
 from istsim.costs._compare import Comparison as Comparison
 from istsim.costs._compare import compare as compare
+from istsim.costs._compare import label as label
 from istsim.costs._data_parallel import DataParallel as DataParallel
 from istsim.costs._data_parallel import FullySharded as FullySharded
 from istsim.costs._ist import IndependentSubnetworks as IndependentSubnetworks

@@ -82,8 +82,8 @@ class LocalParallel(Parallelism):
 def auxiliary_head(model: ModelSizes, chunk: Block) -> Block:
     """What makes an answer of the features that a chunk hands on, with the loss.
 
-    For sequences a norm, for images a batch norm, ReLU and the mean over positions; then a linear layer. Norms keep what
-    they take in, a ReLU and the linear layer what they get, and the loss the logarithms of probabilities.
+    For sequences a norm, for images a batch norm, ReLU and the mean over positions; then a linear layer. Norms and the
+    linear layer keep what they take in, a ReLU what it gives out, and the loss the logarithms of probabilities.
     """
     features, outputs, predictions = chunk.features, model.outputs, model.predictions
     if predictions > 1:

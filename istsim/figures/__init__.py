@@ -4,6 +4,7 @@ from istsim.figures._convergence import comparison as comparison
 from istsim.figures._convergence import interpolation as interpolation
 from istsim.figures._convergence import local_updates as local_updates
 from istsim.figures._convergence import neighbourhood as neighbourhood
+from istsim.figures._parallelism import parallelism as parallelism
 from istsim.figures._prediction import prediction as prediction
 from istsim.figures._scan import bias as bias
 from istsim.figures._scan import forward_scale as forward_scale
