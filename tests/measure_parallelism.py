@@ -19,10 +19,10 @@ from torch.distributed.tensor.parallel import (
 )
 
 from istsim import costs, networks
+from istsim.networks import cross_entropy
 from istsim.networks._kept import bytes_of
 from istsim.networks._masks import Masks
 from istsim.networks._training import rounds
-from istsim.networks import cross_entropy
 from istsim.networks.distributed import Group, OneOfMany
 from istsim.networks.distributed._replicas import Replicas
 

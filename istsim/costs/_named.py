@@ -33,7 +33,7 @@ def llama(
     Example:
         >>> from istsim import costs
         >>> costs.llama(vocabulary=256, width=32, depth=2, heads=4, hidden=85, length=64).parameters
-        41120
+        41056
     """
     sizes = {"vocabulary": vocabulary, "width": width, "depth": depth, "heads": heads, "hidden": hidden}
     for name, value in (sizes | {"length": length, "key_heads": key_heads or heads}).items():

@@ -66,7 +66,7 @@ def as_text(found: Comparison) -> str:
         >>> cluster = costs.Cluster(4, memory=2**30)
         >>> found = costs.compare(costs.named("resnet18"), cluster, costs.Training())
         >>> costs.as_text(found).splitlines()[0]
-        'resnet18: 11.17 M parameters, 32 examples a step of 3.33 GFLOP each, adam; 4 devices of 1 GiB'
+        'resnet18: 11.17 M parameters, 32 examples a step of 3.329 GFLOP each, adam; 4 devices of 1 GiB'
     """
     head = ["parallelism", "setting", "GiB", "fits", "MB sent", "GFLOP", "idle", "stale", "ms a step", "slowdown"]
     lines = [[*head, "convergence"]]

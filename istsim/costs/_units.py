@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import re
+from fractions import Fraction
 
 _PREFIXES = {
-    **{"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18},
-    **{"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50},
-    **{"m": 1e-3, "u": 1e-6, "µ": 1e-6, "n": 1e-9},
+    **{"": Fraction(1), "k": Fraction(10**3), "K": Fraction(10**3), "M": Fraction(10**6), "G": Fraction(10**9)},
+    **{"T": Fraction(10**12), "P": Fraction(10**15)},
+    **{name: Fraction(2) ** (10 * power) for power, name in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi"), start=1)},
+    **{"m": Fraction(1, 10**3), "u": Fraction(1, 10**6), "µ": Fraction(1, 10**6), "n": Fraction(1, 10**9)},
 }
 _LARGE = tuple(prefix for prefix, factor in _PREFIXES.items() if factor >= 1)
 _SMALL = tuple(prefix for prefix, factor in _PREFIXES.items() if factor <= 1)
@@ -31,14 +32,12 @@ def quantity(name: str, text: str, unit: str) -> float:
         (24.0, 1e-05)
     """
     example = {"B": "24GiB", "B/s": "12.5GB/s", "s": "10us", "FLOP/s": "50TFLOP/s"}.get(unit, f"3{unit}")
+    # [0-9.]+ may have two points, which Fraction refuses.
     found = re.fullmatch(rf"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([a-zA-Zµ]*?){re.escape(unit)}\s*", text)
     allowed = {"s": _SMALL, "FLOP/s": tuple(prefix for prefix in _LARGE if "i" not in prefix)}.get(unit, _LARGE)
     try:
         if found is None or found[2] not in allowed:
             raise ValueError
-        value = float(found[1]) * _PREFIXES[found[2]]
-        if not math.isfinite(value):
-            raise ValueError
-    except ValueError:
+        return float(Fraction(found[1]) * _PREFIXES[found[2]])
+    except (ValueError, OverflowError):
         raise ValueError(f"{name} must be a number with the unit {unit}, such as {example}, got {text!r}") from None
-    return value

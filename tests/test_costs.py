@@ -1,0 +1,290 @@
+"""What a step costs by kind of parallelism: the formulas, and how they are compared."""
+
+import itertools
+import subprocess
+import sys
+
+import pytest
+
+from istsim import costs, theorems
+from istsim.costs import Amount, Block, Cluster, ModelSizes, Training
+from istsim.costs._chunks import chunks
+from istsim.costs._compare import settings
+from istsim.costs._named import NAMES
+from istsim.costs._sdp import averaged, newly_held, untold
+
+CLUSTER, TRAINING = Cluster(4, memory=2.0**30), Training()
+
+
+def chain(flops, **amounts):
+    return tuple(Block(f"{i}", Amount(10), Amount(each), boundary=7, **amounts) for i, each in enumerate(flops))
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "value"),
+    [
+        ("24GiB", "B", 24 * 2.0**30),
+        ("80 GB", "B", 80e9),
+        ("1e3B", "B", 1000.0),
+        ("12.5GB/s", "B/s", 12.5e9),
+        ("10us", "s", 1e-5),
+        ("2s", "s", 2.0),
+        ("50TFLOP/s", "FLOP/s", 50e12),
+    ],
+)
+def test_quantities_are_read_with_their_units(text, unit, value):
+    assert costs.quantity("it", text, unit) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [("24", "B"), ("GiB", "B"), ("24gib", "B"), ("-1GB", "B"), ("1.2.3GB", "B"), ("1mB", "B"), ("1Ks", "s")],
+)
+def test_what_is_no_quantity_is_refused_with_an_example(text, unit):
+    with pytest.raises(ValueError, match=r"--memory must be a number with the unit .*, such as"):
+        costs.quantity("--memory", text, unit)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parts_of_a_named_model_are_no_more_than_the_whole(name):
+    whole = costs.named(name).whole
+    assert 0 < whole.weight_flops.total < whole.flops.once / 2
+    assert 0 <= whole.weight_activations.total <= whole.activations.once
+    assert whole.units > 0
+
+
+def test_chunks_are_the_best_of_all():
+    flops = (3, 1, 4, 1, 5, 9, 2, 6)
+    for count in range(1, 9):
+        found = [sum(block.flops.total for block in chunk) for chunk in chunks(chain(flops), count)]
+        cuts = itertools.combinations(range(1, len(flops)), count - 1)
+        best = min(max(sum(flops[a:b]) for a, b in itertools.pairwise((0, *cut, len(flops)))) for cut in cuts)
+        assert len(found) == count
+        assert max(found) == best
+
+
+def time_of_gpipe(forward, microbatches):
+    """The end of a step by GPipe, event by event; backward passes take twice as long."""
+    ends = [0.0] * len(forward)
+    for times in (forward, [2 * time for time in reversed(forward)]):
+        begin = max(ends)  # the backward passes begin when the last forward pass has ended
+        ends = [begin] * len(times)
+        for _ in range(microbatches):
+            handed = begin
+            for stage, time in enumerate(times):
+                ends[stage] = handed = max(ends[stage], handed) + time
+    return ends[-1]
+
+
+@pytest.mark.parametrize("microbatches", [1, 3, 8])
+@pytest.mark.parametrize("flops", [(2.0, 2.0, 2.0, 2.0), (1.0, 3.0, 2.0, 1.0)])
+def test_the_bubble_is_that_of_the_schedule(flops, microbatches):
+    training = Training(batch_size=6)  # 24 examples
+    model = ModelSizes("stages", chain([3 * each for each in flops]))
+    cost = costs.Pipeline(microbatches, 4, "GPipe").cost(model, Cluster(4, 1e9, flops=1.0), training)
+    size = 24 // microbatches
+    assert cost.compute_seconds == pytest.approx(time_of_gpipe([size * each for each in flops], microbatches))
+    if len(set(flops)) == 1:
+        assert cost.bubble == pytest.approx(3 / (microbatches + 3))
+
+
+def test_1f1b_keeps_as_many_microbatches_as_there_are_stages():
+    model = ModelSizes("stages", chain((1.0,) * 4, activations=Amount(100)))
+    cluster, training = Cluster(4, 1e9), Training(batch_size=4, number_bytes=1)
+    kept = {
+        (schedule, m): costs.Pipeline(m, 4, schedule).cost(model, cluster, training).activations
+        for schedule in ("GPipe", "1F1B")
+        for m in (4, 16)
+    }
+    assert kept == {("GPipe", 4): 1600, ("GPipe", 16): 1600, ("1F1B", 4): 1600, ("1F1B", 16): 400}
+
+
+def draws(devices, holders):
+    """Who holds a unit, every outcome equally likely."""
+    return [set(each) for each in itertools.combinations(range(devices), holders)]
+
+
+@pytest.mark.parametrize(("devices", "holders"), [(2, 1), (3, 2), (4, 1), (4, 2), (5, 2), (4, 4)])
+def test_what_holders_send_is_the_mean_over_all_draws(devices, holders):
+    outcomes = draws(devices, holders)
+    both = [len(left & right) for left in outcomes for right in outcomes]
+    for entries, held in ((Amount(0, 1), [holders]), (Amount(0, 0, 1), both)):
+        sums = [2 * max(h - 1, 0) / devices for h in held]
+        rest = [(devices - h) / devices if h else 0 for h in held]
+        assert averaged(entries, devices, holders) == pytest.approx(sum(sums) / len(sums))
+        assert untold(entries, devices, holders) == pytest.approx(sum(rest) / len(rest))
+
+
+@pytest.mark.parametrize(("devices", "holders"), [(2, 1), (3, 1), (3, 2), (4, 2)])
+def test_what_is_newly_held_is_the_mean_over_all_draws(devices, holders):
+    outcomes = draws(devices, holders)
+    moved, count = 0.0, 0
+    for before in itertools.product(outcomes, outcomes):
+        had = before[0] & before[1]
+        homes = had or set(range(devices))
+        for after in itertools.product(outcomes, outcomes):
+            new = (after[0] & after[1]) - had
+            moved += sum(len(new - {home}) for home in homes) / len(homes) / devices
+            count += 1
+    assert newly_held(Amount(0, 0, 1), devices, holders) == pytest.approx(moved / count)
+
+
+@pytest.mark.parametrize("masking", ["forward", "backward"])
+@pytest.mark.parametrize("name", ["llama-134m", "resnet18"])
+def test_sdp_with_all_held_costs_what_data_parallelism_costs(name, masking):
+    model = costs.named(name)
+    one = costs.SubnetworkDataParallel(masking=masking, coverage=1.0).cost(model, CLUSTER, TRAINING)
+    other = costs.DataParallel().cost(model, CLUSTER, TRAINING)
+    for what in ("memory", "sent", "flops", "activations"):
+        assert getattr(one, what) == pytest.approx(getattr(other, what), rel=1e-12), what
+
+
+def test_less_coverage_costs_less():
+    model = costs.named("llama-134m")
+    for masking in ("forward", "backward"):
+        found = [
+            costs.SubnetworkDataParallel(masking=masking, coverage=c).cost(model, Cluster(8, 1e9), TRAINING)
+            for c in (0.25, 0.5, 1.0)
+        ]
+        for what in ("memory", "flops", "sent"):
+            values = [getattr(cost, what) for cost in found]
+            assert values == sorted(set(values)), (masking, what)
+
+
+def test_a_ring_sends_the_least_that_sums_need_and_gloo_sends_sums_for_shares():
+    model = costs.named("llama-134m")
+    size = 4 * model.parameters
+    sent = {
+        algorithm: {t.collective: t.sent for t in costs.FullySharded().cost(model, cluster, TRAINING).traffic}
+        for algorithm in ("ring", "gloo")
+        for cluster in (Cluster(4, 1e9, algorithm=algorithm),)
+    }
+    assert sent["ring"]["reduce-scatter"] == pytest.approx(0.75 * size)
+    assert sent["gloo"]["reduce-scatter"] == pytest.approx(1.5 * size)
+    assert sent["ring"]["all-gather"] == sent["gloo"]["all-gather"]
+    assert costs.DataParallel().cost(model, Cluster(4, 1e9), TRAINING).sent == pytest.approx(1.5 * size)
+
+
+def test_what_nothing_waits_for_is_sent_while_devices_compute():
+    model = costs.named("llama-134m")
+    times = {
+        (one.name, overlap): one.cost(model, Cluster(4, 1e9, overlap=overlap), TRAINING)
+        for one in (costs.DataParallel(), costs.TensorParallel(degree=4))
+        for overlap in (False, True)
+    }
+    hidden = times["data parallel", True]
+    sending = hidden.traffic[0].seconds(CLUSTER)
+    assert hidden.seconds == pytest.approx(max(hidden.compute_seconds, sending))
+    assert times["data parallel", False].seconds == pytest.approx(hidden.compute_seconds + sending)
+    assert times["tensor parallel", False].seconds == times["tensor parallel", True].seconds
+
+
+def test_devices_together_compute_no_less_than_the_model_for_every_example():
+    model, examples = costs.named("llama-134m"), 4 * TRAINING.batch_size
+    for one in (costs.DataParallel(), costs.FullySharded(), costs.TensorParallel(degree=4), costs.Pipeline(8, 4)):
+        cost = one.cost(model, CLUSTER, TRAINING)
+        worked = 4 * cost.flops
+        assert worked >= 0.999999 * examples * model.flops, one.name
+    # The chunks are not equal, and what is in no unit is computed by all.
+    assert costs.DataParallel().cost(model, CLUSTER, TRAINING).flops == TRAINING.batch_size * model.flops
+
+
+def test_the_comparison_has_what_fits_first_and_the_fastest_of_it_at_the_top():
+    model = costs.named("llama-1b")
+    found = costs.compare(model, Cluster(8, memory=24 * 2.0**30), TRAINING)
+    fits = [found.fits(cost) for cost in found.costs]
+    assert fits == sorted(fits, reverse=True)
+    seconds = [cost.seconds for cost in found.costs if found.fits(cost)]
+    assert seconds == sorted(seconds)
+    assert found.slowdown(found.costs[0]) == 1.0
+    assert len(found.costs) == 9
+    # Each is the best of its kind.
+    for one in settings(8, TRAINING.batch_size, 0.5, 10):
+        cost = one.cost(model, found.cluster, TRAINING)
+        best = next(each for each in found.costs if costs.label(each) == costs.label(one))
+        if found.fits(cost):
+            assert found.fits(best)
+            assert best.seconds <= cost.seconds
+        elif not found.fits(best):
+            assert best.memory <= cost.memory
+
+
+def test_where_nothing_fits_the_smallest_is_at_the_top_and_none_is_fastest():
+    found = costs.compare(costs.named("llama-7b"), Cluster(2, memory=2.0**20), TRAINING)
+    memory = [cost.memory for cost in found.costs]
+    assert memory == sorted(memory)
+    assert found.fastest is None
+    assert found.slowdown(found.costs[0]) is None
+    assert " no " in costs.as_text(found)
+
+
+def test_what_cannot_be_done_is_left_out_with_its_reason():
+    found = costs.compare(costs.named("resnet18"), Cluster(16, 1e9), TRAINING, coverage=0.3)
+    assert found.left_out == {
+        f"SDP {masking}": "a coverage of 0.3 cannot be had on 16 devices; they can have "
+        + ", ".join(f"{copies / 16:g}" for copies in range(2, 17))
+        for masking in ("forward", "backward")
+    }
+    for reason in found.left_out:
+        assert f"left out: {reason}: a coverage of 0.3" in costs.as_text(found).replace("\n    ", " ")
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Cluster(0, 1e9), "devices must be an integer of at least 1, got 0"),
+        (lambda: Cluster(2, -1.0), "memory must be a positive number, got -1.0"),
+        (lambda: Cluster(2, 1e9, latency=-1.0), "latency must be a number of seconds of at least 0"),
+        (lambda: Cluster(2, 1e9, algorithm="tree"), "algorithm must be 'ring' or 'gloo', got 'tree'"),
+        (lambda: Training(optimizer="lion"), "optimizer must be"),
+        (lambda: costs.named("gpt"), "model must be"),
+        (lambda: ModelSizes("none", ()), "none must have blocks with parameters"),
+        (lambda: costs.Pipeline(stages=1), "stages must be at least 2"),
+        (lambda: costs.TensorParallel(degree=1), "degree must be at least 2"),
+        (lambda: costs.LocalParallel(chunks=1), "chunks must be at least 2"),
+        (lambda: costs.SubnetworkDataParallel(coverage=1.5), "coverage must be a fraction"),
+        (lambda: costs.llama(vocabulary=9, width=9, depth=1, heads=2, hidden=9, length=9), "heads must divide width"),
+    ],
+)
+def test_wrong_arguments_are_refused(make, words, unchecked):
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("one", "words"),
+    [
+        (costs.Pipeline(stages=3), "stages must divide the 4 devices, got 3"),
+        (costs.Pipeline(3, 4), "microbatches must divide the 32 examples of a device, got 3"),
+        (costs.DataParallel(3), "microbatches must divide the 8 examples of a device, got 3"),
+        (costs.LocalParallel(chunks=4), "2 blocks cannot be cut into 4 chunks"),
+        (costs.TensorParallel(degree=4), "a degree of 4 takes as many units"),
+        (costs.IndependentSubnetworks(), "4 devices take as many units"),
+        (costs.SubnetworkDataParallel(coverage=0.25), "they can have 0.5, 0.75, 1$"),
+        (costs.SubnetworkDataParallel(), "0 units in a layer: too few for 4 devices"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(one, words):
+    with pytest.raises(ValueError, match=words):
+        one.cost(ModelSizes("short", chain((1.0, 1.0))), CLUSTER, TRAINING)
+
+
+def test_tensor_parallelism_is_not_known_where_weights_lie_between_units():
+    block = Block("0", Amount(0, 10, 10), Amount(1.0), boundary=7, units=8)
+    with pytest.raises(ValueError, match="weights between two layers of hidden units"):
+        costs.TensorParallel(degree=2).cost(ModelSizes("mlp", (block,)), CLUSTER, TRAINING)
+
+
+def test_theorems_that_are_named_exist_and_kinds_are_what_the_theorems_say():
+    kinds = {}
+    for one in settings(4, 2, 0.5, 10):
+        for name in one.convergence.theorems:
+            assert theorems.get(name).kind != "refuted"
+        kinds[costs.label(one)] = one.convergence.kind
+    assert kinds["SDP backward"] == "unbiased"
+    assert {name for name, kind in kinds.items() if kind == "biased"} == {"IST", "SDP forward", "local parallel"}
+
+
+def test_costs_need_no_torch():
+    code = "import sys; from istsim import costs; costs.named('resnet18'); print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"

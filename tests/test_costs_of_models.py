@@ -1,0 +1,139 @@
+"""The sizes of real models against formulas, and what costs say against what networks predict and measure."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="networks need torch")
+
+from istsim import costs, networks  # noqa: E402
+from istsim.networks import local  # noqa: E402
+
+BATCH, LENGTH = 4, 32
+KINDS = ("parameters", "gradients", "optimizer", "activations")
+
+
+def images():
+    return torch.zeros(BATCH, 3, 32, 32), torch.zeros(BATCH, dtype=torch.long)
+
+
+def tokens():
+    return torch.zeros(BATCH, LENGTH, dtype=torch.long), torch.zeros(BATCH, LENGTH, dtype=torch.long)
+
+
+def pixels():
+    return torch.zeros(BATCH, 64), torch.zeros(BATCH, dtype=torch.long)
+
+
+def on_meta(make):
+    with torch.device("meta"):
+        return make()
+
+
+MODELS = {
+    "transformer": (lambda: networks.Transformer(256, width=64, depth=2, heads=4, hidden=172), tokens),
+    "resnet": (lambda: networks.ResNet(10, width=16), images),
+    "mlp": (lambda: networks.mlp([64, 32, 16, 10]), pixels),
+}
+
+
+def adam(parameters):
+    return torch.optim.Adam(parameters, 1e-3)
+
+
+def pairs(found, formula):
+    return zip(
+        (found.before, *found.blocks, found.after), (formula.before, *formula.blocks, formula.after), strict=True
+    )
+
+
+def test_formulas_of_a_transformer_are_what_torch_counts():
+    make, examples = MODELS["transformer"]
+    found = costs.sizes_of(on_meta(make), *examples())
+    formula = costs.llama(vocabulary=256, width=64, depth=2, heads=4, hidden=172, length=LENGTH)
+    for one, other in pairs(found, formula):
+        for what in ("parameters", "flops", "weight_flops", "weight_activations", "boundary", "sums", "units"):
+            assert getattr(one, what) == getattr(other, what), (one.name, what)
+    # A norm that is not one operation, as on CPUs, keeps one more stream; angles are kept once for a batch. The loss
+    # keeps targets, which are twice as large as other numbers, and a weight.
+    stream, angles = LENGTH * 64, 2 * 2 * LENGTH * 64 // 4 // 2 / BATCH
+    for one, other in zip(found.blocks, formula.blocks, strict=True):
+        assert one.activations.whole == other.activations.whole + 2 * stream + angles
+        assert one.activations.once == other.activations.once
+    assert found.after.activations.total == formula.after.activations.total + stream + 2 * LENGTH + 1 / BATCH
+
+
+def test_formulas_of_a_residual_network_are_what_torch_counts():
+    make, examples = MODELS["resnet"]
+    found = costs.sizes_of(on_meta(make), *examples())
+    for one, other in pairs(found, costs.resnet(width=16)):
+        for what in ("parameters", "flops", "weight_flops", "weight_activations", "boundary", "sums", "units"):
+            assert getattr(one, what) == getattr(other, what), (one.name, what)
+        # A batch norm keeps two numbers of a batch for each of its channels, at most 128 at its input and output.
+        assert 0 <= one.activations.total - other.activations.total <= (2 * 128 + 2 * 128 + 2) / BATCH
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+@pytest.mark.parametrize("kind", ["ist", "forward", "backward"])
+def test_memory_is_what_networks_predict(name, kind):
+    make, examples = MODELS[name]
+    model, (inputs, targets) = on_meta(make), examples()
+    if kind == "ist":
+        method, one = networks.IST(2), costs.IndependentSubnetworks()
+    else:
+        method = networks.SDP(4, 0.5, kind)
+        one = costs.SubnetworkDataParallel(masking=kind, coverage=0.5)
+    predicted = networks.predicted_memory(
+        model,
+        networks.neurons(model),
+        method,
+        make_optimizer=adam,
+        inputs=inputs,
+        targets=targets,
+        loss=networks.cross_entropy,
+    )
+    cluster = costs.Cluster(method.num_workers, 1e9)
+    cost = one.cost(costs.sizes_of(model, inputs, targets), cluster, costs.Training(BATCH))
+    assert cost.gradients == predicted.gradients
+    assert cost.optimizer == predicted.optimizer
+    # Batch norms that are trained in part put their scales together anew; those are not of an example.
+    scales = 4 * networks.neurons(model).num_units if (name, kind) == ("resnet", "backward") else 0
+    assert round(cost.activations) == predicted.activations - scales
+    buffers = sum(b.numel() * b.element_size() for b in model.buffers())  # which costs leave out
+    assert predicted.parameters - buffers <= cost.parameters <= predicted.parameters
+
+
+@pytest.mark.parametrize("chunks", [2, 4])
+def test_local_parallelism_costs_what_units_of_networks_measure(chunks):
+    model = networks.initialised(on_meta(lambda: networks.Transformer(256, width=64, depth=4, heads=4, hidden=172)), 0)
+    method = local.LocalParallelism("chunked", chunks=chunks, local_steps=1)
+    inputs, targets = tokens()
+    sizes = costs.sizes_of(model, inputs, targets)
+    engine = local.LocalOneProcess(model, networks.neurons(model), method, inputs, make_optimizer=adam)
+    engine.deal(np.ones((1, engine.layout.num_units), bool))
+    engine.steps(lambda worker, step: (inputs, targets), range(1))
+    found = max(engine.costs()["workers"], key=lambda unit: sum(unit[kind] for kind in KINDS))
+    training = costs.Training(BATCH // chunks)
+    cost = costs.LocalParallel(chunks=chunks).cost(sizes, costs.Cluster(chunks, 1e9), training)
+    assert (cost.parameters, cost.gradients) == (found["parameters"], found["gradients"])
+    assert 0 <= found["optimizer"] - cost.optimizer <= 4 * len(list(model.parameters()))  # Adam counts its steps
+    # The head's norm, of several operations, keeps one more stream, and its loss targets and a weight.
+    assert cost.activations + BATCH * LENGTH * (4 * 64 + 8) + 4 == found["activations"]
+    _, sent, flops = engine.spent()
+    assert (chunks - 1) * cost.sent == sent
+    if chunks == 4:
+        assert 4 * cost.flops == flops  # of equal units
+
+
+def test_a_model_that_cannot_be_partitioned_has_no_units():
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Softmax(-1), torch.nn.Linear(4, 2))
+    sizes = costs.sizes_of(model, torch.zeros(3, 4), torch.zeros(3, dtype=torch.long))
+    assert sizes.whole.units == 0
+    assert sizes.whole.parameters == costs.Amount(30)
+    found = costs.compare(sizes, costs.Cluster(2, 1e9), costs.Training(4), microbatches=1)
+    assert {costs.label(cost) for cost in found.costs} >= {"data parallel", "FSDP", "pipeline 1F1B"}
+    assert set(found.left_out) == {"tensor parallel", "IST", "SDP forward", "SDP backward"}
+
+
+def test_a_model_without_parameters_is_refused():
+    with pytest.raises(ValueError, match="no parameters that could be trained"):
+        costs.sizes_of(torch.nn.ReLU(), torch.zeros(3, 4), torch.zeros(3, dtype=torch.long))

@@ -1,0 +1,52 @@
+"""What `istsim.costs` says of steps by several processes, against what these measure."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="networks need torch")
+
+from measure_parallelism import KINDS  # noqa: E402
+from test_processes import run_to_its_end, torchrun  # noqa: E402
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="bytes are counted by Linux")
+FEW = ("ddp transformer", "fsdp mlp", "tensor transformer", "1F1B 4 transformer", "sdp backward mlp resampled")
+
+
+def measured(processes, *names):
+    """What was predicted and measured for each case."""
+    script = Path(__file__).with_name("measure_parallelism.py")
+    output, code = run_to_its_end(torchrun(processes, script, *names), seconds=600)
+    assert code == 0, output
+    lines = [json.loads(line) for line in output.splitlines() if line.startswith('{"case"')]
+    return {line["case"]: line for line in lines}
+
+
+def assert_predicted(found):
+    for name, line in found.items():
+        predicted, processes = line["predicted"], line["measured"]
+        most = max(processes, key=lambda one: sum(one[kind] for kind in KINDS))
+        total = sum(predicted[kind] for kind in KINDS)
+        for kind in KINDS:
+            assert abs(most[kind] - predicted[kind]) <= 0.1 * total, (name, kind, most, predicted)
+        assert [most[kind] for kind in KINDS[:3]] == [predicted[kind] for kind in KINDS[:3]], (name, most, predicted)
+        sent = [one["sent"] for one in processes]
+        one = sum(sent) / len(sent) if name.startswith(("ist", "sdp")) else max(sent)
+        assert abs(one - predicted["sent"]) <= 0.05 * predicted["sent"], (name, sent, predicted)
+
+
+def test_two_processes_need_the_memory_and_send_the_bytes_that_formulas_say():
+    found = measured(2, *FEW)
+    assert list(found) == list(FEW)
+    assert_predicted(found)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("processes", [2, 4])
+def test_every_kind_of_parallelism_needs_the_memory_and_sends_the_bytes_that_formulas_say(processes):
+    found = measured(processes)
+    assert len(found) == 17
+    assert_predicted(found)
