@@ -110,6 +110,7 @@ PUBLIC_MODULES = [
     "istsim.verify.strategies",
     "istsim.figures",
     "istsim.networks",
+    "istsim.costs",
     "istsim.studies",
 ]
 

@@ -48,5 +48,5 @@ def test_two_processes_need_the_memory_and_send_the_bytes_that_formulas_say():
 @pytest.mark.parametrize("processes", [2, 4])
 def test_every_kind_of_parallelism_needs_the_memory_and_sends_the_bytes_that_formulas_say(processes):
     found = measured(processes)
-    assert len(found) == 17
+    assert len(found) == 19
     assert_predicted(found)

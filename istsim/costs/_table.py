@@ -48,8 +48,9 @@ def as_json(found: Comparison) -> str:
 def as_csv(found: Comparison) -> str:
     """The rows, with what consists of several things in one cell."""
     text = io.StringIO()
-    some = [row | {"setting": setting_of(cost)} for row, cost in zip(rows(found), found.costs, strict=True)]
-    for row in some:
+    some = rows(found)
+    for row, cost in zip(some, found.costs, strict=True):
+        row["setting"] = setting_of(cost)
         row["sent_by"] = " ".join(f"{name}={sent:.6g}" for name, sent in row["sent_by"].items())
         row["theorems"] = " ".join(row["theorems"])
     writer = csv.DictWriter(text, list(some[0]))
@@ -120,6 +121,7 @@ def _notes(found: Comparison) -> list[str]:
         proved = f"; istsim theorems {' '.join(one.theorems)}" if one.theorems else ""
         said.setdefault((one.kind, f"{one.known} ({one.source}{proved})"), []).append(label(cost))
     lines = [f"{kind}: {', '.join(names)}: {known}" for (kind, known), names in said.items()]
+    lines += ["Times are those of a step, which is not as much progress by all: biased and unbiased steps may take more."]
     lines += [f"left out: {name}: {reason}" for name, reason in found.left_out.items()]
     return ["\n".join(textwrap.wrap(line, 118, subsequent_indent="    ", break_on_hyphens=False)) for line in lines]
 
