@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from istsim._optional import require
 from istsim.sweeps import Grid
@@ -183,12 +183,12 @@ def costs(
     flops: str = "50TFLOP/s",
     batch_size: int = 8,
     length: int = 1024,
-    optimizer: str = "adam",
+    optimizer: Literal["sgd", "momentum", "adam", "mixed-adam"] = "adam",
     number_bytes: int = 4,
     coverage: float = 0.5,
     local_steps: int = 10,
     microbatches: int | None = None,
-    algorithm: str = "ring",
+    algorithm: Literal["ring", "gloo"] = "ring",
     overlap: bool = False,
     json: bool = False,
     csv: bool = False,
@@ -210,12 +210,12 @@ def costs(
         flops: Operations that a device really reaches, such as 50TFLOP/s.
         batch_size: Examples of a step for each device.
         length: Tokens of an example, for texts.
-        optimizer: sgd, momentum, adam, or mixed-adam: 12 bytes of state for a parameter.
+        optimizer: What is kept for a parameter; by mixed-adam 12 bytes.
         number_bytes: Of parameters, gradients, activations and, but for mixed-adam, the optimizer's state.
         coverage: C, of SDP.
         local_steps: Of IST, between two rounds.
         microbatches: Of all; any number that divides the examples if not given.
-        algorithm: Of collectives: ring, or gloo.
+        algorithm: Of collectives; gloo's are those of processes without GPUs.
         overlap: What nothing waits for is sent while devices compute.
         json: Print the table as JSON.
         csv: Print the table as CSV.
@@ -235,12 +235,17 @@ def costs(
         bandwidth=quantity("--bandwidth", bandwidth, "B/s"),
         latency=quantity("--latency", latency, "s"),
         flops=quantity("--flops", flops, "FLOP/s"),
-        algorithm=algorithm,  # type: ignore[arg-type]  # checked there
+        algorithm=algorithm,
         overlap=overlap,
     )
-    training = Training(batch_size, optimizer, number_bytes)  # type: ignore[arg-type]  # likewise
-    options = {"coverage": coverage, "local_steps": local_steps, "microbatches": microbatches}
-    found = compare(named(model, length), cluster, training, **options)
+    found = compare(
+        named(model, length),
+        cluster,
+        Training(batch_size, optimizer, number_bytes),
+        coverage=coverage,
+        local_steps=local_steps,
+        microbatches=microbatches,
+    )
     print((as_json if json else as_csv if csv else as_text)(found))
     if figure is not None:
         from istsim.figures import parallelism, save

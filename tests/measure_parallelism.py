@@ -4,7 +4,7 @@ Arguments: names of cases, or none for all. Bytes are those that the operating s
 """
 
 import json
-import pathlib
+import math
 import sys
 
 import torch
@@ -19,12 +19,13 @@ from torch.distributed.tensor.parallel import (
 )
 
 from istsim import costs, networks
-from istsim.networks import cross_entropy
-from istsim.networks._kept import bytes_of
+from istsim.networks import cross_entropy, local
+from istsim.networks._kept import LiveForBackward, bytes_of
 from istsim.networks._masks import Masks
 from istsim.networks._training import rounds
-from istsim.networks.distributed import Group, OneOfMany
+from istsim.networks.distributed import Group, LocalPipeline, OneOfMany
 from istsim.networks.distributed._replicas import Replicas
+from istsim.networks.distributed._sent import bytes_written
 
 LENGTH, BATCH, STEPS = 64, 4, 4
 KINDS = ("parameters", "gradients", "optimizer", "activations")
@@ -54,42 +55,7 @@ def adam(parameters):
 
 
 def written():
-    lines = pathlib.Path("/proc/self/io").read_text().splitlines()
-    return int(dict(line.split(": ") for line in lines)["wchar"])
-
-
-class MostKept(torch.autograd.graph.saved_tensors_hooks):
-    """The most bytes that the backward pass waits for at any time; parameters are not counted."""
-
-    def __init__(self, module):
-        self.most = self.now = 0
-        own = {storage(tensor)._cdata for tensor in (*module.parameters(), *module.buffers())}
-        holders = {}
-
-        class Kept:
-            def __init__(kept, tensor):  # noqa: N805
-                kept.tensor, kept.storage = tensor, storage(tensor)
-                key = kept.storage._cdata
-                if key not in own and not holders.get(key):
-                    self.now += kept.storage.nbytes()
-                    self.most = max(self.most, self.now)
-                holders[key] = holders.get(key, 0) + 1
-
-            def __del__(kept):  # noqa: N805
-                key = kept.storage._cdata
-                holders[key] -= 1
-                if key not in own and not holders[key]:
-                    self.now -= kept.storage.nbytes()
-
-        super().__init__(Kept, lambda kept: kept.tensor)
-
-    def __enter__(self):
-        super().__enter__()
-        return self
-
-
-def storage(tensor):
-    return getattr(tensor, "_local_tensor", tensor).untyped_storage()
+    return bytes_written(torch.device("cpu"))
 
 
 def memory_of(module, optimizer, activations):
@@ -120,6 +86,25 @@ def by_engine(group, model, method, make):
     }
 
 
+def by_chunks(group, model):
+    method = local.LocalParallelism("chunked", chunks=group.size, local_steps=STEPS)
+    example, layout = examples(model, group.size * BATCH, 0), networks.neurons(model)
+    engine = LocalPipeline(model, layout, method, example[0], group, make_optimizer=adam)
+
+    def batch_of(_worker, step):
+        return examples(model, group.size * BATCH, step)
+
+    before = written()
+    for _ in rounds(engine, method, Masks(method, layout, 0), batch_of, STEPS):
+        sent = written() - before
+    memory = engine.costs()["workers"][group.rank]
+    trained = len(engine._trainers[0].parameters)
+    return {kind: memory[kind] for kind in KINDS} | {
+        "optimizer": memory["optimizer"] - 4 * trained,
+        "sent": sent / STEPS,
+    }
+
+
 def by_tensor(group, model):
     mesh = init_device_mesh("cpu", (group.size,))
     model = networks.initialised(model, 0)
@@ -138,7 +123,8 @@ def by_tensor(group, model):
 
     def step(number):
         inputs, targets = examples(model, group.size * BATCH, number)
-        with MostKept(model) as kept:
+        kept = LiveForBackward(model)
+        with kept:
             cross_entropy(model(inputs), targets).backward()
         optimizer.step()
         return kept.most
@@ -162,7 +148,8 @@ def by_pipeline(group, model, microbatches, schedule):
 
     def step(number):
         inputs, targets = examples(model, group.size * BATCH, number)
-        with MostKept(module) as kept:
+        kept = LiveForBackward(module)
+        with kept:
             run.step(*([inputs] if first else []), target=targets if last else None)
         optimizer.step()
         return kept.most
@@ -209,6 +196,11 @@ def cases(group):
                     costs.SubnetworkDataParallel(**own),
                     engine(model, networks.SDP(n, **own), OneOfMany),
                 )
+    found["local transformer"] = (
+        transformer,
+        costs.LocalParallel(chunks=n),
+        lambda: by_chunks(group, transformer()),
+    )
     found["tensor transformer"] = (
         transformer,
         costs.TensorParallel(degree=n),
@@ -231,7 +223,7 @@ def main(names):
     for name in names or found:
         model, parallelism, measure = found[name]
         # Sizes of the examples that are computed together.
-        together = BATCH * getattr(parallelism, "degree", 1) * getattr(parallelism, "stages", 1)
+        together = BATCH * math.prod(getattr(parallelism, name, 1) for name in ("degree", "stages", "chunks"))
         sizes = costs.sizes_of(model(), *examples(model(), together // parallelism.microbatches, 0))
         cluster = costs.Cluster(group.size, 1e9, algorithm="gloo")
         cost = parallelism.cost(sizes, cluster, costs.Training(BATCH, "adam", 4))

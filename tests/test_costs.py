@@ -1,12 +1,14 @@
 """What a step costs by kind of parallelism: the formulas, and how they are compared."""
 
+import csv
 import itertools
+import json
 import subprocess
 import sys
 
 import pytest
 
-from istsim import costs, theorems
+from istsim import cli, costs, theorems
 from istsim.costs import Amount, Block, Cluster, ModelSizes, Training
 from istsim.costs._chunks import chunks
 from istsim.costs._compare import settings
@@ -288,3 +290,73 @@ def test_theorems_that_are_named_exist_and_kinds_are_what_the_theorems_say():
 def test_costs_need_no_torch():
     code = "import sys; from istsim import costs; costs.named('resnet18'); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
+def printed(monkeypatch, capsys, *options):
+    monkeypatch.setattr(sys, "argv", ["istsim", "costs", "--model", "resnet18", *options])
+    cli.main()
+    return capsys.readouterr().out
+
+
+def test_the_command_prints_one_table_in_three_forms(monkeypatch, capsys):
+    options = ("--devices", "4", "--memory", "100MiB", "--batch-size", "4", "--optimizer", "momentum")
+    found = costs.compare(costs.named("resnet18"), Cluster(4, 100 * 2.0**20), Training(4, "momentum"))
+    assert printed(monkeypatch, capsys, *options) == costs.as_text(found) + "\n"
+    rows = json.loads(printed(monkeypatch, capsys, *options, "--json"))["parallelisms"]
+    table = list(csv.DictReader(printed(monkeypatch, capsys, *options, "--csv").splitlines()))
+    assert [row["parallelism"] for row in rows] == [row["parallelism"] for row in table]
+    for row, line, cost in zip(rows, table, found.costs, strict=True):
+        assert row["memory"] == float(line["memory"]) == cost.memory
+        assert row["seconds"] == float(line["seconds"]) == cost.seconds
+        assert sum(row["sent_by"].values()) == pytest.approx(row["sent"])
+
+
+def test_every_option_of_the_command_changes_what_it_prints(monkeypatch, capsys):
+    plain = ("--devices", "4", "--memory", "100MiB")
+    before = printed(monkeypatch, capsys, *plain)
+    changes = [("--devices", "2"), ("--memory", "1GiB"), ("--bandwidth", "1GB/s"), ("--latency", "1ms")]
+    changes += [("--flops", "1TFLOP/s"), ("--batch-size", "2"), ("--optimizer", "sgd"), ("--number-bytes", "2")]
+    changes += [("--coverage", "0.75"), ("--local-steps", "2"), ("--microbatches", "2"), ("--algorithm", "gloo")]
+    changes += [("--overlap",), ("--model", "llama-134m")]
+    for change in changes:
+        assert printed(monkeypatch, capsys, *plain, *change) != before, change
+    llama = ("--model", "llama-134m")
+    assert printed(monkeypatch, capsys, *llama) != printed(monkeypatch, capsys, *llama, "--length", "512")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--memory", "24"), "--memory must be a number with the unit B, such as 24GiB, got '24'"),
+        (("--latency", "10"), "--latency must be a number with the unit s, such as 10us"),
+        (("--model", "resnet19"), "model must be"),
+        (("--json", "--csv"), "give one of them"),
+        (("--figure", "missing/costs.svg"), "no folder 'missing'"),
+        (("--optimizer", "lion"), "--optimizer"),
+    ],
+)
+def test_the_command_refuses_what_it_cannot_do(options, words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["istsim", "costs", *options])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert words in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_figure_shows_every_kind_and_pales_what_does_not_fit(monkeypatch, capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    from istsim import figures
+
+    found = costs.compare(costs.named("resnet18"), Cluster(4, 100 * 2.0**20), TRAINING)
+    memory, sent, time = figures.parallelism(found).axes[:3]
+    assert [text.get_text() for text in memory.get_yticklabels()] == [costs.label(cost) for cost in found.costs]
+    for ax, values, unit in ((memory, "memory", 2.0**20), (sent, "sent", 1e6), (time, "seconds", 1e-3)):
+        ends = [0.0] * len(found.costs)
+        for bars in ax.containers:
+            for i, bar in enumerate(bars):
+                ends[i] += bar.get_width()
+                assert (bar.get_alpha() == 1.0) == found.fits(found.costs[i])
+        scale = 2.0**10 if ax is memory else 1.0  # in GiB
+        assert [scale * end for end in ends] == pytest.approx([getattr(c, values) / unit for c in found.costs])
+    printed(monkeypatch, capsys, "--devices", "2", "--figure", str(tmp_path / "costs.svg"))
+    assert (tmp_path / "costs.svg").read_text().startswith("<?xml")

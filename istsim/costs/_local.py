@@ -43,7 +43,7 @@ class LocalParallel(Parallelism):
     convergence: ClassVar[Convergence] = Convergence(
         "biased",
         "tends to the fixed point of local losses, which is not the minimum of the whole model's; on quadratics "
-        "the bias is known, and contraction is at least as fast",
+        "the bias is known, and contraction is no slower than gradient descent's",
         "arXiv 2012.03837",
         ("greedy-fixed-point", "greedy-eigenvalues"),
     )

@@ -28,7 +28,7 @@ _BACKWARD = Convergence(
 class SubnetworkDataParallel(Parallelism):
     """Data parallelism in which each hidden unit is on C n of n devices, whose gradients for it are averaged.
 
-    Fernandez et al., arXiv 2507.09029; the bytes are those of `istsim.networks`, and the counting ours. An average over
+    From arXiv 2507.09029; the bytes are those of `istsim.networks`, and the counting is ours. An average over
     h holders takes 2 (h - 1) times its bytes, of all devices together. With forward masking a device has and computes
     what it holds. With backward masking it has and runs the whole model, and only the gradients of what it holds: it
     saves these, their operations, the optimizer's state, and activations that are kept for nothing else; others send

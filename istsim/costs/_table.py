@@ -121,7 +121,7 @@ def _notes(found: Comparison) -> list[str]:
         proved = f"; istsim theorems {' '.join(one.theorems)}" if one.theorems else ""
         said.setdefault((one.kind, f"{one.known} ({one.source}{proved})"), []).append(label(cost))
     lines = [f"{kind}: {', '.join(names)}: {known}" for (kind, known), names in said.items()]
-    lines += ["Times are those of a step, which is not as much progress by all: biased and unbiased steps may take more."]
+    lines += ["Times are those of a step: of steps that are not exact, a target may take more."]
     lines += [f"left out: {name}: {reason}" for name, reason in found.left_out.items()]
     return ["\n".join(textwrap.wrap(line, 118, subsequent_indent="    ", break_on_hyphens=False)) for line in lines]
 
