@@ -241,6 +241,7 @@ def test_what_cannot_be_done_is_left_out_with_its_reason():
         (lambda: Training(optimizer="lion"), "optimizer must be"),
         (lambda: costs.named("gpt"), "model must be"),
         (lambda: ModelSizes("none", ()), "none must have blocks with parameters"),
+        (lambda: Block("a", sums=3.0), "a hands nothing on, but sums are 3"),
         (lambda: costs.Pipeline(stages=1), "stages must be at least 2"),
         (lambda: costs.TensorParallel(degree=1), "degree must be at least 2"),
         (lambda: costs.LocalParallel(chunks=1), "chunks must be at least 2"),

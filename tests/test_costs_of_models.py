@@ -6,7 +6,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="networks need torch")
 
 from istsim import costs, networks  # noqa: E402
+from istsim.costs._of_model import _half  # noqa: E402
 from istsim.networks import local  # noqa: E402
+from istsim.networks._flops import flops_of_step  # noqa: E402
+from istsim.networks._partly_trained import partly_trained  # noqa: E402
+from istsim.networks._subnetwork import subnetwork  # noqa: E402
 
 BATCH, LENGTH = 4, 32
 KINDS = ("parameters", "gradients", "optimizer", "activations")
@@ -100,6 +104,29 @@ def test_memory_is_what_networks_predict(name, kind):
     assert round(cost.activations) == predicted.activations - scales
     buffers = sum(b.numel() * b.element_size() for b in model.buffers())  # which costs leave out
     assert predicted.parameters - buffers <= cost.parameters <= predicted.parameters
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+@pytest.mark.parametrize("masking", ["forward", "backward"])
+def test_operations_are_those_that_torch_counts_of_what_a_worker_runs(name, masking):
+    make, examples = MODELS[name]
+    model, (inputs, targets) = on_meta(make), examples()
+    one = costs.SubnetworkDataParallel(masking=masking, coverage=0.5)
+    cost = one.cost(costs.sizes_of(model, inputs, targets), costs.Cluster(4, 1e9), costs.Training(BATCH))
+    build = subnetwork if masking == "forward" else partly_trained
+    worker = _half(model, networks.neurons(model), build)
+    assert cost.flops == flops_of_step(worker, inputs, targets, networks.cross_entropy)
+
+
+def test_the_llama_of_transformers_has_the_parameters_and_operations_of_the_formula():
+    transformers = pytest.importorskip("transformers")
+    sizes = {"vocab_size": 256, "hidden_size": 64, "intermediate_size": 172, "num_hidden_layers": 3}
+    config = transformers.LlamaConfig(**sizes, num_attention_heads=4, num_key_value_heads=2, use_cache=False)
+    found = costs.sizes_of(on_meta(lambda: transformers.LlamaForCausalLM(config)), *tokens())
+    formula = costs.llama(vocabulary=256, width=64, depth=3, heads=4, key_heads=2, hidden=172, length=LENGTH)
+    for one, other in pairs(found, formula):
+        for what in ("parameters", "flops", "weight_flops", "boundary", "sums"):
+            assert getattr(one, what) == getattr(other, what), (one.name, what)
 
 
 @pytest.mark.parametrize("chunks", [2, 4])

@@ -97,7 +97,7 @@ def compare(
         if name not in best or _order(cost, cluster) < _order(best[name], cluster):
             best[name] = cost
     if not best:
-        raise ValueError("; ".join(reasons.values()))
+        raise ValueError("; ".join(dict.fromkeys(reasons.values())))
     costs = tuple(sorted(best.values(), key=lambda cost: _order(cost, cluster)))
     return Comparison(model, cluster, training, costs, {k: v for k, v in reasons.items() if k not in best})
 

@@ -55,6 +55,9 @@ class Block:
         sums: numbers that are added up over all hidden units: what the units' consumers give out.
         units: of the layer that has fewest; 0 where none can be split.
         features: numbers that are handed on for each prediction.
+
+    Raises:
+        ValueError: for sums of a block that hands nothing on.
     """
 
     name: str = ""
@@ -67,6 +70,12 @@ class Block:
     sums: float = 0
     units: int = 0
     features: int = 0
+
+    def __post_init__(self):
+        if self.sums and not self.boundary:
+            raise ValueError(
+                f"{self.name or 'the block'} hands nothing on, but sums are {self.sums}: give its boundary"
+            )
 
 
 def joined(blocks: Iterable[Block]) -> Block:

@@ -148,7 +148,7 @@ class _Run:
     """A forward and a backward pass on tensors without values.
 
     Attributes:
-        order: names of modules, as they ran.
+        order: names of modules, as they ended.
         outputs: of each module, one without values.
         flops: of what each module computes itself, in both passes.
         forward_flops: in the forward pass.
@@ -162,39 +162,55 @@ class _Run:
         with FakeTensorMode() as mode:
             own = fake_copy(model, mode, inputs.device)
             fake = mode.from_tensor(inputs), mode.from_tensor(targets)
-            for name, module in own.named_modules():
-                module.register_forward_hook(self._ran(name))
             with _KeptByBlock(own, names) as kept:
                 self.result = outputs_of(own, fake[0])
                 loss(self.result, fake[1])
             self.kept = kept.bytes
             # Attention by plain products, which torch knows how to count.
             with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-                value = loss(outputs_of(own, fake[0]), fake[1])
-                self.forward_flops = _by_module(counter, own)
-                value.backward()
-            self.flops = _by_module(counter, own)
+                self._count(own, counter)
+                loss(outputs_of(own, fake[0]), fake[1]).backward()
+            # So many times the forward pass: gradients of what comes in, and of weights.
+            times = {name: self._passes(own.get_submodule(name), name) for name in self.order}
+            passes = sum(times[name] * number for name, number in self.forward_flops.items())
+            right = counter.get_total_flops() / passes if passes else 1.0  # where modules have more than one weight
+            self.flops = {name: right * times[name] * number for name, number in self.forward_flops.items()}
 
-    def _ran(self, name: str) -> Callable[..., None]:
-        def hook(_module: nn.Module, _inputs: Any, outputs: Any) -> None:
-            if name not in self.order:
-                self.order.append(name)
-            if isinstance(outputs, Tensor):
-                self.outputs[name] = outputs
+    def _count(self, model: nn.Module, counter: FlopCounterMode) -> None:
+        """Let every module say what it computes in the forward pass, without the modules inside."""
+        self.forward_flops: dict[str, int] = defaultdict(int)
+        self._gets_gradients: dict[str, bool] = {}
+        inside = [0]  # operations of modules that have ended, within each one that has not
 
-        return hook
+        def begin(name: str) -> Callable[..., None]:
+            def hook(_module: nn.Module, args: Any, kwargs: Any) -> None:
+                given = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+                self._gets_gradients[name] = any(value.requires_grad for value in given)
+                inside.extend((counter.get_total_flops(), 0))
 
+            return hook
 
-def _by_module(counter: FlopCounterMode, model: nn.Module) -> dict[str, int]:
-    """What each module computes itself, without its children."""
-    prefix = type(model).__name__
-    all_of = {key: sum(found.values()) for key, found in counter.get_flop_counts().items()}
-    found = {}
-    for name, module in model.named_modules():
-        key = f"{prefix}.{name}" if name else prefix
-        children = [f"{key}.{child}" for child, _ in module.named_children()]
-        found[name] = all_of.get(key, 0) - sum(all_of.get(child, 0) for child in children)
-    return found
+        def end(name: str) -> Callable[..., None]:
+            def hook(_module: nn.Module, _args: Any, outputs: Any) -> None:
+                others, start = inside.pop(), inside.pop()
+                all_of = counter.get_total_flops() - start
+                inside[-1] += all_of
+                self.forward_flops[name] += all_of - others
+                if name not in self.order:
+                    self.order.append(name)
+                if isinstance(outputs, Tensor):
+                    self.outputs[name] = outputs
+
+            return hook
+
+        for name, module in model.named_modules():
+            module.register_forward_pre_hook(begin(name), with_kwargs=True)
+            module.register_forward_hook(end(name))
+
+    def _passes(self, module: nn.Module, name: str) -> int:
+        """Of what a module computes itself, how often that is computed in both passes."""
+        weight = module._parameters.get("weight")
+        return 1 + self._gets_gradients[name] + (weight is None or weight.requires_grad)
 
 
 class _KeptByBlock(torch.autograd.graph.saved_tensors_hooks):
