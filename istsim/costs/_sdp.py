@@ -67,7 +67,7 @@ class SubnetworkDataParallel(Parallelism):
 
     @property
     def convergence(self) -> Convergence:  # type: ignore[override]
-        """What is known of it: forward masking is biased, backward masking is not."""
+        """What is known of it; forward masking is biased, backward masking is not."""
         return _FORWARD if self.masking == "forward" else _BACKWARD
 
     def cost(self, model: ModelSizes, cluster: Cluster, training: Training) -> Cost:
