@@ -141,6 +141,12 @@ def test_sdp_with_all_held_costs_what_data_parallelism_costs(name, masking):
         assert getattr(one, what) == pytest.approx(getattr(other, what), rel=1e-12), what
 
 
+def test_a_coverage_of_thirds_may_be_rounded():
+    cluster, model = Cluster(3, 1e9), costs.named("resnet18")
+    one, other = (costs.SubnetworkDataParallel(coverage=c).cost(model, cluster, TRAINING) for c in (2 / 3, 0.6667))
+    assert (one.memory, one.sent, one.flops) == (other.memory, other.sent, other.flops)
+
+
 def test_less_coverage_costs_less():
     model = costs.named("llama-134m")
     for masking in ("forward", "backward"):

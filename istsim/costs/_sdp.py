@@ -77,15 +77,20 @@ class SubnetworkDataParallel(Parallelism):
             ValueError: for a coverage that n devices cannot have, a model without hidden units, or microbatches that do
                 not divide the examples.
         """
-        n, c, batch, whole = cluster.devices, self.coverage, training.batch_size, model.whole
-        holders = round(c * n)
-        if abs(c * n - holders) > 1e-9 or (holders == 1 and n > 1 and self.resample_every is None):
+        n, batch, whole = cluster.devices, training.batch_size, model.whole
+        holders = round(self.coverage * n)
+        # Thirds may be written with a few digits.
+        if (
+            holders == 0
+            or abs(self.coverage * n - holders) > 1e-3
+            or (holders == 1 and n > 1 and self.resample_every is None)
+        ):
             low = 1 if self.resample_every else min(2, n)
             choices = ", ".join(f"{copies / n:g}" for copies in range(low, n + 1))
-            raise ValueError(f"a coverage of {c} cannot be had on {n} devices; they can have {choices}")
+            raise ValueError(f"a coverage of {self.coverage} cannot be had on {n} devices; they can have {choices}")
         if whole.units * holders < n:
             raise ValueError(f"{model.name} has {whole.units} units in a layer: too few for {n} devices")
-        together, size = self._at_once(batch), training.number_bytes
+        c, together, size = holders / n, self._at_once(batch), training.number_bytes
         forward = self.masking == "forward"
         held, everything = whole.parameters.at(c), whole.parameters.total
         kept, flops = whole.activations.at(c), whole.flops.at(c)
