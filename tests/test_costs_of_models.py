@@ -164,3 +164,17 @@ def test_a_model_that_cannot_be_partitioned_has_no_units():
 def test_a_model_without_parameters_is_refused():
     with pytest.raises(ValueError, match="no parameters that could be trained"):
         costs.sizes_of(torch.nn.ReLU(), torch.zeros(3, 4), torch.zeros(3, dtype=torch.long))
+
+
+class Unordered(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.second, self.first = torch.nn.Linear(4, 2), torch.nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.second(self.first(x))
+
+
+def test_a_model_whose_blocks_run_in_another_order_is_refused():
+    with pytest.raises(ValueError, match="must run one after the other, second, first; there ran first, second"):
+        costs.sizes_of(Unordered(), torch.zeros(3, 4), torch.zeros(3, dtype=torch.long))

@@ -40,7 +40,7 @@ def sizes_of(model: nn.Module, inputs: Tensor, targets: Tensor, *, loss: Loss = 
         loss: of outputs and targets.
 
     Raises:
-        ValueError: for a model without parameters.
+        ValueError: for a model without parameters, or whose blocks do not run in their order.
 
     Example:
         >>> import torch
@@ -61,6 +61,12 @@ def sizes_of(model: nn.Module, inputs: Tensor, targets: Tensor, *, loss: Loss = 
     except ValueError:
         layout = None
     run = _Run(model, names, inputs, targets, loss)
+    ran = tuple(name for name in run.order if name in names)
+    if ran != names:
+        raise ValueError(
+            f"the blocks of {type(model).__name__} must run one after the other, {', '.join(names)}; there ran "
+            f"{', '.join(ran) or 'none'}: give its sizes by ModelSizes"
+        )
     forward = _Run(_half(model, layout, subnetwork), names, inputs, targets, loss) if layout else run
     backward = _Run(_half(model, layout, partly_trained), names, inputs, targets, loss) if layout else run
     place = _Places(names, run.order)

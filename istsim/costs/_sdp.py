@@ -78,19 +78,11 @@ class SubnetworkDataParallel(Parallelism):
                 not divide the examples.
         """
         n, batch, whole = cluster.devices, training.batch_size, model.whole
-        holders = round(self.coverage * n)
-        # Thirds may be written with a few digits.
-        if (
-            holders == 0
-            or abs(self.coverage * n - holders) > 1e-3
-            or (holders == 1 and n > 1 and self.resample_every is None)
-        ):
-            low = 1 if self.resample_every else min(2, n)
-            choices = ", ".join(f"{copies / n:g}" for copies in range(low, n + 1))
-            raise ValueError(f"a coverage of {self.coverage} cannot be had on {n} devices; they can have {choices}")
+        holders = self._holders(n)
         if whole.units * holders < n:
             raise ValueError(f"{model.name} has {whole.units} units in a layer: too few for {n} devices")
-        c, together, size = holders / n, self._at_once(batch), training.number_bytes
+        c = holders / n
+        together, size = self._at_once(batch), training.number_bytes
         forward = self.masking == "forward"
         held, everything = whole.parameters.at(c), whole.parameters.total
         kept, flops = whole.activations.at(c), whole.flops.at(c)
@@ -113,6 +105,21 @@ class SubnetworkDataParallel(Parallelism):
             ],
             flops=batch * flops,
         )
+
+    def _holders(self, devices: int) -> int:
+        """How many devices hold a unit.
+
+        Raises:
+            ValueError: if it is no whole number, or 1 for ever.
+        """
+        holders = round(self.coverage * devices)
+        least = min(2, devices) if self.resample_every is None else 1
+        if holders < least or abs(self.coverage * devices - holders) > 1e-3:  # thirds are written with a few digits
+            choices = ", ".join(f"{copies / devices:g}" for copies in range(least, devices + 1))
+            raise ValueError(
+                f"a coverage of {self.coverage} cannot be had on {devices} devices; they can have {choices}"
+            )
+        return holders
 
     @property
     def setting(self) -> dict[str, Any]:
