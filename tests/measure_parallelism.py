@@ -39,7 +39,7 @@ def transformer():
 
 def mlp():
     with torch.device("meta"):
-        return networks.mlp([64, 512, 512, 16])
+        return networks.mlp([64, 1024, 1024, 16])
 
 
 def examples(model, count, seed):
