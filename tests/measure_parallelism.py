@@ -216,21 +216,24 @@ def cases(group):
     return found
 
 
+def predicted(model, parallelism, devices):
+    # Sizes of the examples that are computed together.
+    together = BATCH * math.prod(getattr(parallelism, name, 1) for name in ("degree", "stages", "chunks"))
+    sizes = costs.sizes_of(model, *examples(model, together // parallelism.microbatches, 0))
+    cost = parallelism.cost(sizes, costs.Cluster(devices, 1e9, algorithm="gloo"), costs.Training(BATCH, "adam", 4))
+    return {kind: getattr(cost, kind) for kind in (*KINDS, "sent")}
+
+
 def main(names):
     torch.set_num_threads(1)
     group = Group()
     found = cases(group)
     for name in names or found:
         model, parallelism, measure = found[name]
-        # Sizes of the examples that are computed together.
-        together = BATCH * math.prod(getattr(parallelism, name, 1) for name in ("degree", "stages", "chunks"))
-        sizes = costs.sizes_of(model(), *examples(model(), together // parallelism.microbatches, 0))
-        cluster = costs.Cluster(group.size, 1e9, algorithm="gloo")
-        cost = parallelism.cost(sizes, cluster, costs.Training(BATCH, "adam", 4))
-        predicted = {kind: getattr(cost, kind) for kind in (*KINDS, "sent")}
         told = group.gather_json(measure())
         if group.rank == 0:
-            print(json.dumps({"case": name, "predicted": predicted, "measured": told}), flush=True)
+            line = {"case": name, "predicted": predicted(model(), parallelism, group.size), "measured": told}
+            print(json.dumps(line), flush=True)
     group.leave()
 
 

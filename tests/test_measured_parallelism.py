@@ -12,7 +12,7 @@ from measure_parallelism import KINDS  # noqa: E402
 from test_processes import run_to_its_end, torchrun  # noqa: E402
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="bytes are counted by Linux")
-FEW = ("fsdp mlp", "tensor transformer", "1F1B 4 transformer", "sdp backward mlp resampled")
+FEW = ("tensor transformer", "1F1B 4 transformer", "sdp backward mlp resampled")
 
 
 def measured(processes, *names):
