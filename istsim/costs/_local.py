@@ -45,7 +45,7 @@ class LocalParallel(Parallelism):
         "tends to the fixed point of local losses, which is not the minimum of the whole model's; on quadratics "
         "the bias is known, and contraction is no slower than gradient descent's",
         "arXiv 2012.03837",
-        ("greedy-fixed-point", "greedy-eigenvalues"),
+        ("local-updates-fixed-point", "greedy-eigenvalues"),
     )
 
     def __post_init__(self):
