@@ -157,7 +157,7 @@ def _sweep(point: _Point, seeds: Sequence[int], path: Path) -> None:
 
     data, steps = networks.digits(), {}
     wanted = list(_STEP_SIZES)
-    while wanted:
+    while True:
         fewest = min(map(sum, steps.values()), default=math.inf)
         steps |= _race({step_size: _runs(point, data, step_size, seeds) for step_size in wanted}, fewest)
         tried = sorted(steps)
@@ -166,7 +166,9 @@ def _sweep(point: _Point, seeds: Sequence[int], path: Path) -> None:
             {"step_size": tried, "seed": list(seeds)},
         )
         best = least_over_step_sizes(found.steps.mean("seed"))
-        wanted = [2 * tried[-1] if int(best.place) else tried[0] / 2] if best.at_end else []
+        if not best.at_end:
+            break
+        wanted = [2 * tried[-1] if int(best.place) else tried[0] / 2]
     with written_whole(path) as part:
         found.to_netcdf(part, engine="h5netcdf")
 

@@ -59,5 +59,6 @@ def fit_batch_scaling(batch_sizes: Numbers, steps: Numbers) -> BatchScaling:
     if len(counts) < 2:
         return BatchScaling(np.nan, np.nan, np.nan)
     terms = np.stack([1 / sizes, np.ones(len(sizes))], axis=1)
-    found, _ = nnls(terms / counts[:, None], np.ones(len(counts)))
-    return BatchScaling(*found.tolist(), float(np.abs(terms @ found / counts - 1).max()))
+    (examples, least), _ = nnls(terms / counts[:, None], np.ones(len(counts)))
+    law = BatchScaling(float(examples), float(least), 0.0)
+    return law._replace(deviation=float(np.abs(law.steps(sizes) / counts - 1).max()))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +17,7 @@ from istsim.theory._exact_moments import exact_moments
 from istsim.theory._mean import mean_step_size_limit
 
 # Rounds that are tried first, and how many times more where they are too few.
-_FIRST, _LONGER = 128, 16
+_FIRST, _LONGER = 128, 8
 # Step sizes tried at once; then as many between the neighbours of the best, and so on.
 _GRID, _ZOOMS = 16, 3
 
@@ -71,26 +73,31 @@ def fewest_rounds(
     if limit <= 0:
         raise ValueError("no step size makes the expected iterate converge: E[B] has an eigenvalue with real part <= 0")
 
-    def gaps(size: Any, rounds: int) -> jax.Array:
-        return exact_moments(problem, method, step_size=size, rounds=rounds, x0=x0).objective_gap
+    def crossings(rounds: int, sizes: np.ndarray) -> np.ndarray:
+        def gaps(size: Any) -> jax.Array:
+            return exact_moments(problem, method, step_size=size, rounds=rounds, x0=x0).objective_gap
 
-    rounds = min(_FIRST, most)
-    while True:
-        # So many steps smaller than the smallest of these would not get far.
-        sizes, crossings = np.geomspace(0.1 * limit / rounds, limit, _GRID), np.full(_GRID, np.inf)
-        for _ in range(_ZOOMS):
-            curves = np.asarray(jax.vmap(gaps, in_axes=(0, None))(sizes, rounds))
-            crossings = np.array([_crossing(curve, goal) for curve in curves])
-            at = int(crossings.argmin())
-            if math.isinf(crossings[at]):
-                break
-            best = FewestRounds(math.ceil(crossings[at]), float(sizes[at]))
-            sizes = np.geomspace(sizes[max(at - 1, 0)], sizes[min(at + 1, _GRID - 1)], _GRID)
-        else:
-            return best
-        if rounds == most:
-            return FewestRounds(math.inf, math.nan)
-        rounds = min(_LONGER * rounds, most)
+        return np.array([_crossing(curve, goal) for curve in np.asarray(jax.vmap(gaps)(sizes))])
+
+    rounds, found = 0, FewestRounds(math.inf, math.nan)
+    while math.isinf(found.rounds) and rounds < most:
+        rounds = min(max(_FIRST, _LONGER * rounds), most)
+        found = _search(functools.partial(crossings, rounds), 0.1 * limit / rounds, limit)
+    return found
+
+
+def _search(crossings: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> FewestRounds:
+    """The best step size of a grid, then of finer ones; steps smaller than the lowest would not get far."""
+    best = FewestRounds(math.inf, math.nan)
+    for _ in range(_ZOOMS):
+        sizes = np.geomspace(low, high, _GRID)
+        found = crossings(sizes)
+        at = int(found.argmin())
+        if math.isinf(found[at]):
+            break
+        best = FewestRounds(math.ceil(found[at]), float(sizes[at]))
+        low, high = sizes[max(at - 1, 0)], sizes[min(at + 1, _GRID - 1)]
+    return best
 
 
 def _crossing(gaps: np.ndarray, goal: float) -> float:
