@@ -1,5 +1,6 @@
 """Steps to a result against the batch size: the exact search, the fitted law, and the study."""
 
+import concurrent.futures
 import itertools
 import math
 
@@ -239,3 +240,25 @@ class TestStudy:
         assert "All held: 100/B + 10 steps (off by 0% at the most)" in text
         assert "forward, C = 0.5: 300/B + 20, that is 3.0 and 2.0 times as much" in text
         assert "in 1 of 6 places" in text
+
+    def test_the_study_measures_what_has_not_been_measured_before(self, monkeypatch, tmp_path):
+        from istsim import studies
+        from istsim.studies import _runs, _steps
+
+        points = [_steps._Point("pruned", 1.0, batch_size) for batch_size in (64, 256)]
+        monkeypatch.setattr(_runs, "process_pool", lambda size: concurrent.futures.ThreadPoolExecutor(1))
+        monkeypatch.setattr(_steps, "GOAL", 0.6)
+        monkeypatch.setattr(_steps, "_points", lambda quick: points)
+        told, study = [], studies.StepsToResult()
+        first = study.measure(True, tmp_path, on_run=lambda: told.append("run"))
+        assert dict(first.sizes) == {"masking": 3, "kept": 1, "batch_size": 2, "seed": 1}
+        assert bool((first.steps < 100).all())
+        assert bool((first.steps == first.steps.isel(masking=0)).all())  # where all is kept nothing is masked
+
+        kept = tmp_path / points[0].file
+        before = kept.read_bytes()
+        (tmp_path / points[1].file).unlink()
+        again = study.measure(True, tmp_path, on_run=lambda: told.append("run"))
+        assert kept.read_bytes() == before
+        assert again.equals(first)
+        assert len(told) == 2 * study.num_runs(True)
