@@ -120,11 +120,11 @@ BATCH_SIZE = Experiment(
     f"{_N} workers, {_D} coordinates, of which a worker holds the fraction C; gradients have the noise of batches of B "
     "examples over all workers. Above: the fewest rounds to a hundredth of the first gap, below: the step size that "
     "takes so few. Dashed: the law c1/B + c2; dotted: linear scaling. While batches are small, twice the batch "
-    "halves the rounds, later it changes nothing. Where workers hold half as much, every coordinate is averaged over "
-    "half as many examples, and the first part is twice as long. The second depends on what is masked: where "
-    "gradients are and workers have different minimizers, masks themselves are a noise, which larger batches do not "
-    "lessen; IST's mean operator is better conditioned than the Hessian, and it takes fewer rounds (with a common "
-    "minimizer at 0, for else it is biased and does not get there).",
+    "halves the rounds, later it changes nothing. Where gradients are masked and workers hold half as much, every "
+    "coordinate is averaged over half as many examples: with small batches there are twice as many rounds. With large "
+    "ones there are hardly more, unless workers have different minimizers: then masks themselves are a noise, which "
+    "larger batches do not lessen. IST's mean operator is better conditioned than the Hessian, and with large batches "
+    "it takes fewer rounds (with a common minimizer at 0, for else it is biased and does not get there).",
     _curves,
     figures.steps_to_gap,
     _lines,
