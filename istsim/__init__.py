@@ -40,10 +40,12 @@ from istsim.sketches import Identity as Identity  # noqa: E402
 from istsim.sketches import Permutation as Permutation  # noqa: E402
 from istsim.sketches import RandK as RandK  # noqa: E402
 from istsim.sketches import Sketch as Sketch  # noqa: E402
+from istsim.sweeps import BatchScaling as BatchScaling  # noqa: E402
 from istsim.sweeps import Grid as Grid  # noqa: E402
 from istsim.sweeps import StepSizes as StepSizes  # noqa: E402
 from istsim.sweeps import Swept as Swept  # noqa: E402
 from istsim.sweeps import compare_step_sizes as compare_step_sizes  # noqa: E402
+from istsim.sweeps import fit_batch_scaling as fit_batch_scaling  # noqa: E402
 from istsim.sweeps import sweep as sweep  # noqa: E402
 
 # Imported when first used, because what they stand on (sympy, xarray, matplotlib, hypothesis) is slow to import.

@@ -216,5 +216,6 @@ def test_the_quick_studies_end_with_numbers(tmp_path):
     assert bool(found["sdp"].loss.notnull().all())
     assert bool(found["ist"].seconds.notnull().all())
     assert bool((found["measured-memory"].memory > 0).all())
+    assert bool((found["steps-to-result"].steps < np.inf).all())
     theory, network = (found["forward-masking-bias"].bias.sel(by=by) for by in ("theory", "network"))
     assert bool((abs(network - theory) <= 0.3 * theory + 1e-6).all())

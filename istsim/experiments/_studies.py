@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 STUDIES = (
     *("ist", "sdp", "measured-memory", "forward-masking-bias"),
-    *("measured-local-updates", "local-updates"),
+    *("measured-local-updates", "local-updates", "steps-to-result"),
 )  # known without torch, which they need
 
 

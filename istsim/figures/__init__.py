@@ -12,6 +12,8 @@ from istsim.figures._scan import phase_diagram as phase_diagram
 from istsim.figures._scan import rate as rate
 from istsim.figures._scan import stationary as stationary
 from istsim.figures._step_sizes import step_sizes as step_sizes
+from istsim.figures._steps import steps_study as steps_study
+from istsim.figures._steps import steps_to_gap as steps_to_gap
 from istsim.figures._studies import bias_study as bias_study
 from istsim.figures._studies import cost_study as cost_study
 from istsim.figures._studies import coverage_study as coverage_study

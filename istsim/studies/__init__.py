@@ -8,6 +8,7 @@ from istsim.studies._memory import MeasuredLocalUpdates as MeasuredLocalUpdates
 from istsim.studies._memory import MeasuredMemory as MeasuredMemory
 from istsim.studies._sdp import SubnetworkDataParallelism as SubnetworkDataParallelism
 from istsim.studies._sdp import claims as claims
+from istsim.studies._steps import StepsToResult as StepsToResult
 from istsim.studies._study import Study as Study
 from istsim.studies._study import stored as stored
 
@@ -18,4 +19,5 @@ STUDIES: tuple[Study, ...] = (
     ForwardMaskingBias(),
     MeasuredLocalUpdates(),
     LocalUpdateFindings(),
+    StepsToResult(),
 )

@@ -33,6 +33,7 @@ class Study(abc.ABC):
         forward-masking-bias 9
         measured-local-updates 12
         local-updates 35
+        steps-to-result 35
     """
 
     name: ClassVar[str]

@@ -13,6 +13,7 @@ from istsim.simulation._metrics import METRICS
 from istsim.sweeps._cell import Cell, attributes_of, method_of, problem_of
 from istsim.sweeps._fitted_rate import fitted_rate
 from istsim.sweeps._grid import Grid
+from istsim.sweeps._least import least_over_step_sizes
 
 if TYPE_CHECKING:
     import xarray
@@ -48,21 +49,17 @@ class Swept:
         gap = self.dataset.objective_gap.isel(round=-1)
         mean = gap.mean(("seed", "repetition"), skipna=False)
         error = gap.std(("seed", "repetition"), skipna=False, ddof=1) / np.sqrt(gap.seed.size * gap.repetition.size)
-        comparable = mean.fillna(np.inf)
-        at = comparable.argmin("step_size")
-        found = np.isfinite(comparable.min("step_size"))
-        ends = (mean.step_size.min(), mean.step_size.max())
-        chosen = mean.step_size[at]
-        best = {
-            "objective_gap": mean.isel(step_size=at),
-            "standard_error": error.isel(step_size=at),
-        }
-        best = {name: values.drop_vars("step_size").where(found) for name, values in best.items()}
+        least = least_over_step_sizes(mean)
+        found = np.isfinite(least.best_step_size)
+        values = {"objective_gap": mean, "standard_error": error}
         return type(self.dataset)(
             {
-                "best_step_size": chosen.drop_vars("step_size").where(found),
-                **best,
-                "at_end": ((chosen == ends[0]) | (chosen == ends[1])).drop_vars("step_size") & found,
+                "best_step_size": least.best_step_size,
+                **{
+                    name: each.isel(step_size=least.place).drop_vars("step_size").where(found)
+                    for name, each in values.items()
+                },
+                "at_end": least.at_end,
             }
         )
 

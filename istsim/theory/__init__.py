@@ -13,6 +13,8 @@ from istsim.theory._errors import NotCoveredError as NotCoveredError
 from istsim.theory._exact_moments import ExactMoments as ExactMoments
 from istsim.theory._exact_moments import exact_moments as exact_moments
 from istsim.theory._exact_moments import second_moment as second_moment
+from istsim.theory._fewest_rounds import FewestRounds as FewestRounds
+from istsim.theory._fewest_rounds import fewest_rounds as fewest_rounds
 from istsim.theory._mean import exact_mean as exact_mean
 from istsim.theory._mean import fixed_point as fixed_point
 from istsim.theory._mean import mean_operator as mean_operator
