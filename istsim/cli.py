@@ -34,8 +34,8 @@ def reproduce(
         out: Folder to write to; made if missing.
         only: Names of experiments and studies; a wrong one lists those there are.
         quick: Fewer repetitions, and shorter runs of the studies.
-        studies: Without --only, also the studies on networks: an hour on two cores. Interrupted, they go on where
-            they were.
+        studies: Without --only, also the studies on networks: an hour and a half on two cores. Interrupted, they go
+            on where they were.
     """
     from istsim.experiments import DisagreementError
     from istsim.experiments import reproduce as run

@@ -28,8 +28,8 @@ def reproduce(out: Path, only: Sequence[str] = (), quick: bool = False, studies:
         only: names of experiments, predictions, studies and theorems; all but studies if empty. Without torch all
             predictions are left out then.
         quick: fewer repetitions; shorter runs of the studies.
-        studies: with all others also the studies, which take an hour. Their runs lie in `out / "runs"`; those that are
-            there are not run again, and an interrupted one goes on.
+        studies: with all others also the studies, which take an hour and a half. Their runs lie in
+            `out / "runs"`; those that are there are not run again, and an interrupted one goes on.
 
     Returns:
         The files written, the report last.

@@ -1,4 +1,4 @@
-"""The studies on networks, which take an hour all together."""
+"""The studies on networks, which take an hour and a half all together."""
 
 from __future__ import annotations
 
