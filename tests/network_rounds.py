@@ -32,7 +32,8 @@ KINDS = [
 OPTIMIZERS = {
     "momentum": lambda parameters: torch.optim.SGD(parameters, lr=0.05, momentum=0.9),
     "nesterov": lambda parameters: torch.optim.SGD(parameters, lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.01),
-    "adam": lambda parameters: torch.optim.Adam(parameters, lr=0.01),
+    # Else Adam divides gradients that are zero but for rounding by numbers as small: their sign is chance.
+    "adam": lambda parameters: torch.optim.Adam(parameters, lr=0.01, eps=1e-4),
     "adamw-amsgrad": lambda parameters: torch.optim.AdamW(parameters, lr=0.01, amsgrad=True),
     "rmsprop": lambda parameters: torch.optim.RMSprop(parameters, lr=0.01, momentum=0.5, centered=True),
     "adagrad": lambda parameters: torch.optim.Adagrad(parameters, lr=0.05, initial_accumulator_value=0.1),
