@@ -213,11 +213,9 @@ def test_models_that_cannot_be_cut_are_refused():
         made(CASES["resnet"], LocalParallelism("overlapping", window=2, asynchronous=True))
 
 
-@pytest.mark.parametrize("num_blocks", [1, 2, 5, 8])
+@pytest.mark.parametrize("num_blocks", [2, 5, 8])
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_every_block_has_one_unit_that_trains_it(num_blocks, method):
-    if num_blocks < 2 and method.mode != "greedy":
-        return
     units = method.units(num_blocks)
     assert [block for unit in units for block in unit.own] == list(range(num_blocks))
     assert all(unit.ahead.start == unit.own.stop for unit in units)
@@ -232,6 +230,17 @@ def test_heads_suit_what_they_take_in():
     assert widths == [6, 6, 3]
     with pytest.raises(ValueError, match="give a head of your own"):
         local.auxiliary_head((2, 2, 2, 2), 3)
+
+
+def test_a_head_that_overwrites_what_is_handed_on_is_refused():
+    def in_place(shape, num_outputs):
+        return nn.Sequential(
+            nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(shape[0], num_outputs)
+        )
+
+    engine, (inputs, targets) = made(CASES["resnet"], LocalParallelism(head=in_place)), CASES["resnet"].data()
+    with pytest.raises(ValueError, match="what comes behind block 0 works in place"):
+        engine.gradients(inputs, targets)
 
 
 def test_heads_differ_from_each_other_and_are_a_function_of_the_seed():

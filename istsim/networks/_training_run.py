@@ -269,6 +269,8 @@ def _check(options: Mapping[str, Any]) -> None:
     for name, kind in get_type_hints(TrainingRun).items():
         if get_origin(kind) is Literal:
             one_of(name, options[name], get_args(kind))
+        if kind is bool and not isinstance(options[name], bool):
+            raise ValueError(f"{name} must be true or false, got {options[name]!r}")
     for name in _WHOLE_NUMBERS:
         if options[name] is not None:
             positive_int(name, options[name])
@@ -278,6 +280,10 @@ def _check(options: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} must be a positive number, got {value!r}")
     if options["method"] == "dropout" and options["coverage"] > 1:
         raise ValueError(f"coverage must be at most 1, got {options['coverage']!r}")
+    if options["method"] == "pipeline" and options["batch_size"] % options["microbatches"]:
+        raise ValueError(
+            f"microbatches must divide the batch_size, {options['batch_size']}, got {options['microbatches']}"
+        )
     if not isinstance(options["data"], str):
         raise ValueError(f"data must be 'digits', 'text' or a folder, got {options['data']!r}")
     for name, methods in _ONLY_OF.items():

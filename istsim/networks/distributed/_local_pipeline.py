@@ -47,7 +47,7 @@ class LocalPipeline(Stages):
         seed: of the initial values, and of what the model draws.
 
     Raises:
-        ValueError: for more processes than units.
+        ValueError: for more processes than units, or asynchronous units of one process.
     """
 
     method: LocalParallelism
@@ -65,6 +65,8 @@ class LocalPipeline(Stages):
         seed: int = 0,
     ):
         every = method.units(len(Chain.of(model).blocks))
+        if method.asynchronous and group.size == 1:
+            raise ValueError("asynchronous units take several processes, and there is one")
         if group.size > len(every):
             raise ValueError(f"{len(every)} units cannot be spread over {group.size} processes: start at most as many")
         parts = consecutive(len(every), group.size)
@@ -99,10 +101,10 @@ class LocalPipeline(Stages):
 
     def steps(self, batch_of: BatchOf, numbers: range) -> list[float]:
         """Take these steps; the losses of the last unit, the model's, up to one that is not finite."""
-        batches = [batch_of(0, step) for step in numbers]
-        links = self._links([inputs for inputs, _ in batches])
+        links = self._links([batch_of(0, numbers[0])[0]] * len(numbers))  # all are of one size
         mine, good = [], True
-        for step, (inputs, targets) in zip(numbers, batches, strict=True):
+        for step in numbers:
+            inputs, targets = batch_of(0, step)
             x = inputs.to(self.group.device) if links.before is None else links.before.get()
             losses = self._gradients(x, targets.to(self.group.device), step, links)
             # What comes after a loss that is not finite is handed on, so that none waits, and forgotten.

@@ -40,7 +40,7 @@ class TorchPipeline(Stages, LockStepEngine):
         method: data parallelism of one worker.
         group: the processes, as many as stages.
         num_stages: how many.
-        microbatches: equal parts that a batch is cut into.
+        microbatches: equal parts that a batch is cut into; a divisor of its size.
         make_optimizer: gives an optimizer for parameters; every stage has one of its own.
         loss: of outputs and targets, a mean.
         seed: of the initial values, and of what the model draws.
@@ -91,8 +91,6 @@ class TorchPipeline(Stages, LockStepEngine):
         assert self._trainer is not None
         assert self._schedule is not None
         inputs, targets = (tensor.to(self.group.device) for tensor in batch_of(0, step))
-        if len(inputs) % self._microbatches:
-            raise ValueError(f"a batch of {len(inputs)} cannot be cut into {self._microbatches} equal microbatches")
         if self._is_first:
             self._flops.add(self._trainer, inputs, targets, self._loss)
         self._trainer.module.zero_grad(set_to_none=True)

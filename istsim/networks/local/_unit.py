@@ -64,10 +64,21 @@ class UnitTrainer(Trainer):
         self.hand_over: Callable[[Tensor], object] = lambda handed: None
 
     def outputs(self, inputs: Tensor) -> Tensor:
-        """The unit's answer."""
+        """The unit's answer.
+
+        Raises:
+            ValueError: if blocks ahead or the head overwrite what is handed on.
+        """
         handed = self.module.own(inputs)
         self.hand_over(handed.detach())
-        return self.module.head(self.module.ahead(handed))
+        version = handed._version
+        answer = self.module.head(self.module.ahead(handed))
+        if handed._version != version:
+            raise ValueError(
+                f"what comes behind block {self.unit.own[-1]} works in place on what that hands on, so that the next "
+                "unit gets something else: leave out inplace=True"
+            )
+        return answer
 
     def tensors(self) -> dict[str, Tensor]:
         """Of its own blocks and head, by name."""
