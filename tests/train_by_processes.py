@@ -77,7 +77,7 @@ LOCAL = {
         "window": 4,
         "shared": "farthest",
     },
-    "local-windows-of-two": {**TEXT, "rounds": 2, "local_steps": 3, "mode": "overlapping", "window": 2},
+    "local-windows-of-two": {**RESNET, "rounds": 2, "local_steps": 3, "mode": "overlapping", "window": 2},
 }
 
 PIPELINES = {
