@@ -40,7 +40,17 @@ def test_quantities_are_read_with_their_units(text, unit, value):
 
 @pytest.mark.parametrize(
     ("text", "unit"),
-    [("24", "B"), ("GiB", "B"), ("24gib", "B"), ("-1GB", "B"), ("1.2.3GB", "B"), ("1mB", "B"), ("1Ks", "s")],
+    [
+        ("24", "B"),
+        ("GiB", "B"),
+        ("1e999GiB", "B"),
+        ("1e99999999GiB", "B"),
+        ("24gib", "B"),
+        ("-1GB", "B"),
+        ("1.2.3GB", "B"),
+        ("1mB", "B"),
+        ("1Ks", "s"),
+    ],
 )
 def test_what_is_no_quantity_is_refused_with_an_example(text, unit):
     with pytest.raises(ValueError, match=r"--memory must be a number with the unit .*, such as"):
@@ -247,6 +257,7 @@ def test_what_cannot_be_done_is_left_out_with_its_reason():
         (lambda: Training(optimizer="lion"), "optimizer must be"),
         (lambda: costs.named("gpt"), "model must be"),
         (lambda: ModelSizes("none", ()), "none must have blocks with parameters"),
+        (lambda: ModelSizes("idle", (Block("a", Amount(10)),)), "idle must have blocks with operations"),
         (lambda: Block("a", sums=3.0), "a hands nothing on, but sums are 3"),
         (lambda: costs.Pipeline(stages=1), "stages must be at least 2"),
         (lambda: costs.TensorParallel(degree=1), "degree must be at least 2"),

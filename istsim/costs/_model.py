@@ -107,11 +107,11 @@ class ModelSizes:
         predictions: of an example: 1, or as many as a text has tokens.
 
     Raises:
-        ValueError: for a model without blocks or parameters.
+        ValueError: for a model without blocks, parameters or operations.
 
     Example:
         >>> from istsim.costs import Amount, Block, ModelSizes
-        >>> ModelSizes("mine", (Block("a", Amount(10)), Block("b", Amount(20)))).parameters
+        >>> ModelSizes("mine", (Block("a", Amount(10), Amount(60)), Block("b", Amount(20), Amount(120)))).parameters
         30
     """
 
@@ -125,6 +125,8 @@ class ModelSizes:
     def __post_init__(self):
         if not self.blocks or self.whole.parameters.total <= 0:
             raise ValueError(f"{self.name} must have blocks with parameters, got {len(self.blocks)} blocks")
+        if self.flops <= 0:
+            raise ValueError(f"{self.name} must have blocks with operations, got none: give their flops")
 
     @property
     def whole(self) -> Block:
