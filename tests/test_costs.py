@@ -151,6 +151,14 @@ def test_sdp_with_all_held_costs_what_data_parallelism_costs(name, masking):
         assert getattr(one, what) == pytest.approx(getattr(other, what), rel=1e-12), what
 
 
+def test_only_local_parallelism_lets_devices_run_ahead():
+    found = costs.compare(costs.named("resnet18"), CLUSTER, TRAINING)
+    ahead = {costs.label(cost): cost.ahead for cost in found.costs if cost.ahead}
+    local = next(cost for cost in found.costs if cost.name == "local parallel")
+    assert ahead == {"local parallel": local.setting["chunks"] - 1}
+    assert "stale" not in costs.as_text(found) + costs.as_json(found)
+
+
 def test_a_coverage_of_thirds_may_be_rounded():
     cluster, model = Cluster(3, 1e9), costs.named("resnet18")
     one, other = (costs.SubnetworkDataParallel(coverage=c).cost(model, cluster, TRAINING) for c in (2 / 3, 0.6667))
