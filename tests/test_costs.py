@@ -255,6 +255,12 @@ def test_what_cannot_be_done_is_left_out_with_its_reason():
         assert f"left out: {reason}: a coverage of 0.3" in costs.as_text(found).replace("\n    ", " ")
 
 
+def test_one_device_is_not_shared():
+    found = costs.compare(costs.named("resnet18"), Cluster(1, 1e9), TRAINING)
+    assert {costs.label(cost) for cost in found.costs} == {"data parallel", "FSDP"}
+    assert found.left_out["IST"] == "IST takes at least 2 devices, got 1, which has all units: that is data parallelism"
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -263,6 +269,12 @@ def test_what_cannot_be_done_is_left_out_with_its_reason():
         (lambda: Cluster(2, 1e9, latency=-1.0), "latency must be a number of seconds of at least 0"),
         (lambda: Cluster(2, 1e9, algorithm="tree"), "algorithm must be 'ring' or 'gloo', got 'tree'"),
         (lambda: Training(optimizer="lion"), "optimizer must be"),
+        (lambda: Training(optimizer="mixed-adam"), "number_bytes must be below 4, got 4; give 2"),
+        (lambda: costs.named("resnet18", 7), "resnet18 takes images, which have no length, got length 7"),
+        (
+            lambda: costs.compare(costs.named("resnet18"), CLUSTER, TRAINING, parallelisms=[]),
+            "parallelisms must be at least one kind of parallelism, got none",
+        ),
         (lambda: costs.named("gpt"), "model must be"),
         (lambda: ModelSizes("none", ()), "none must have blocks with parameters"),
         (lambda: ModelSizes("idle", (Block("a", Amount(10)),)), "idle must have blocks with operations"),
@@ -359,6 +371,8 @@ def test_every_option_of_the_command_changes_what_it_prints(monkeypatch, capsys)
         (("--json", "--csv"), "give one of them"),
         (("--figure", "missing/costs.svg"), "no folder 'missing'"),
         (("--optimizer", "lion"), "--optimizer"),
+        (("--optimizer", "mixed-adam"), "number_bytes must be below 4, got 4; give 2"),
+        (("--model", "resnet18", "--length", "7"), "takes images, which have no length"),
     ],
 )
 def test_the_command_refuses_what_it_cannot_do(options, words, monkeypatch, capsys):
