@@ -111,6 +111,29 @@ def test_1f1b_keeps_as_many_microbatches_as_there_are_stages():
     assert kept == {("GPipe", 4): 1600, ("GPipe", 16): 1600, ("1F1B", 4): 1600, ("1F1B", 16): 400}
 
 
+@pytest.mark.parametrize(
+    ("make", "handed_on", "own"),
+    [
+        # On the first and last of two stages, two replicas of each, a batch of 16 goes on and comes back.
+        (lambda: costs.Pipeline(4, 2), 16 * 4 * 7, 4 * 20),
+        # The first chunk of two hands on and gives nothing back; its head has a norm of 3 channels and a layer.
+        (lambda: costs.LocalParallel(chunks=2), 16 * 4 * 7, 4 * (20 + 2 * 3 + 4 * 5)),
+        # The sums of 4 blocks in both passes, by a ring of two.
+        (lambda: costs.TensorParallel(degree=2), 2 * 16 * 4 * 4 * 7, 4 * 40),
+    ],
+)
+def test_replicas_also_average_the_gradients_of_what_they_have(make, handed_on, own):
+    blocks = chain((1.0,) * 4, sums=7, units=2, features=3)
+    model = ModelSizes("replicated", blocks, outputs=5)
+    cost = make().cost(model, Cluster(4, 1e9), TRAINING)
+    averaging = [one for one in cost.traffic if one.collective == "all-reduce"][-1]
+    assert averaging.sent == own == cost.gradients  # of two, each sends 2 (2 - 1) / 2 of it
+    assert cost.sent == handed_on + own
+    alone = make().cost(model, Cluster(2, 1e9), TRAINING)
+    assert alone.sent == handed_on
+    assert alone.memory == cost.memory
+
+
 def draws(devices, holders):
     """Who holds a unit, every outcome equally likely."""
     return [set(each) for each in itertools.combinations(range(devices), holders)]
