@@ -182,7 +182,7 @@ def costs(
     latency: str = "10us",
     flops: str = "50TFLOP/s",
     batch_size: int = 8,
-    length: int = 1024,
+    length: int | None = None,
     optimizer: Literal["sgd", "momentum", "adam", "mixed-adam"] = "adam",
     number_bytes: int = 4,
     coverage: float = 0.5,
@@ -209,8 +209,8 @@ def costs(
         latency: Until a message begins to arrive, such as 10us.
         flops: Operations that a device really reaches, such as 50TFLOP/s.
         batch_size: Examples of a step for each device.
-        length: Tokens of an example, for texts.
-        optimizer: What is kept for a parameter; by mixed-adam 12 bytes.
+        length: Tokens of an example, for texts only; 1024 if not given.
+        optimizer: What is kept for a parameter; by mixed-adam 12 bytes, which takes --number-bytes 2.
         number_bytes: Of parameters, gradients, activations and, but for mixed-adam, the optimizer's state.
         coverage: C, of SDP.
         local_steps: Of IST, between two rounds.

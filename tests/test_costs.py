@@ -40,7 +40,17 @@ def test_quantities_are_read_with_their_units(text, unit, value):
 
 @pytest.mark.parametrize(
     ("text", "unit"),
-    [("24", "B"), ("GiB", "B"), ("24gib", "B"), ("-1GB", "B"), ("1.2.3GB", "B"), ("1mB", "B"), ("1Ks", "s")],
+    [
+        ("24", "B"),
+        ("GiB", "B"),
+        ("1e999GiB", "B"),
+        ("1e99999999GiB", "B"),
+        ("24gib", "B"),
+        ("-1GB", "B"),
+        ("1.2.3GB", "B"),
+        ("1mB", "B"),
+        ("1Ks", "s"),
+    ],
 )
 def test_what_is_no_quantity_is_refused_with_an_example(text, unit):
     with pytest.raises(ValueError, match=r"--memory must be a number with the unit .*, such as"):
@@ -101,6 +111,29 @@ def test_1f1b_keeps_as_many_microbatches_as_there_are_stages():
     assert kept == {("GPipe", 4): 1600, ("GPipe", 16): 1600, ("1F1B", 4): 1600, ("1F1B", 16): 400}
 
 
+@pytest.mark.parametrize(
+    ("make", "handed_on", "own"),
+    [
+        # On the first and last of two stages, two replicas of each, a batch of 16 goes on and comes back.
+        (lambda: costs.Pipeline(4, 2), 16 * 4 * 7, 4 * 20),
+        # The first chunk of two hands on and gives nothing back; its head has a norm of 3 channels and a layer.
+        (lambda: costs.LocalParallel(chunks=2), 16 * 4 * 7, 4 * (20 + 2 * 3 + 4 * 5)),
+        # The sums of 4 blocks in both passes, by a ring of two.
+        (lambda: costs.TensorParallel(degree=2), 2 * 16 * 4 * 4 * 7, 4 * 40),
+    ],
+)
+def test_replicas_also_average_the_gradients_of_what_they_have(make, handed_on, own):
+    blocks = chain((1.0,) * 4, sums=7, units=2, features=3)
+    model = ModelSizes("replicated", blocks, outputs=5)
+    cost = make().cost(model, Cluster(4, 1e9), TRAINING)
+    averaging = [one for one in cost.traffic if one.collective == "all-reduce"][-1]
+    assert averaging.sent == own == cost.gradients  # of two, each sends 2 (2 - 1) / 2 of it
+    assert cost.sent == handed_on + own
+    alone = make().cost(model, Cluster(2, 1e9), TRAINING)
+    assert alone.sent == handed_on
+    assert alone.memory == cost.memory
+
+
 def draws(devices, holders):
     """Who holds a unit, every outcome equally likely."""
     return [set(each) for each in itertools.combinations(range(devices), holders)]
@@ -139,6 +172,14 @@ def test_sdp_with_all_held_costs_what_data_parallelism_costs(name, masking):
     other = costs.DataParallel().cost(model, CLUSTER, TRAINING)
     for what in ("memory", "sent", "flops", "activations"):
         assert getattr(one, what) == pytest.approx(getattr(other, what), rel=1e-12), what
+
+
+def test_only_local_parallelism_lets_devices_run_ahead():
+    found = costs.compare(costs.named("resnet18"), CLUSTER, TRAINING)
+    ahead = {costs.label(cost): cost.ahead for cost in found.costs if cost.ahead}
+    local = next(cost for cost in found.costs if cost.name == "local parallel")
+    assert ahead == {"local parallel": local.setting["chunks"] - 1}
+    assert "stale" not in costs.as_text(found) + costs.as_json(found)
 
 
 def test_a_coverage_of_thirds_may_be_rounded():
@@ -237,6 +278,12 @@ def test_what_cannot_be_done_is_left_out_with_its_reason():
         assert f"left out: {reason}: a coverage of 0.3" in costs.as_text(found).replace("\n    ", " ")
 
 
+def test_one_device_is_not_shared():
+    found = costs.compare(costs.named("resnet18"), Cluster(1, 1e9), TRAINING)
+    assert {costs.label(cost) for cost in found.costs} == {"data parallel", "FSDP"}
+    assert found.left_out["IST"] == "IST takes at least 2 devices, got 1, which has all units: that is data parallelism"
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -245,8 +292,15 @@ def test_what_cannot_be_done_is_left_out_with_its_reason():
         (lambda: Cluster(2, 1e9, latency=-1.0), "latency must be a number of seconds of at least 0"),
         (lambda: Cluster(2, 1e9, algorithm="tree"), "algorithm must be 'ring' or 'gloo', got 'tree'"),
         (lambda: Training(optimizer="lion"), "optimizer must be"),
+        (lambda: Training(optimizer="mixed-adam"), "number_bytes must be below 4, got 4; give 2"),
+        (lambda: costs.named("resnet18", 7), "resnet18 takes images, which have no length, got length 7"),
+        (
+            lambda: costs.compare(costs.named("resnet18"), CLUSTER, TRAINING, parallelisms=[]),
+            "parallelisms must be at least one kind of parallelism, got none",
+        ),
         (lambda: costs.named("gpt"), "model must be"),
         (lambda: ModelSizes("none", ()), "none must have blocks with parameters"),
+        (lambda: ModelSizes("idle", (Block("a", Amount(10)),)), "idle must have blocks with operations"),
         (lambda: Block("a", sums=3.0), "a hands nothing on, but sums are 3"),
         (lambda: costs.Pipeline(stages=1), "stages must be at least 2"),
         (lambda: costs.TensorParallel(degree=1), "degree must be at least 2"),
@@ -340,6 +394,8 @@ def test_every_option_of_the_command_changes_what_it_prints(monkeypatch, capsys)
         (("--json", "--csv"), "give one of them"),
         (("--figure", "missing/costs.svg"), "no folder 'missing'"),
         (("--optimizer", "lion"), "--optimizer"),
+        (("--optimizer", "mixed-adam"), "number_bytes must be below 4, got 4; give 2"),
+        (("--model", "resnet18", "--length", "7"), "takes images, which have no length"),
     ],
 )
 def test_the_command_refuses_what_it_cannot_do(options, words, monkeypatch, capsys):

@@ -151,6 +151,37 @@ def test_local_parallelism_costs_what_units_of_networks_measure(chunks):
         assert 4 * cost.flops == flops  # of equal units
 
 
+@pytest.mark.parametrize(
+    ("widths", "norm", "chunks"),
+    [((64, 256, 256, 10), False, 2), ((64, 256, 128, 32, 10), False, 3), ((64, 256, 128, 32, 10), True, 3)],
+)
+def test_local_parallelism_of_a_chain_costs_what_networks_predict(widths, norm, chunks):
+    model, batch = on_meta(lambda: networks.mlp(widths, norm=norm)), 4 * chunks
+    inputs, targets = torch.zeros(batch, 64), torch.zeros(batch, dtype=torch.long)
+    method = local.LocalParallelism("chunked", chunks=chunks)
+    sizes, cluster = costs.sizes_of(model, inputs, targets), costs.Cluster(chunks, 1e9)
+    cost = costs.LocalParallel(chunks=chunks).cost(sizes, cluster, costs.Training(4))
+    assert cost.flops == max(local.flops_of_units(model, method, inputs, targets))
+    predicted = max(
+        local.predicted_memory_of_units(
+            model, method, make_optimizer=adam, inputs=inputs, targets=targets, loss=networks.cross_entropy
+        ),
+        key=lambda unit: sum(getattr(unit, kind) for kind in KINDS),
+    )
+    assert (cost.gradients, cost.optimizer) == (predicted.gradients, predicted.optimizer)
+    # Costs leave the buffers of batch norms out; the loss of a head keeps targets, and a weight.
+    assert 0 <= predicted.parameters - cost.parameters <= norm * 4 * 2 * (256 + 128)
+    assert 0 <= predicted.activations - round(cost.activations) <= 8 * batch + 4
+
+
+def test_local_parallelism_of_a_chain_has_the_blocks_of_networks():
+    model, (inputs, targets) = on_meta(lambda: networks.mlp([64, 256, 256, 10])), pixels()
+    sizes = costs.sizes_of(model, inputs, targets)
+    assert [len(sizes.local_chain), len(sizes.chain)] == [2, 3]
+    with pytest.raises(ValueError, match="2 blocks cannot be cut into 3 chunks"):
+        costs.LocalParallel(chunks=3).cost(sizes, costs.Cluster(3, 1e9), costs.Training())
+
+
 def test_a_model_that_cannot_be_partitioned_has_no_units():
     model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Softmax(-1), torch.nn.Linear(4, 2))
     sizes = costs.sizes_of(model, torch.zeros(3, 4), torch.zeros(3, dtype=torch.long))
@@ -158,7 +189,7 @@ def test_a_model_that_cannot_be_partitioned_has_no_units():
     assert sizes.whole.parameters == costs.Amount(30)
     found = costs.compare(sizes, costs.Cluster(2, 1e9), costs.Training(4), microbatches=1)
     assert {costs.label(cost) for cost in found.costs} >= {"data parallel", "FSDP", "pipeline 1F1B"}
-    assert set(found.left_out) == {"tensor parallel", "IST", "SDP forward", "SDP backward"}
+    assert set(found.left_out) == {"tensor parallel", "IST", "SDP forward", "SDP backward", "local parallel"}
 
 
 def test_a_model_without_parameters_is_refused():

@@ -60,11 +60,11 @@ class Training:
         batch_size: examples of a step for each device there is.
         optimizer: "sgd" keeps nothing, "momentum" a number for each parameter, "adam" two; "mixed-adam" keeps 12 bytes
             for each, its value and both moments in float32, beside a parameter of fewer bytes (Rajbhandari et al.,
-            arXiv 1910.02054, section 3.1).
+            arXiv 1910.02054, section 3.1), so that it takes a `number_bytes` below 4.
         number_bytes: of parameters, gradients, activations and, but for "mixed-adam", the optimizer's state.
 
     Raises:
-        ValueError: for numbers below 1, or another optimizer.
+        ValueError: for numbers below 1, another optimizer, or "mixed-adam" with parameters in float32.
 
     Example:
         >>> from istsim.costs import Training
@@ -80,6 +80,11 @@ class Training:
         positive_int("batch_size", self.batch_size)
         positive_int("number_bytes", self.number_bytes)
         one_of("optimizer", self.optimizer, OPTIMIZERS)
+        if self.optimizer == "mixed-adam" and self.number_bytes >= 4:
+            raise ValueError(
+                "mixed-adam keeps values in float32 beside parameters of fewer bytes: number_bytes must be below 4, "
+                f"got {self.number_bytes}; give 2, or the optimizer 'adam'"
+            )
 
     @property
     def state_bytes(self) -> int:

@@ -74,7 +74,7 @@ def compare(
         parallelisms: which to compare; all of them with all degrees that divide the devices, if None.
 
     Raises:
-        ValueError: if none can be done.
+        ValueError: if there are none, or none can be done.
 
     Example:
         >>> from istsim import costs
@@ -96,6 +96,10 @@ def compare(
             continue
         if name not in best or _order(cost, cluster) < _order(best[name], cluster):
             best[name] = cost
+    if not best and not reasons:
+        raise ValueError(
+            "parallelisms must be at least one kind of parallelism, got none; leave it out for all of them"
+        )
     if not best:
         raise ValueError("; ".join(dict.fromkeys(reasons.values())))
     costs = tuple(sorted(best.values(), key=lambda cost: _order(cost, cluster)))

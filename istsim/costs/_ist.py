@@ -53,10 +53,12 @@ class IndependentSubnetworks(Parallelism):
         """What a step costs, the sending of a round shared among its steps.
 
         Raises:
-            ValueError: for a model with fewer units in a layer than there are devices, or microbatches that do not
-                divide the examples.
+            ValueError: for a single device, a model with fewer units in a layer than there are devices, or microbatches
+                that do not divide the examples.
         """
         n, batch, whole = cluster.devices, training.batch_size, model.whole
+        if n == 1:
+            raise ValueError("IST takes at least 2 devices, got 1, which has all units: that is data parallelism")
         if whole.units < n:
             raise ValueError(f"{n} devices take as many units in each layer, {model.name} has {whole.units}")
         held = whole.parameters.at(1 / n)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import ClassVar
 
 from istsim._validation import positive_int
@@ -19,9 +20,10 @@ class LocalParallel(Parallelism):
     last has an auxiliary head from the features that it hands on to the model's outputs, with one dense layer: the
     default of `istsim.networks.LocalParallelism`. Since no gradient comes back, a device computes both passes of a
     microbatch at once, keeps the activations of one, and waits for none: there is no bubble once the first microbatch
-    has reached the last device. While devices work on batches that follow each other, what one takes in was made by
-    parameters that are up to as many steps older as there are chunks before it. There are `devices / chunks` such
-    chains, which average gradients.
+    has reached the last device. While devices work on batches that follow each other, the first is K - 1 steps ahead of
+    the last. Nothing that they compute with is old: each chunk takes in batch t as made by parameters after t steps, so
+    that iterates are those of one device that trains all chunks. There are `devices / chunks` such chains, which
+    average gradients.
 
     Attributes:
         chunks: K; with one block each that is greedy local training.
@@ -33,7 +35,7 @@ class LocalParallel(Parallelism):
         >>> from istsim import costs
         >>> cluster, training = costs.Cluster(4, memory=2**34), costs.Training()
         >>> cost = costs.LocalParallel(chunks=4).cost(costs.named("resnet18"), cluster, training)
-        >>> cost.bubble, cost.staleness
+        >>> cost.bubble, cost.ahead
         (0.0, 3)
     """
 
@@ -64,8 +66,10 @@ class LocalParallel(Parallelism):
         replicas = replicas_of(cluster, k, "chunks")
         examples = k * training.batch_size
         together = self._at_once(examples)
-        cut = [joined(chunk) for chunk in even_chunks(model.chain, k)]
-        units = [joined((chunk, auxiliary_head(model, chunk))) for chunk in cut[:-1]] + cut[-1:]
+        cut = [joined(chunk) for chunk in even_chunks(model.local_chain, k)]
+        units = cut[:1] + [_alone(chunk) for chunk in cut[1:]]
+        heads = [auxiliary_head(model, chunk, after) for chunk, after in itertools.pairwise(cut)]
+        units = [joined((unit, head)) for unit, head in zip(units, heads, strict=False)] + units[-1:]
         memories = [memory_of(u.parameters.total, together * u.activations.total, training) for u in units]
         return self._cost(
             cluster,
@@ -75,15 +79,25 @@ class LocalParallel(Parallelism):
                 all_reduce(max(memory[1] for memory in memories), replicas, calls=1, waited_for=False),
             ],
             flops=examples * max(u.flops.total for u in units),
-            staleness=k - 1,
+            ahead=k - 1,
         )
 
 
-def auxiliary_head(model: ModelSizes, chunk: Block) -> Block:
+def _alone(chunk: Block) -> Block:
+    """A chunk that gives no gradient back, and keeps itself what it takes in."""
+    return dataclasses.replace(
+        chunk,
+        flops=chunk.flops + Amount(-chunk.input_flops),
+        activations=chunk.activations + Amount(chunk.input_activations),
+    )
+
+
+def auxiliary_head(model: ModelSizes, chunk: Block, after: Block) -> Block:
     """What makes an answer of the features that a chunk hands on, with the loss.
 
     For sequences a norm, for images a batch norm, ReLU and the mean over positions; then a linear layer. Norms and the
-    linear layer keep what they take in, a ReLU what it gives out, and the loss the logarithms of probabilities.
+    linear layer keep what they take in, if the chunk has not kept it, a ReLU what it gives out, and the loss the
+    logarithms of probabilities.
     """
     features, outputs, predictions = chunk.features, model.outputs, model.predictions
     if predictions > 1:
@@ -96,5 +110,5 @@ def auxiliary_head(model: ModelSizes, chunk: Block) -> Block:
         "head",
         Amount(norm + (features + 1) * outputs),
         flops=Amount(3 * 2 * predictions * features * outputs),
-        activations=Amount(kept + predictions * outputs),
+        activations=Amount(kept - after.input_activations + predictions * outputs),
     )

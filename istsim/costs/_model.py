@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +56,11 @@ class Block:
         sums: numbers that are added up over all hidden units: what the units' consumers give out.
         units: of the layer that has fewest; 0 where none can be split.
         features: numbers that are handed on for each prediction.
+        follows: the loss of the block before, where each block has its own: such as a norm, or the last layer.
+
+        input_flops: of the operations, those for the gradient of what the block takes in that are not needed where none
+            is handed back.
+        input_activations: kept by this block and by the one before, and counted there: what one hands to the other.
 
     Raises:
         ValueError: for sums of a block that hands nothing on.
@@ -70,6 +76,9 @@ class Block:
     sums: float = 0
     units: int = 0
     features: int = 0
+    follows: bool = False
+    input_flops: float = 0
+    input_activations: float = 0
 
     def __post_init__(self):
         if self.sums and not self.boundary:
@@ -82,7 +91,7 @@ def joined(blocks: Iterable[Block]) -> Block:
     """Blocks that run one after the other, as one."""
     each = list(blocks)
     amounts = ("parameters", "flops", "weight_flops", "activations", "weight_activations")
-    sums = {name: sum((getattr(block, name) for block in each), Amount()) for name in amounts}
+    sums: dict[str, Any] = {name: sum((getattr(block, name) for block in each), Amount()) for name in amounts}
     last = [block for block in each if block.boundary][-1:]  # what follows the last block hands nothing on
     return Block(
         name=" ".join(block.name for block in each if block.name),
@@ -90,6 +99,8 @@ def joined(blocks: Iterable[Block]) -> Block:
         sums=sum(block.sums for block in each),
         units=min((block.units for block in each if block.units), default=0),
         features=last[0].features if last else 0,
+        input_flops=each[0].input_flops,
+        input_activations=each[0].input_activations,
         **sums,
     )
 
@@ -107,11 +118,11 @@ class ModelSizes:
         predictions: of an example: 1, or as many as a text has tokens.
 
     Raises:
-        ValueError: for a model without blocks or parameters.
+        ValueError: for a model without blocks, parameters or operations.
 
     Example:
         >>> from istsim.costs import Amount, Block, ModelSizes
-        >>> ModelSizes("mine", (Block("a", Amount(10)), Block("b", Amount(20)))).parameters
+        >>> ModelSizes("mine", (Block("a", Amount(10), Amount(60)), Block("b", Amount(20), Amount(120)))).parameters
         30
     """
 
@@ -125,6 +136,8 @@ class ModelSizes:
     def __post_init__(self):
         if not self.blocks or self.whole.parameters.total <= 0:
             raise ValueError(f"{self.name} must have blocks with parameters, got {len(self.blocks)} blocks")
+        if self.flops <= 0:
+            raise ValueError(f"{self.name} must have blocks with operations, got none: give their flops")
 
     @property
     def whole(self) -> Block:
@@ -141,8 +154,20 @@ class ModelSizes:
         """The blocks, the first with what comes before it and the last with what comes after."""
         chain = list(self.blocks)
         chain[0] = joined((self.before, chain[0]))
-        chain[-1] = joined((chain[-1], self.after))
+        follows = len(chain) > 1 and chain[-1].follows
+        chain[-1] = dataclasses.replace(joined((chain[-1], self.after)), follows=follows)
         return tuple(chain)
+
+    @property
+    def local_chain(self) -> tuple[Block, ...]:
+        """The chain in which each block can have a loss of its own."""
+        parts: list[list[Block]] = []
+        for block in self.chain:
+            if block.follows and parts:
+                parts[-1].append(block)
+            else:
+                parts.append([block])
+        return tuple(map(joined, parts))
 
     @property
     def parameters(self) -> int:

@@ -154,7 +154,7 @@ _RESNETS: dict[str, Callable[[], ModelSizes]] = {
 NAMES = (*_LLAMAS, *_RESNETS)
 
 
-def named(name: str, length: int = 1024) -> ModelSizes:
+def named(name: str, length: int | None = None) -> ModelSizes:
     """A model by its name: "llama-134m", "llama-350m", "llama-1b", "llama-7b", "resnet18" or "resnet18-wide".
 
     LLaMAs have 32 000 tokens (sizes: arXiv 2307.05695, 2403.03507, 2302.13971), residual networks take images of 32 by
@@ -162,10 +162,10 @@ def named(name: str, length: int = 1024) -> ModelSizes:
 
     Args:
         name: which.
-        length: tokens of an example, for texts.
+        length: tokens of an example, for texts; 1024 if None.
 
     Raises:
-        ValueError: for another name.
+        ValueError: for another name, or a length of images.
 
     Example:
         >>> from istsim import costs
@@ -173,5 +173,8 @@ def named(name: str, length: int = 1024) -> ModelSizes:
         [134105856, 1339082752]
     """
     one_of("model", name, NAMES)
+    if name in _RESNETS and length is not None:
+        raise ValueError(f"{name} takes images, which have no length, got length {length}: leave it out")
+    length = 1024 if length is None else length
     model = _RESNETS[name]() if name in _RESNETS else llama(vocabulary=32_000, length=length, **_LLAMAS[name])
     return dataclasses.replace(model, name=name)

@@ -15,13 +15,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from istsim.costs._model import Amount, Block, ModelSizes
-from istsim.networks._architectures import block_names, neurons
+from istsim.networks._architectures import CHAINS, block_names, kind_of, neurons
 from istsim.networks._fake import fake_copy
 from istsim.networks._layout import Layout, Units
 from istsim.networks._part import Part
 from istsim.networks._partly_trained import partly_trained
 from istsim.networks._subnetwork import subnetwork
 from istsim.networks._trainer import Loss, cross_entropy, outputs_of
+from istsim.networks.local._chain import Chain
 
 BEFORE, AFTER = "before", "after"
 
@@ -29,8 +30,9 @@ BEFORE, AFTER = "before", "after"
 def sizes_of(model: nn.Module, inputs: Tensor, targets: Tensor, *, loss: Loss = cross_entropy) -> ModelSizes:
     """The sizes of a torch model, whose values are not looked at: it may be on the device "meta".
 
-    Blocks are its residual or transformer blocks, or else its children that have parameters. Hidden units are those
-    that `istsim.networks.neurons` finds; none, where it refuses the model. How activations shrink with a share of the
+    Blocks are its residual or transformer blocks, or else its children that have parameters; in local parallelism
+    norms and the last layer of an nn.Sequential follow the block before. Hidden units are those that
+    `istsim.networks.neurons` finds; none, where it refuses the model. How activations shrink with a share of the
     units is learned from a half, so that numbers of units should be even.
 
     Args:
@@ -60,6 +62,7 @@ def sizes_of(model: nn.Module, inputs: Tensor, targets: Tensor, *, loss: Loss = 
         layout = neurons(model)
     except ValueError:
         layout = None
+    following = _following(model, names)
     run = _Run(model, names, inputs, targets, loss)
     ran = tuple(name for name in run.order if name in names)
     if ran != names:
@@ -104,6 +107,9 @@ def sizes_of(model: nn.Module, inputs: Tensor, targets: Tensor, *, loss: Loss = 
             sums=sums[name],
             units=min(units[name], default=0),
             features=shape[1 if len(shape) == 4 else -1] if shape else 0,
+            follows=name in following,
+            input_flops=run.input_flops.get(name, 0) / run.examples,
+            input_activations=run.kept_of_input[name] / size,
         )
 
     result = run.result
@@ -115,6 +121,19 @@ def sizes_of(model: nn.Module, inputs: Tensor, targets: Tensor, *, loss: Loss = 
         outputs=result.shape[-1],
         predictions=result[..., 0].numel() // run.examples,
     )
+
+
+def _following(model: nn.Module, names: tuple[str, ...]) -> set[str]:
+    """The parts of a chain of layers that belong to the block before in local parallelism."""
+    if kind_of(model) not in CHAINS:
+        return set()
+    try:
+        blocks = Chain.of(model).blocks
+    except ValueError:  # which local parallelism refuses
+        return set()
+    number = {id(layer): i for i, block in enumerate(blocks) for layer in block}
+    inside = [[number[id(m)] for m in model.get_submodule(name).modules() if id(m) in number] for name in names]
+    return {name for name, before, own in zip(names[1:], inside, inside[1:], strict=False) if own[0] == before[-1]}
 
 
 def _half(model: nn.Module, layout: Layout, build: Callable[..., nn.Module]) -> nn.Module:
@@ -158,7 +177,9 @@ class _Run:
         outputs: of each module, one without values.
         flops: of what each module computes itself, in both passes.
         forward_flops: in the forward pass.
+        input_flops: in the backward pass, for what goes into blocks that are one layer.
         kept: bytes for the backward pass, by block.
+        kept_of_input: bytes that blocks before had kept already.
     """
 
     def __init__(self, model: nn.Module, names: tuple[str, ...], inputs: Tensor, targets: Tensor, loss: Loss):
@@ -171,7 +192,7 @@ class _Run:
             with _KeptByBlock(own, names) as kept:
                 self.result = outputs_of(own, fake[0])
                 loss(self.result, fake[1])
-            self.kept = kept.bytes
+            self.kept, self.kept_of_input = kept.bytes, kept.of_input
             # Attention by plain products, which torch knows how to count.
             with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
                 self._count(own, counter)
@@ -181,6 +202,10 @@ class _Run:
             passes = sum(times[name] * number for name, number in self.forward_flops.items())
             right = counter.get_total_flops() / passes if passes else 1.0  # where modules have more than one weight
             self.flops = {name: right * times[name] * number for name, number in self.forward_flops.items()}
+            layers = [
+                name for name in names if self._gets_gradients[name] and not any(own.get_submodule(name).children())
+            ]
+            self.input_flops = {name: right * self.forward_flops[name] for name in layers}
 
     def _count(self, model: nn.Module, counter: FlopCounterMode) -> None:
         """Let every module say what it computes in the forward pass, without the modules inside."""
@@ -224,15 +249,18 @@ class _KeptByBlock(torch.autograd.graph.saved_tensors_hooks):
 
     def __init__(self, model: nn.Module, names: tuple[str, ...]):
         self.bytes: dict[str, int] = defaultdict(int)
+        self.of_input: dict[str, int] = defaultdict(int)
         own = {tensor.untyped_storage()._cdata for tensor in (*model.parameters(), *model.buffers())}
-        seen: dict[int, torch.UntypedStorage] = {}
-        self._at = BEFORE
+        seen: dict[int, tuple[str, torch.UntypedStorage]] = {}
+        self._at, self._input = BEFORE, None
 
         def pack(tensor: Tensor) -> Tensor:
             storage = tensor.untyped_storage()
             if storage._cdata not in own and storage._cdata not in seen:
-                seen[storage._cdata] = storage
+                seen[storage._cdata] = self._at, storage
                 self.bytes[self._at] += storage.nbytes()
+            elif storage._cdata == self._input and seen.get(storage._cdata, (self._at,))[0] != self._at:
+                self.of_input[self._at] = storage.nbytes()
             return tensor
 
         super().__init__(pack, lambda tensor: tensor)
@@ -242,11 +270,15 @@ class _KeptByBlock(torch.autograd.graph.saved_tensors_hooks):
         """What runs between two blocks belongs to the first."""
         for name in names:
             module = model.get_submodule(name)
-            yield module.register_forward_pre_hook(lambda *_, name=name: self._go(name))
+            yield module.register_forward_pre_hook(self._entering(name))
         yield model.get_submodule(names[-1]).register_forward_hook(lambda *_: self._go(AFTER))
 
-    def _go(self, name: str) -> None:
-        self._at = name
+    def _entering(self, name: str) -> Callable[..., None]:
+        return lambda _module, args: self._go(name, args)
+
+    def _go(self, name: str, args: tuple[Any, ...] = ()) -> None:
+        given = [value.untyped_storage()._cdata for value in args if isinstance(value, Tensor)]
+        self._at, self._input = name, given[0] if given else None
 
     def __enter__(self) -> _KeptByBlock:  # type: ignore[override]
         super().__enter__()

@@ -45,7 +45,7 @@ class Cost:
         traffic: what is sent; for IST and SDP on average over devices.
         flops: floating point operations.
         bubble: the fraction of the computing time in which devices wait for each other.
-        staleness: steps by which what a device computes with may be old.
+        ahead: steps by which devices may be apart at any one time. What they compute does not depend on it.
         compute_seconds: of a step, with the bubble.
         seconds: of a step.
         convergence: what it does to that.
@@ -60,7 +60,7 @@ class Cost:
     traffic: tuple[Traffic, ...]
     flops: float
     bubble: float
-    staleness: int
+    ahead: int
     compute_seconds: float
     seconds: float
     convergence: Convergence
@@ -129,7 +129,7 @@ class Parallelism(abc.ABC):
         traffic: Sequence[Traffic],
         flops: float,
         bubble: float = 0.0,
-        staleness: int = 0,
+        ahead: int = 0,
     ) -> Cost:
         """Put together, with the time that it takes."""
         traffic = tuple(one for one in traffic if one.sent > 0)
@@ -143,7 +143,7 @@ class Parallelism(abc.ABC):
             traffic=traffic,
             flops=flops,
             bubble=bubble,
-            staleness=staleness,
+            ahead=ahead,
             compute_seconds=computing,
             seconds=max(computing, aside) + between,
             convergence=self.convergence,

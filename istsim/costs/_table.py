@@ -28,7 +28,7 @@ def rows(found: Comparison) -> list[dict[str, Any]]:
             "sent_by": _sent_by(cost),
             "flops": cost.flops,
             "bubble": cost.bubble,
-            "staleness": cost.staleness,
+            "ahead": cost.ahead,
             "seconds": cost.seconds,
             "slowdown": found.slowdown(cost),
             "convergence": cost.convergence.kind,
@@ -69,7 +69,7 @@ def as_text(found: Comparison) -> str:
         >>> costs.as_text(found).splitlines()[0]
         'resnet18: 11.17 M parameters, 32 examples a step of 3.329 GFLOP each, adam; 4 devices of 1 GiB'
     """
-    head = ["parallelism", "setting", "GiB", "fits", "MB sent", "GFLOP", "idle", "stale", "ms a step", "slowdown"]
+    head = ["parallelism", "setting", "GiB", "fits", "MB sent", "GFLOP", "idle", "ahead", "ms a step", "slowdown"]
     lines = [[*head, "convergence"]]
     for cost in found.costs:
         slowdown = found.slowdown(cost)
@@ -82,7 +82,7 @@ def as_text(found: Comparison) -> str:
                 f"{cost.sent / 1e6:.4g}",
                 f"{cost.flops / 1e9:.4g}",
                 f"{100 * cost.bubble:.0f} %",
-                f"{cost.staleness}" if cost.staleness else "-",
+                f"{cost.ahead}" if cost.ahead else "-",
                 f"{1e3 * cost.seconds:.4g}",
                 "-" if slowdown is None else f"{slowdown:.2f}",
                 cost.convergence.kind,

@@ -32,8 +32,8 @@ def quantity(name: str, text: str, unit: str) -> float:
         (24.0, 1e-05)
     """
     example = {"B": "24GiB", "B/s": "12.5GB/s", "s": "10us", "FLOP/s": "50TFLOP/s"}.get(unit, f"3{unit}")
-    # [0-9.]+ may have two points, which Fraction refuses.
-    found = re.fullmatch(rf"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([a-zA-Zµ]*?){re.escape(unit)}\s*", text)
+    # [0-9.]+ may have two points, which Fraction refuses. It would build all digits of a number with a long exponent.
+    found = re.fullmatch(rf"\s*([0-9.]+(?:[eE][+-]?[0-9]{{1,3}})?)\s*([a-zA-Zµ]*?){re.escape(unit)}\s*", text)
     allowed = {"s": _SMALL, "FLOP/s": tuple(prefix for prefix in _LARGE if "i" not in prefix)}.get(unit, _LARGE)
     try:
         if found is None or found[2] not in allowed:
