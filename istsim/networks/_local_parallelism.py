@@ -11,29 +11,12 @@ from torch import nn
 
 from istsim._validation import one_of, positive_int
 from istsim.networks._layout import Layout
+from istsim.networks._local_unit import Unit
 from istsim.sketches import Identity, Sketch
 
 MODES = ("greedy", "chunked", "overlapping")
 SHARED = ("sum", "farthest")
 MakeHead = Callable[[tuple[int, ...], int], nn.Module]  # of an example's shape and a number of outputs
-
-
-@dataclasses.dataclass(frozen=True)
-class Unit:
-    """Consecutive blocks that one loss is computed through.
-
-    Attributes:
-        own: the blocks that it trains, and hands the output of on.
-        ahead: the blocks behind these that its loss sees as well; other units train them.
-    """
-
-    own: range
-    ahead: range
-
-    @property
-    def last(self) -> int:
-        """The block after which its loss is."""
-        return max((*self.own, *self.ahead))
 
 
 @dataclasses.dataclass(frozen=True)

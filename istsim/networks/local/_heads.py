@@ -12,7 +12,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from istsim.networks._fake import fake_copy
 from istsim.networks._initialisation import initialised
-from istsim.networks._local_parallelism import LocalParallelism, Unit
+from istsim.networks._local_parallelism import LocalParallelism
+from istsim.networks._local_unit import Unit
 from istsim.networks.local._chain import Chain
 
 PREFIX = "auxiliary"  # of the names of heads' tensors

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from istsim.networks._layout import tensors_of
-from istsim.networks._local_parallelism import Unit
+from istsim.networks._local_unit import Unit
 from istsim.networks._trainer import MakeOptimizer, OptimizerState, Trainer
 from istsim.networks.local._chain import Segment
 from istsim.networks.local._heads import PREFIX
