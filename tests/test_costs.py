@@ -407,7 +407,7 @@ def test_the_command_refuses_what_it_cannot_do(options, words, monkeypatch, caps
 
 
 def test_the_figure_shows_every_kind_and_pales_what_does_not_fit(monkeypatch, capsys, tmp_path):
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason="figures need matplotlib")
     from istsim import figures
 
     found = costs.compare(costs.named("resnet18"), Cluster(4, 100 * 2.0**20), TRAINING)

@@ -119,7 +119,7 @@ def test_operations_are_those_that_torch_counts_of_what_a_worker_runs(name, mask
 
 
 def test_the_llama_of_transformers_has_the_parameters_and_operations_of_the_formula():
-    transformers = pytest.importorskip("transformers")
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
     sizes = {"vocab_size": 256, "hidden_size": 64, "intermediate_size": 172, "num_hidden_layers": 3}
     config = transformers.LlamaConfig(**sizes, num_attention_heads=4, num_key_value_heads=2, use_cache=False)
     found = costs.sizes_of(on_meta(lambda: transformers.LlamaForCausalLM(config)), *tokens())

@@ -115,6 +115,16 @@ def differences(run, group):
         yield f"{found} by many, {expected} by one"
 
 
+def resumed(engine, other, run, group):
+    """The other engine, which goes on from a checkpoint of this one."""
+    with tempfile.TemporaryDirectory() as mine:
+        folder = pathlib.Path(group.gather_json(mine)[0])
+        engine.save(folder, run.rounds, {"round": run.rounds})
+        other.load(Checkpoint(newest_checkpoint(folder)))
+        group.gather([0])  # then the folder may go
+    return other
+
+
 def local_differences(run, group):
     """What differs after any round from units that one process plays; in every process."""
     data = run.load_data()
@@ -149,12 +159,7 @@ def local_differences(run, group):
     for number, (mine, theirs) in enumerate(zip(first.costs()["workers"], one.costs()["workers"], strict=True)):
         if mine | {"step_seconds": 0} != theirs | {"step_seconds": 0}:
             yield f"costs of unit {number}: {mine} by many, {theirs} by one"
-    with tempfile.TemporaryDirectory() as mine:
-        folder = pathlib.Path(group.gather_json(mine)[0])
-        first.save(folder, run.rounds, {"round": run.rounds})
-        second = by_many()
-        second.load(Checkpoint(newest_checkpoint(folder)))
-        group.gather([0])  # then the folder may go
+    second = resumed(first, by_many(), run, group)
     one._flops.total = one._sent = 0
     yield from compared(second, steps + method.local_steps, steps)
     tested = data.test_inputs[:301], data.test_targets[:301]
@@ -196,13 +201,7 @@ def baseline_differences(run, group):
     measured, predicted = first.costs()["workers"][0], run.predicted_memory(data)["this"]
     if any(abs(measured[kind] - predicted[kind]) > 0.1 * predicted[kind] for kind in predicted):
         yield f"memory {measured}, predicted {predicted}"
-    # Another one goes on from a checkpoint.
-    with tempfile.TemporaryDirectory() as mine:
-        folder = pathlib.Path(group.gather_json(mine)[0])
-        first.save(folder, run.rounds, {"round": run.rounds})
-        second = by_torch()
-        second.load(Checkpoint(newest_checkpoint(folder)))
-        group.gather([0])  # then the folder may go
+    second = resumed(first, by_torch(), run, group)
     first._flops.total = one._flops.total = 0
     yield from compared(second, run.rounds + 2, run.rounds)
     tested = data.test_inputs[:301], data.test_targets[:301]
@@ -251,12 +250,7 @@ def pipeline_differences(run, group):
     most = {kind: max(worker[kind] for worker in first.costs()["workers"]) for kind in predicted}
     if any(abs(most[kind] - predicted[kind]) > 0.1 * predicted[kind] for kind in predicted):
         yield f"memory {most}, predicted {predicted}"
-    with tempfile.TemporaryDirectory() as mine:
-        folder = pathlib.Path(group.gather_json(mine)[0])
-        first.save(folder, run.rounds, {"round": run.rounds})
-        second = by_torch()
-        second.load(Checkpoint(newest_checkpoint(folder)))
-        group.gather([0])  # then the folder may go
+    second = resumed(first, by_torch(), run, group)
     first._flops.total = one._flops.total = 0
     yield from compared(second, run.rounds + 2, run.rounds)
     tested = data.test_inputs[:301], data.test_targets[:301]
