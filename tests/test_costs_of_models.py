@@ -174,6 +174,30 @@ def test_local_parallelism_of_a_chain_costs_what_networks_predict(widths, norm, 
     assert 0 <= predicted.activations - round(cost.activations) <= 8 * batch + 4
 
 
+def pooled_inside():
+    """Convolutions whose layers lie in chains within the chain, and which hand less on than they compute."""
+    first = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2))
+    second = torch.nn.Sequential(torch.nn.Conv2d(8, 16, 3, padding=1), torch.nn.ReLU(), torch.nn.AvgPool2d(2))
+    return torch.nn.Sequential(first, second, torch.nn.Flatten(), torch.nn.Linear(16 * 4 * 4, 10))
+
+
+def test_local_parallelism_of_chains_within_a_chain_costs_what_networks_predict():
+    model, (inputs, targets) = on_meta(pooled_inside), (torch.zeros(8, 3, 16, 16), torch.zeros(8, dtype=torch.long))
+    method = local.LocalParallelism("chunked", chunks=2)
+    sizes, training = costs.sizes_of(model, inputs, targets), costs.Training(4)
+    assert [block.name for block in sizes.blocks] == ["0.0", "1.0", "3"]
+    cost = costs.LocalParallel(chunks=2).cost(sizes, costs.Cluster(2, 1e9), training)
+    assert cost.flops == max(local.flops_of_units(model, method, inputs, targets))
+    assert [one.sent for one in cost.traffic] == [8 * 4 * 8 * 8 * 8]  # of eight examples, behind the pooling
+    predicted = local.predicted_memory_of_units(
+        model, method, make_optimizer=adam, inputs=inputs, targets=targets, loss=networks.cross_entropy
+    )
+    largest = max(predicted, key=lambda unit: unit.activations)
+    assert cost.gradients == largest.gradients
+    # A loss keeps targets and a weight, the batch norm of a head means and deviations.
+    assert largest.activations - round(cost.activations) == 8 * 8 + 4 + 2 * 4 * 8
+
+
 def test_local_parallelism_of_a_chain_has_the_blocks_of_networks():
     model, (inputs, targets) = on_meta(lambda: networks.mlp([64, 256, 256, 10])), pixels()
     sizes = costs.sizes_of(model, inputs, targets)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,7 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from istsim.costs._model import Amount, Block, ModelSizes
-from istsim.networks._architectures import CHAINS, block_names, kind_of, neurons
+from istsim.networks._architectures import CHAINS, block_names, kind_of, links, neurons
 from istsim.networks._fake import fake_copy
 from istsim.networks._layout import Layout, Units
 from istsim.networks._part import Part
@@ -30,10 +31,10 @@ BEFORE, AFTER = "before", "after"
 def sizes_of(model: nn.Module, inputs: Tensor, targets: Tensor, *, loss: Loss = cross_entropy) -> ModelSizes:
     """The sizes of a torch model, whose values are not looked at: it may be on the device "meta".
 
-    Blocks are its residual or transformer blocks, or else its children that have parameters; in local parallelism
-    norms and the last layer of an nn.Sequential follow the block before. Hidden units are those that
-    `istsim.networks.neurons` finds; none, where it refuses the model. How activations shrink with a share of the
-    units is learned from a half, so that numbers of units should be even.
+    Blocks are its residual or transformer blocks, or else its children that have parameters. Of an nn.Sequential, and
+    of others inside it, they are the layers that have parameters; in local parallelism norms and the last layer follow
+    the block before. Hidden units are those that `istsim.networks.neurons` finds; none, where it refuses the model. How
+    activations shrink with a share of the units is learned from a half, so that numbers of units should be even.
 
     Args:
         model: which.
@@ -52,9 +53,7 @@ def sizes_of(model: nn.Module, inputs: Tensor, targets: Tensor, *, loss: Loss = 
         >>> [(block.name, block.parameters) for block in sizes.blocks][1]
         ('3', Amount(whole=0, once=16, twice=512))
     """
-    names = block_names(model) or tuple(
-        n for n, child in model.named_children() if any(True for _ in child.parameters())
-    )
+    names = _block_names(model)
     if not names:
         raise ValueError(f"{type(model).__name__} has no parameters that could be trained")
     model = copy.deepcopy(model).to("meta").train()
@@ -95,7 +94,7 @@ def sizes_of(model: nn.Module, inputs: Tensor, targets: Tensor, *, loss: Loss = 
 
     def block(name: str) -> Block:
         kept, half, partly = run.kept[name] / size, forward.kept[name] / size, backward.kept[name] / size
-        shape = run.outputs[name].shape if name in run.outputs else ()
+        handed = run.handed_on(name)
         return Block(
             name,
             entries.of(name),
@@ -103,10 +102,10 @@ def sizes_of(model: nn.Module, inputs: Tensor, targets: Tensor, *, loss: Loss = 
             weight_flops.of(name),
             activations=Amount(kept - 2 * (kept - half), 2 * (kept - half)),
             weight_activations=Amount(0, max(0.0, 2 * (kept - partly))),
-            boundary=run.outputs[name].numel() / run.examples if shape else 0,
+            boundary=0 if handed is None else handed.numel() / run.examples,
             sums=sums[name],
             units=min(units[name], default=0),
-            features=shape[1 if len(shape) == 4 else -1] if shape else 0,
+            features=0 if handed is None else handed.shape[1 if handed.ndim == 4 else -1],
             follows=name in following,
             input_flops=run.input_flops.get(name, 0) / run.examples,
             input_activations=run.kept_of_input[name] / size,
@@ -121,6 +120,13 @@ def sizes_of(model: nn.Module, inputs: Tensor, targets: Tensor, *, loss: Loss = 
         outputs=result.shape[-1],
         predictions=result[..., 0].numel() // run.examples,
     )
+
+
+def _block_names(model: nn.Module) -> tuple[str, ...]:
+    if kind_of(model) in CHAINS:
+        return tuple(name for name, layer in links(model, "") if any(True for _ in layer.parameters()))
+    children = (name for name, child in model.named_children() if any(True for _ in child.parameters()))
+    return block_names(model) or tuple(children)
 
 
 def _following(model: nn.Module, names: tuple[str, ...]) -> set[str]:
@@ -186,6 +192,8 @@ class _Run:
         self.examples = len(inputs)
         self.order: list[str] = []
         self.outputs: dict[str, Tensor] = {}
+        self._inputs: dict[str, Tensor] = {}
+        self._next = dict(itertools.pairwise(names))
         with FakeTensorMode() as mode:
             own = fake_copy(model, mode, inputs.device)
             fake = mode.from_tensor(inputs), mode.from_tensor(targets)
@@ -207,6 +215,10 @@ class _Run:
             ]
             self.input_flops = {name: right * self.forward_flops[name] for name in layers}
 
+    def handed_on(self, name: str) -> Tensor | None:
+        """What a block hands on is what the next one takes in: behind pooling, for instance."""
+        return self._inputs[self._next[name]] if name in self._next else self.outputs.get(name)
+
     def _count(self, model: nn.Module, counter: FlopCounterMode) -> None:
         """Let every module say what it computes in the forward pass, without the modules inside."""
         self.forward_flops: dict[str, int] = defaultdict(int)
@@ -217,6 +229,7 @@ class _Run:
             def hook(_module: nn.Module, args: Any, kwargs: Any) -> None:
                 given = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
                 self._gets_gradients[name] = any(value.requires_grad for value in given)
+                self._inputs[name] = given[0] if given else torch.empty(0)
                 inside.extend((counter.get_total_flops(), 0))
 
             return hook
