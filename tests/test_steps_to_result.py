@@ -197,13 +197,12 @@ class TestStudy:
         assert _race({0.1: self.runs(12, 14)}, 26) == {0.1: [math.inf] * 2}
         assert _race({0.1: self.runs(12, 14)}, 27) == {0.1: [12, 14]}
 
-    def test_one_run_a_step_size_gets_there_and_the_best_is_within_those_tried(self, monkeypatch, tmp_path):
+    def test_one_run_a_step_size_gets_there_and_the_best_is_within_those_tried(self, monkeypatch):
         from istsim.studies import _steps
 
         monkeypatch.setattr(_steps, "GOAL", 0.6)
         monkeypatch.setattr(_steps, "_STEP_SIZES", (0.03125, 0.0625))  # too small: more are tried
-        _steps._sweep(_steps._Point("pruned", 0.25, 64), [0], tmp_path / "found.nc")
-        found = xarray.load_dataset(tmp_path / "found.nc", engine="h5netcdf").steps
+        found = _steps._sweep(_steps._Point("pruned", 0.25, 64), [0]).steps
         assert len(found.step_size) > 3
         assert not bool(least_over_step_sizes(found.mean("seed")).at_end)
         assert 1 < float(found.min()) < 100
@@ -253,9 +252,9 @@ class TestStudy:
         assert bool((first.steps < 100).all())
         assert bool((first.steps == first.steps.isel(masking=0)).all())  # where all is kept nothing is masked
 
-        kept = tmp_path / points[0].file
+        kept, other = (tmp_path / f"{point.file}.nc" for point in points)
         before = kept.read_bytes()
-        (tmp_path / points[1].file).unlink()
+        other.unlink()
         again = study.measure(True, tmp_path, on_run=lambda: told.append("run"))
         assert kept.read_bytes() == before
         assert again.equals(first)

@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="networks need torch")
 
 from istsim import experiments, figures, networks, studies
 from istsim.experiments import _studies
-from istsim.studies import _bias, _ist, _runs, _sdp
+from istsim.studies import _bias, _ist, _parts, _runs, _sdp
 
 TINY = networks.TrainingRun(width=8, workers=2, local_steps=2, rounds=3)
 
@@ -54,6 +54,22 @@ def test_a_folder_with_another_run_is_refused(in_this_process, tmp_path):
 def test_a_run_that_fails_is_an_error(in_this_process, tmp_path):
     with pytest.raises(ValueError, match="which takes a process for each worker"):
         _runs.logs_of({"one": networks.TrainingRun(method="ddp", workers=2, rounds=2)}, tmp_path)
+
+
+def square(number):
+    return xarray.Dataset({"square": number**2})
+
+
+def test_parts_with_an_answer_to_another_question_are_refused(in_this_process, tmp_path):
+    three = _parts.Part(square, {"number": 3})
+    found = _parts.parts_of({"a": three}, tmp_path)["a"]
+    assert (int(found.square), found.attrs) == (9, {})
+    holds = r"a\.nc holds square of {'number': 3}, wanted is square of {'number': 4}: remove it, or write to another"
+    with pytest.raises(ValueError, match=holds):
+        _parts.parts_of({"a": _parts.Part(square, {"number": 4})}, tmp_path)
+    square(3).to_netcdf(tmp_path / "b.nc", engine="h5netcdf")
+    with pytest.raises(ValueError, match=r"b\.nc holds something else"):
+        _parts.parts_of({"b": three}, tmp_path)
 
 
 @pytest.mark.slow

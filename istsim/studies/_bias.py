@@ -12,7 +12,7 @@ import numpy as np
 
 import istsim
 from istsim import figures, networks, theory
-from istsim._files import written_whole
+from istsim.studies._parts import Part, parts_of
 from istsim.studies._study import Study
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ class _Masks:
             return self.coverage
         return (self.workers * self.coverage - 1) / (self.workers - 1)
 
+    @property
+    def file(self) -> str:
+        """The name of what is stored."""
+        return f"{self.workers}-workers-{self.held}-of-{_UNITS}-{'independent' if self.independent else 'even'}"
+
     def sketch(self, n: int, d: int) -> istsim.Sketch:
         """Of n workers and d units."""
         if self.independent:
@@ -85,18 +90,9 @@ class ForwardMaskingBias(Study):
         """
         import xarray
 
-        parts = []
-        folder.mkdir(parents=True, exist_ok=True)
-        for masks in _ALL:
-            kind = "independent" if masks.independent else "even"
-            path = folder / f"{masks.workers}-workers-{masks.held}-of-{_UNITS}-{kind}{'-quick' * quick}.nc"
-            if not path.exists():
-                found = _measured(masks, draws=50 if quick else 200, repetitions=10 if quick else 20)
-                with written_whole(path) as part:
-                    found.to_netcdf(part, engine="h5netcdf")
-            parts.append(xarray.load_dataset(path, engine="h5netcdf"))
-            on_run()
-        data: Any = xarray.concat(parts, dim="masks")
+        many = {"draws": 50, "repetitions": 10} if quick else {"draws": 200, "repetitions": 20}
+        parts = {masks.file: Part(_measured, {"masks": masks, **many}) for masks in _ALL}
+        data: Any = xarray.concat(list(parts_of(parts, folder, on_run=on_run).values()), dim="masks")
         data.attrs = self.attributes()
         return data
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from istsim import figures
-from istsim._files import written_whole
 from istsim.networks import Batches, TrainingRun, evaluate
 from istsim.networks._training import one_process, rounds
-from istsim.studies._runs import logs_of, one_a_core
+from istsim.studies._parts import Part, parts_of
+from istsim.studies._runs import logs_of
 from istsim.studies._study import Study
 
 if TYPE_CHECKING:
@@ -67,30 +67,18 @@ class LocalUpdateFindings(Study):
         rows = {cell: _tested(logs[_file(cell)]["rounds"]) for cell in runs}
         steps = [row["steps"] for row in next(iter(rows.values()))]
         losses = [[[row["test_loss"] for row in rows[name, seed]] for seed in seeds] for name in METHODS]
-        parts = {
-            **{f"cosines-{_slug(name)}": (_cosines, _LOOKED_AT, name) for name in _LOOKED_AT},
-            **{f"random-labels-{_slug(name)}": (_random_labels, _LOOKED_AT, name) for name in _LOOKED_AT},
-            **{f"filters-{_slug(name)}": (_filters, _FILTERS, name) for name in _FILTERS},
-        }
-        files = {part: folder / f"{part}.nc" for part in parts}
-        missing = [part for part in parts if not files[part].exists()]
-        for _ in range(len(parts) - len(missing)):
-            on_run()
-        one_a_core([(parts[part][0], parts[part][2], quick, files[part]) for part in missing], on_run)
-        timed = folder / "seconds.nc"
-        if not timed.exists():
-            _write(_seconds(), timed)
-        on_run()
+        parts = parts_of(_parts(quick), folder, on_run=on_run)
+        alone = parts_of({"seconds": Part(_seconds, {"methods": METHODS})}, folder, on_run=on_run)  # all else at rest
 
         def joined(kind: str, names: tuple[str, ...], dim: str) -> xarray.Dataset:
-            some = [xarray.load_dataset(files[f"{kind}-{_slug(name)}"], engine="h5netcdf") for name in names]
+            some = [parts[f"{kind}-{_slug(name)}"] for name in names]
             return xarray.concat(some, dim=xarray.DataArray(list(names), dims=dim, name=dim))
 
         data = xarray.Dataset(
             {
                 "test_loss": (("algorithm", "seed", "step"), losses),
                 "flops": ("algorithm", [_most_flops(name) for name in METHODS]),
-                "seconds": xarray.load_dataset(timed, engine="h5netcdf").seconds,
+                "seconds": alone["seconds"].seconds,
             },
             {"algorithm": list(METHODS), "seed": seeds, "step": steps},
         )
@@ -194,6 +182,24 @@ def _pareto(quick: bool) -> dict[tuple[str, int], TrainingRun]:
     }
 
 
+def _parts(quick: bool) -> dict[str, Part]:
+    """What is looked at apart from losses."""
+    at = [0, 5, 20] if quick else [0, 50, 100, 200, 400, 600]
+    fitting, training = (100, 100) if quick else (1500, 2000)
+
+    def run(name: str, **changed: Any) -> TrainingRun:
+        return TrainingRun(**_RUN | METHODS[name] | changed)
+
+    return {
+        **{f"cosines-{_slug(n)}": Part(_cosines, {"run": run(n, local_steps=1), "at": at}) for n in _LOOKED_AT},
+        **{f"random-labels-{_slug(n)}": Part(_random_labels, {"run": run(n), "steps": fitting}) for n in _LOOKED_AT},
+        **{
+            f"filters-{_slug(n)}": Part(_filters, {"run": run(n, model="mlp", width=64), "steps": training})
+            for n in _FILTERS
+        },
+    }
+
+
 def _slug(name: str) -> str:
     return name.replace(",", "").replace(" ", "-")
 
@@ -216,16 +222,12 @@ def _most_flops(name: str) -> int:
     return max(local.flops_of_units(model, method, *run.batches(data)(0, 0)))
 
 
-def _seconds() -> xarray.Dataset:
+def _seconds(methods: Mapping[str, Mapping[str, Any]]) -> xarray.Dataset:
     """What the slowest unit takes for a step: the median of some runs, for which methods take turns."""
-    import torch
     import xarray
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    found = [[_seconds_of_slowest(options) for options in METHODS.values()] for _ in range(3)]
-    torch.set_num_threads(threads)
-    return xarray.Dataset({"seconds": ("algorithm", np.median(found, axis=0))}, {"algorithm": list(METHODS)})
+    found = [[_seconds_of_slowest(options) for options in methods.values()] for _ in range(3)]
+    return xarray.Dataset({"seconds": ("algorithm", np.median(found, axis=0))}, {"algorithm": list(methods)})
 
 
 def _seconds_of_slowest(options: Mapping[str, Any]) -> float:
@@ -238,36 +240,34 @@ def _seconds_of_slowest(options: Mapping[str, Any]) -> float:
     return max(unit["step_seconds"] for unit in engine.costs()["workers"])
 
 
-def _cosines(name: str, quick: bool, path: Path) -> None:
+def _cosines(run: TrainingRun, at: Sequence[int]) -> xarray.Dataset:
     """Probe the gradients of a run, on all training examples at once."""
     import xarray
 
     from istsim.networks import local
     from istsim.networks._masks import Masks
 
-    run = TrainingRun(**{**_RUN, **METHODS[name], "local_steps": 1})
-    data, steps = run.load_data(), [0, 5, 20] if quick else [0, 50, 100, 200, 400, 600]
+    data = run.load_data()
     model = run.make_model(data)
     layout, method = run.layout_and_method(model)
     batches, found = run.batches(data), []
     engine: Any = one_process(model, layout, method, batches, make_optimizer=run.make_optimizer(), seed=run.seed)
-    training = rounds(engine, method, Masks(method, layout, run.seed), batches, steps[-1])
-    for step in range(steps[-1] + 1):
-        if step in steps:
+    training = rounds(engine, method, Masks(method, layout, run.seed), batches, at[-1])
+    for step in range(at[-1] + 1):
+        if step in at:
             found.append(local.gradient_cosines(engine, data.train_inputs, data.train_targets))
         next(training, None)
     cosines = {"cosine": (("step_looked_at", "block"), found)}
-    _write(xarray.Dataset(cosines, {"step_looked_at": steps, "block": range(len(found[0]))}), path)
+    return xarray.Dataset(cosines, {"step_looked_at": list(at), "block": range(len(found[0]))})
 
 
-def _random_labels(name: str, quick: bool, path: Path) -> None:
+def _random_labels(run: TrainingRun, steps: int) -> xarray.Dataset:
     """Train on labels that mean nothing, and test on the same."""
     import torch
     import xarray
 
     from istsim.networks._masks import Masks
 
-    run = TrainingRun(**_RUN, **METHODS[name])
     plain = run.load_data()
     labels = torch.randint(plain.num_classes, plain.train_targets.shape, generator=torch.Generator().manual_seed(0))
     data = dataclasses.replace(plain, train_targets=labels)
@@ -275,42 +275,37 @@ def _random_labels(name: str, quick: bool, path: Path) -> None:
     layout, method = run.layout_and_method(model)
     batches = Batches(data, 1, run.batch_size, seed=0)
     engine: Any = one_process(model, layout, method, batches, make_optimizer=run.make_optimizer(), seed=run.seed)
-    steps = 100 if quick else 1500
     every, found, at = max(1, steps // 150), [], []
     for one in rounds(engine, method, Masks(method, layout, run.seed), batches, steps):
         if one.number % every == 0:
             all_of = (data.train_inputs, data.train_targets)
             found.append(evaluate(model, layout, method, *all_of, calibration=data.train_inputs.split(256)).accuracy)
             at.append(one.steps)
-    _write(xarray.Dataset({"fitted": ("step_fitted", found)}, {"step_fitted": at}), path)
+    return xarray.Dataset({"fitted": ("step_fitted", found)}, {"step_fitted": at})
 
 
-def _filters(name: str, quick: bool, path: Path) -> None:
+def _filters(run: TrainingRun, steps: int) -> xarray.Dataset:
     """The first layer's weights after training a dense network, as images."""
     import xarray
 
     from istsim.networks._masks import Masks
 
-    run = TrainingRun(**{**_RUN, **METHODS[name], "model": "mlp", "width": 64})
     data = run.load_data()
     model: Any = run.make_model(data)
     before = copy.deepcopy(model[1].weight.detach())
     layout, method = run.layout_and_method(model)
     batches = run.batches(data)
     engine = one_process(model, layout, method, batches, make_optimizer=run.make_optimizer(), seed=run.seed)
-    for _ in rounds(engine, method, Masks(method, layout, run.seed), batches, 100 if quick else 2000):
+    for _ in rounds(engine, method, Masks(method, layout, run.seed), batches, steps):
         pass
     filters = model[1].weight.detach().numpy().reshape(-1, _SIDE, _SIDE)
     strongest = np.argsort(-np.linalg.norm(filters, axis=(1, 2)))
-    _write(
-        xarray.Dataset(
-            {
-                "filters": (("unit", "row", "column"), filters[strongest]),
-                "roughness": _roughness(filters),
-                "start": _roughness(before.numpy().reshape(-1, _SIDE, _SIDE)),
-            }
-        ),
-        path,
+    return xarray.Dataset(
+        {
+            "filters": (("unit", "row", "column"), filters[strongest]),
+            "roughness": _roughness(filters),
+            "start": _roughness(before.numpy().reshape(-1, _SIDE, _SIDE)),
+        }
     )
 
 
@@ -319,8 +314,3 @@ def _roughness(filters: np.ndarray) -> float:
     steps = [np.diff(filters, axis=axis) for axis in (1, 2)]
     neighbours = np.mean([np.mean(step**2) for step in steps])
     return float(neighbours / (2 * np.mean(filters.var(axis=(1, 2)))))
-
-
-def _write(data: xarray.Dataset, path: Path) -> None:
-    with written_whole(path) as part:
-        data.to_netcdf(part, engine="h5netcdf")

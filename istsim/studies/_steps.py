@@ -13,8 +13,7 @@ import numpy as np
 
 import istsim
 from istsim import figures, networks
-from istsim._files import written_whole
-from istsim.studies._runs import one_a_core
+from istsim.studies._parts import Part, parts_of
 from istsim.studies._study import Study
 from istsim.sweeps._least import least_over_step_sizes
 
@@ -51,7 +50,7 @@ class _Point:
     @property
     def file(self) -> str:
         """The name of what is stored."""
-        return f"{self.masking if self.kept < 1 else 'all'}-{self.kept:g}-{self.batch_size}.nc"
+        return f"{self.masking if self.kept < 1 else 'all'}-{self.kept:g}-{self.batch_size}"
 
     def network(self, seed: int) -> nn.Module:
         """Initialised by the seed."""
@@ -90,18 +89,15 @@ class StepsToResult(Study):
         import xarray
 
         points, seeds = _points(quick), list(range(1 if quick else _SEEDS))
-        folder.mkdir(parents=True, exist_ok=True)
-        missing = [point for point in points if not (folder / point.file).exists()]
-        for _ in range(len(points) - len(missing)):
-            on_run()
-        longest = sorted(missing, key=lambda point: (point.batch_size, point.kept))
-        one_a_core([(_sweep, point, seeds, folder / point.file) for point in longest], on_run)
+        longest = sorted(points, key=lambda point: (point.batch_size, point.kept))
+        parts = {point.file: Part(_sweep, {"point": point, "seeds": seeds}) for point in longest}
+        found = parts_of(parts, folder, on_run=on_run)
         kept, batch_sizes = (sorted({getattr(point, name) for point in points}) for name in ("kept", "batch_size"))
         shape = len(_MASKINGS), len(kept), len(batch_sizes)
         steps, step_size = np.empty((*shape, len(seeds))), np.empty(shape)
         for at in np.ndindex(shape):
             point = _Point(_MASKINGS[at[0]], kept[at[1]], batch_sizes[at[2]])
-            tried = xarray.load_dataset(folder / point.file, engine="h5netcdf").steps
+            tried = found[point.file].steps
             best = least_over_step_sizes(tried.mean("seed"))
             steps[at], step_size[at] = tried[int(best.place)], best.best_step_size
         dims = ("masking", "kept", "batch_size")
@@ -147,8 +143,8 @@ def _points(quick: bool) -> list[_Point]:
     ]
 
 
-def _sweep(point: _Point, seeds: Sequence[int], path: Path) -> None:
-    """Store the steps to the goal over `step_size` and `seed`, infinite where they cannot be the fewest.
+def _sweep(point: _Point, seeds: Sequence[int]) -> xarray.Dataset:
+    """The steps to the goal over `step_size` and `seed`, infinite where they cannot be the fewest.
 
     While the best step size is the least or the largest of all, one more is tried beyond it.
     """
@@ -166,10 +162,8 @@ def _sweep(point: _Point, seeds: Sequence[int], path: Path) -> None:
         )
         best = least_over_step_sizes(found.steps.mean("seed"))
         if not best.at_end:
-            break
+            return found
         wanted = [2 * tried[-1] if int(best.place) else tried[0] / 2]
-    with written_whole(path) as part:
-        found.to_netcdf(part, engine="h5netcdf")
 
 
 def _race(runs: Mapping[float, Sequence[Iterator[bool]]], fewest: float) -> dict[float, list[float]]:
