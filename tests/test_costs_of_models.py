@@ -216,9 +216,45 @@ def test_a_model_that_cannot_be_partitioned_has_no_units():
     assert set(found.left_out) == {"tensor parallel", "IST", "SDP forward", "SDP backward", "local parallel"}
 
 
-def test_a_model_without_parameters_is_refused():
-    with pytest.raises(ValueError, match="no parameters that could be trained"):
-        costs.sizes_of(torch.nn.ReLU(), torch.zeros(3, 4), torch.zeros(3, dtype=torch.long))
+@pytest.mark.parametrize(
+    "model",
+    [torch.nn.ReLU(), torch.nn.Linear(4, 2), torch.nn.Sequential(torch.nn.Linear(4, 2)).requires_grad_(False)],
+    ids=["without parameters", "a single layer", "frozen"],
+)
+def test_a_model_without_parts_to_train_is_refused(model):
+    with pytest.raises(ValueError, match="no parts with parameters that could be trained"):
+        costs.sizes_of(model, torch.zeros(3, 4), torch.zeros(3, dtype=torch.long))
+
+
+def test_no_examples_are_refused():
+    with pytest.raises(ValueError, match="at least one example, got none"):
+        costs.sizes_of(torch.nn.Sequential(torch.nn.Linear(4, 2)), torch.zeros(0, 4), torch.zeros(0, dtype=torch.long))
+
+
+class Listed(torch.nn.Module):
+    """Layers in a list, and one that is not always used."""
+
+    def __init__(self, *, unused=False):
+        super().__init__()
+        self.layers = torch.nn.ModuleList(torch.nn.Linear(4, 4) for _ in range(2))
+        self.last = torch.nn.Linear(4, 2)
+        self.unused = torch.nn.Linear(4, 2) if unused else None
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x).relu()
+        return self.last(x)
+
+
+def test_layers_of_a_list_are_blocks_of_their_own():
+    sizes = costs.sizes_of(Listed(), torch.zeros(3, 4), torch.zeros(3, dtype=torch.long))
+    assert [block.name for block in sizes.blocks] == ["layers.0", "layers.1", "last"]
+    assert sizes.flops == 2 * (4 * 4 * 2) + 3 * (4 * 4 * 2) + 3 * (4 * 2 * 2)
+
+
+def test_a_model_with_a_block_that_does_not_run_is_refused():
+    with pytest.raises(ValueError, match=r"layers.0, layers.1, last, unused; there ran layers.0, layers.1, last: give"):
+        costs.sizes_of(Listed(unused=True), torch.zeros(3, 4), torch.zeros(3, dtype=torch.long))
 
 
 class Unordered(torch.nn.Module):

@@ -320,3 +320,33 @@ def test_bytes_are_what_is_handed_on_and_what_windows_share():
         engine = made(deep, LocalParallelism("overlapping", window=2, shared=shared))
         engine.gradients(inputs, targets)
         assert engine.spent()[1] == expected
+
+
+def test_models_that_cannot_be_partitioned_take_local_updates_with_an_empty_layout():
+    model = nn.Sequential(nn.Linear(8, 16), nn.LayerNorm(16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 3))
+    layout, batches = networks.Layout.of(model, ()), lambda worker, step: (torch.ones(4, 8), torch.arange(4) % 3)
+    options = {"make_optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.1), "steps": 20}
+    losses = [one.loss for one in networks.train(model, layout, networks.LocalParallelism(), batches, **options)]
+    assert losses[-1] < losses[0]
+    for method in (networks.IST(2), networks.DataParallel(2)):
+        with pytest.raises(ValueError, match="nothing that only some workers could hold"):
+            next(networks.train(model, layout, method, batches, **options))
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (lambda shape, outputs: nn.Linear(16, 7), r"gives shape \(4, 7\) .* that of the model's outputs, \(4, 3\)"),
+        (lambda shape, outputs: nn.Identity(), r"gives shape \(4, 16\)"),
+        (lambda shape, outputs: nn.Linear(9, outputs), r"cannot take what it is given, a tensor of shape \(4, 16\)"),
+        (lambda shape, outputs: outputs, "must make a torch.nn.Module, got 3"),
+    ],
+)
+def test_heads_that_make_no_answers_of_the_models_kind_are_refused(head, words):
+    model = networks.mlp([8, 16, 16, 3])
+    batches = lambda worker, step: (torch.ones(4, 8), torch.arange(4) % 3)  # noqa: E731
+    with pytest.raises(ValueError, match=words):
+        networks.train(
+            model, networks.neurons(model), networks.LocalParallelism(head=head), batches, steps=1,
+            make_optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+        )  # fmt: skip

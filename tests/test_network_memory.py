@@ -1,6 +1,7 @@
 """What a worker keeps in memory: counted by hand, measured in a step, predicted from sizes."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -134,3 +135,21 @@ def test_a_log_has_what_was_measured_and_what_was_predicted(tmp_path):
         "data parallelism, predicted",
     ]
     assert lines[1].split()[-4:] == lines[2].split()[-4:]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": "dense", "workers": 1},
+        {"method": "ist"},
+        {"method": "sdp", "masking": "backward"},
+        {"method": "local", "mode": "chunked", "chunks": 2},
+    ],
+    ids=lambda options: options["method"],
+)
+def test_no_mask_of_attention_is_predicted_that_transformers_does_not_make(options, tmp_path):
+    run = networks.TrainingRun(model="hf-llama", data="text", width=64, rounds=1, batch_size=2, **options)
+    list(networks.train_in_folder(run, tmp_path))
+    log = json.loads((tmp_path / "log.json").read_text())
+    measured = max(worker["activations"] for worker in log["measured"]["workers"])
+    assert log["predicted"]["this"]["activations"] == pytest.approx(measured, rel=0.002)

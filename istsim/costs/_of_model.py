@@ -31,10 +31,12 @@ BEFORE, AFTER = "before", "after"
 def sizes_of(model: nn.Module, inputs: Tensor, targets: Tensor, *, loss: Loss = cross_entropy) -> ModelSizes:
     """The sizes of a torch model, whose values are not looked at: it may be on the device "meta".
 
-    Blocks are its residual or transformer blocks, or else its children that have parameters. Of an nn.Sequential, and
-    of others inside it, they are the layers that have parameters; in local parallelism norms and the last layer follow
-    the block before. Hidden units are those that `istsim.networks.neurons` finds; none, where it refuses the model. How
-    activations shrink with a share of the units is learned from a half, so that numbers of units should be even.
+    Blocks are its residual or transformer blocks, or else its children that have parameters, those of an nn.ModuleList
+    one by one. Of an nn.Sequential, and of others inside it, they are the layers that have parameters; in local
+    parallelism norms and the last layer follow the block before. Hidden units are those that `istsim.networks.neurons`
+    finds; none, where it refuses the model. How activations shrink with a share of the units is learned from a half, so
+    that numbers of units should be even. Operations are those that torch counts: of dense layers, convolutions and
+    attention, not of recurrent layers. A weight that is used twice counts where it is used first.
 
     Args:
         model: which.
@@ -43,7 +45,8 @@ def sizes_of(model: nn.Module, inputs: Tensor, targets: Tensor, *, loss: Loss = 
         loss: of outputs and targets.
 
     Raises:
-        ValueError: for a model without parameters, or whose blocks do not run in their order.
+        ValueError: for a model without parts that are trained, or whose blocks do not run in their order; for no
+            inputs.
 
     Example:
         >>> import torch
@@ -54,8 +57,13 @@ def sizes_of(model: nn.Module, inputs: Tensor, targets: Tensor, *, loss: Loss = 
         ('3', Amount(whole=0, once=16, twice=512))
     """
     names = _block_names(model)
-    if not names:
-        raise ValueError(f"{type(model).__name__} has no parameters that could be trained")
+    if not names or not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError(
+            f"{type(model).__name__} has no parts with parameters that could be trained; put a single layer into an "
+            "nn.Sequential"
+        )
+    if not len(inputs):
+        raise ValueError("inputs must be of at least one example, got none")
     model = copy.deepcopy(model).to("meta").train()
     try:
         layout = neurons(model)
@@ -125,8 +133,15 @@ def sizes_of(model: nn.Module, inputs: Tensor, targets: Tensor, *, loss: Loss = 
 def _block_names(model: nn.Module) -> tuple[str, ...]:
     if kind_of(model) in CHAINS:
         return tuple(name for name, layer in links(model, "") if any(True for _ in layer.parameters()))
-    children = (name for name, child in model.named_children() if any(True for _ in child.parameters()))
-    return block_names(model) or tuple(children)
+    return block_names(model) or tuple(_parts(model, ""))
+
+
+def _parts(module: nn.Module, prefix: str) -> Iterator[str]:
+    for name, child in module.named_children():
+        if isinstance(child, nn.ModuleList):
+            yield from _parts(child, f"{prefix}{name}.")
+        elif any(True for _ in child.parameters()):
+            yield f"{prefix}{name}"
 
 
 def _following(model: nn.Module, names: tuple[str, ...]) -> set[str]:
@@ -211,7 +226,7 @@ class _Run:
             right = counter.get_total_flops() / passes if passes else 1.0  # where modules have more than one weight
             self.flops = {name: right * times[name] * number for name, number in self.forward_flops.items()}
             layers = [
-                name for name in names if self._gets_gradients[name] and not any(own.get_submodule(name).children())
+                name for name in names if self._gets_gradients.get(name) and not any(own.get_submodule(name).children())
             ]
             self.input_flops = {name: right * self.forward_flops[name] for name in layers}
 

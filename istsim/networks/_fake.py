@@ -17,4 +17,11 @@ def fake_copy(module: nn.Module, mode: FakeTensorMode, device: torch.device) -> 
         for tensor in (*module.parameters(), *module.buffers()):
             fake = torch.empty(tensor.shape, dtype=tensor.dtype, device=device)
             memo[id(tensor)] = nn.Parameter(fake, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else fake
-        return copy.deepcopy(module, memo)
+        copied = copy.deepcopy(module, memo)
+    for inner in copied.modules():
+        # Without a cache, language models of transformers look at positions for several texts in one, and where these
+        # have no values make a mask that is not needed.
+        config: Any = getattr(inner, "config", None)
+        if hasattr(config, "use_cache"):
+            config.use_cache = True
+    return copied

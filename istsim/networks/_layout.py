@@ -91,13 +91,13 @@ class Layout:
     def of(cls, model: nn.Module, groups: tuple[Units | Blocks, ...]) -> Layout:
         """The layout of a model by these groups, which are checked against it.
 
+        Without any, nothing can be held by some workers only: for local updates, whose units hold all.
+
         Raises:
-            ValueError: if there are none, if a tensor, block or consumer is not the model's, if a tensor has not that
+            ValueError: if a tensor, block or consumer is not the model's, if a tensor has not that
                 length or has other names too, as tied weights have, if two groups claim the same axis of a tensor, or
                 if a slice is missing: of a bias, where the weight's rows have one, or of what a consumer takes in.
         """
-        if not groups:
-            raise ValueError(f"{type(model).__name__} has nothing that only some workers could hold")
         tensors, names = tensors_of(model), _all_names(model)
         claimed: set[tuple[str, int]] = set()
         sizes: list[int] = []

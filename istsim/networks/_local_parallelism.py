@@ -113,7 +113,7 @@ class LocalParallelism:
 
     def sketch_for(self, layout: Layout) -> Sketch:
         """Who holds which of its units: units of local updates together hold all."""
-        return Identity(1, layout.num_units)
+        return Identity(1, max(1, layout.num_units))
 
     def kept(self, layout: Layout) -> list[float]:
         """The fraction of each layer's units that is trained: all."""

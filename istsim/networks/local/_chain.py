@@ -124,10 +124,12 @@ class _DecoderLayer(nn.Module):
         from transformers.masking_utils import create_causal_mask
 
         positions = torch.arange(x.shape[1], device=x.device)[None]
-        shared = {"position_ids": positions, "past_key_values": None}
-        mask = create_causal_mask(config=self._config, inputs_embeds=x, attention_mask=None, **shared)
+        # Without positions no search for several texts in one, whose answer would need values.
+        mask = create_causal_mask(config=self._config, inputs_embeds=x, attention_mask=None, past_key_values=None)
         angles = self.rotary(x, position_ids=positions)
-        return self.layer(x, attention_mask=mask, position_embeddings=angles, **shared)
+        return self.layer(
+            x, attention_mask=mask, position_embeddings=angles, position_ids=positions, past_key_values=None
+        )
 
 
 def _sequential(model: nn.Module) -> list[list[nn.Module]]:

@@ -76,6 +76,9 @@ def make_heads(
         units: some of the model's.
         outputs: of its blocks, with or without values.
         seed: of the initial values: every layer draws from a stream of its own.
+
+    Raises:
+        ValueError: for a head that is no module, or does not give what the model gives.
     """
     heads = nn.ModuleDict()
     with torch.device("meta"):
@@ -84,7 +87,7 @@ def make_heads(
                 continue  # it has the model's own
             shape, num_outputs = tuple(outputs[unit.last].shape[1:]), outputs[-1].shape[-1]
             if method.head is not None:
-                heads[str(unit.last)] = method.head(shape, num_outputs)
+                heads[str(unit.last)] = _checked(method.head(shape, num_outputs), outputs[unit.last], outputs[-1])
             else:
                 heads[str(unit.last)] = auxiliary_head(shape, num_outputs, method.head_width, method.head_depth)
         named = nn.ModuleDict({PREFIX: heads})
@@ -92,3 +95,22 @@ def make_heads(
         return {}
     made: Any = initialised(named, seed).get_submodule(PREFIX)
     return {int(last): head.to(outputs[int(last)].dtype) for last, head in made.items()}
+
+
+def _checked(head: Any, taken: Tensor, wanted: Tensor) -> nn.Module:
+    """A head of the user's, which must make answers of the model's kind; nothing is computed."""
+    if not isinstance(head, nn.Module):
+        raise ValueError(f"head must make a torch.nn.Module, got {head!r}")
+    shape, training = tuple(taken.shape), head.training
+    try:
+        given = head.eval()(torch.empty(shape, dtype=taken.dtype, device="meta"))
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"the head cannot take what it is given, a tensor of shape {shape}: {error}") from error
+    finally:
+        head.train(training)
+    if given.shape != wanted.shape:
+        raise ValueError(
+            f"the head gives shape {tuple(given.shape)} for a batch of shape {shape}, it must be that of the model's "
+            f"outputs, {tuple(wanted.shape)}"
+        )
+    return head
