@@ -151,7 +151,7 @@ def sweep(
     from istsim._files import written_whole
     from istsim.sweeps import _table, sweep
 
-    grid = _checked_grid(grid)
+    grid = _checked(Grid, grid, "sweep")
     _check_folder("--out", out)
     if out is not None and out.suffix not in _DATASETS:
         raise ValueError(f"--out must end in {' or '.join(_DATASETS)}, got {str(out)!r}")
@@ -318,22 +318,22 @@ def _check_folder(option: str, path: Path | None) -> None:
         raise ValueError(f"{option} {path}: there is no folder {str(path.parent)!r}: make it first")
 
 
-def _checked_grid(grid: Grid) -> Grid:
-    """The grid of the command line, whose parser would name none of its options where it refuses numbers.
+def _checked(kind: Any, options: Any, command: str) -> Any:
+    """The options of the command line as an object, whose parser would name none of them where that refuses some.
 
     Raises:
-        ValueError: for what `Grid` refuses, with the name of the option.
+        ValueError: for what `kind` refuses, with the name of the option.
     """
     try:
-        return Grid(**vars(grid))
+        return kind(**vars(options))
     except ValueError as error:
         name, _, what = str(error).partition(" ")
-        raise ValueError(f"--{name.replace('_', '-')} {what} (istsim sweep --help)") from None
+        raise ValueError(f"--{name.replace('_', '-')} {what} (istsim {command} --help)") from None
 
 
 class _UncheckedGrid(Grid):
     def __post_init__(self) -> None:
-        """Leave it to `_checked_grid`."""
+        """Leave it to `_checked`."""
 
 
 def train(
@@ -358,11 +358,14 @@ def train(
         config: A log.json of another run, or its folder, or a TOML file, with options; those given on the command line
             win.
         resume: Go on with the run in --out from its checkpoint, with its options; --rounds, --workers and
-            --evaluate-every may differ.
+            --evaluate-every may differ. Where there is none, that is said and a new one begins.
         checkpoint_every: Rounds between checkpoints; a twentieth of the rounds if not given.
     """
-    from istsim.networks import distributed
+    from istsim.networks import TrainingRun, distributed
 
+    run = _checked(TrainingRun, run, "train")
+    if resume and not (out / "log.json").exists() and os.environ.get("RANK", "0") == "0":
+        print(f"istsim: there is no run in {out} to go on with: a new one begins", file=sys.stderr)
     with contextlib.ExitStack() as stack:
         group = None
         if distributed.is_started_by_torchrun():
@@ -467,8 +470,14 @@ def _train_with_options(arguments: list[str]) -> Any:
     config = given.config
     if given.resume and config is None and (given.out / "log.json").exists():
         config = given.out
-    train.__annotations__["run"] = require("tyro", extra="cli").conf.OmitArgPrefixes[TrainingRun]
-    return functools.partial(train, run=TrainingRun() if config is None else TrainingRun.read(config))
+
+    class UncheckedRun(TrainingRun):
+        def __post_init__(self) -> None:
+            """Leave it to `_checked`."""
+
+    defaults = TrainingRun() if config is None else TrainingRun.read(config)
+    train.__annotations__["run"] = require("tyro", extra="cli").conf.OmitArgPrefixes[UncheckedRun]
+    return functools.partial(train, run=UncheckedRun(**vars(defaults)))
 
 
 _DESCRIPTION = """What happens when each worker trains only a random part of the model?
@@ -500,6 +509,10 @@ def main() -> None:
             tyro.cli(commands[arguments[0]], prog=f"istsim {arguments[0]}", args=arguments[1:])
         else:
             tyro.extras.subcommand_cli_from_dict(commands, prog="istsim", description=_DESCRIPTION, args=arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # such as `| head`: nobody reads on, and nothing is left to be flushed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except (Exception, KeyboardInterrupt) as error:
         if "--debug" in sys.argv:
             raise

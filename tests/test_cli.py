@@ -3,6 +3,7 @@ import importlib.metadata
 import json
 import re
 import shlex
+import subprocess
 import sys
 
 import pytest
@@ -167,3 +168,35 @@ def test_a_file_of_the_user_finds_the_files_beside_it(monkeypatch, tmp_path):
     own = tmp_path / "own_file.py"
     own.write_text("import math\nfrom beside_own import twice\n_hidden = 1\n")
     assert list(cli._names_in(own)) == ["twice"]
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    command = [sys.executable, "-m", "istsim", "costs", "--csv"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+def test_a_resumed_run_that_is_not_there_is_said_to_begin(monkeypatch, capsys, tmp_path):
+    pytest.importorskip("torch", reason="networks are trained in torch")
+    arguments = ["train", "--rounds", "1", "--width", "8", "--workers", "2", "--out", str(tmp_path / "new"), "--resume"]
+    monkeypatch.setattr(sys, "argv", ["istsim", *arguments])
+    cli.main()
+    assert f"there is no run in {tmp_path / 'new'} to go on with: a new one begins" in capsys.readouterr().err
+    cli.main()
+    assert "there is no run" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (("--rounds", "-3"), "--rounds must be an integer of at least 1, got -3"),
+        (("--head-depth", "2"), "--head-depth = 2 is of local"),
+    ],
+)
+def test_a_wrong_option_of_a_training_run_is_named_as_it_is_written(option, words, monkeypatch, capsys):
+    pytest.importorskip("torch", reason="networks are trained in torch")
+    told = refused(monkeypatch, capsys, "train", *option)[1]
+    assert words in told
+    assert "istsim train --help" in told

@@ -274,8 +274,32 @@ def test_what_cannot_be_done_is_left_out_with_its_reason():
         + ", ".join(f"{copies / 16:g}" for copies in range(2, 17))
         for masking in ("forward", "backward")
     }
-    for reason in found.left_out:
-        assert f"left out: {reason}: a coverage of 0.3" in costs.as_text(found).replace("\n    ", " ")
+    told = costs.as_text(found).replace("\n    ", " ")
+    assert "left out: SDP forward, SDP backward: a coverage of 0.3" in told
+
+
+def test_kinds_that_are_asked_for_are_all_told():
+    kinds = [costs.Pipeline(4, 2), costs.Pipeline(4, 4), costs.Pipeline(4, 3), costs.DataParallel()]
+    found = costs.compare(costs.named("resnet18"), CLUSTER, TRAINING, parallelisms=kinds)
+    assert sorted(cost.setting.get("stages", 1) for cost in found.costs) == [1, 2, 4]
+    assert found.left_out == {"pipeline 1F1B m=4 p=3": "stages must divide the 4 devices, got 3"}
+
+
+def test_a_coverage_of_one_masks_nothing():
+    for masking in ("forward", "backward"):
+        assert costs.SubnetworkDataParallel(masking=masking, coverage=1.0).convergence.kind == "exact"
+
+
+def test_a_layer_with_too_few_units_is_named():
+    with pytest.raises(ValueError, match=r"each of 100 devices takes at least one .* resnet18 has a layer with 64"):
+        costs.IndependentSubnetworks().cost(costs.named("resnet18"), Cluster(100, 1e9), TRAINING)
+
+
+def test_nothing_fits_is_said_and_units_are_those_of_the_amounts():
+    text = costs.as_text(costs.compare(costs.named("llama-7b"), Cluster(2, memory=100 * 2.0**20), TRAINING))
+    assert "Nothing fits: more devices" in text
+    assert "of 42.24 TFLOP each, adam; 2 devices of 100 MiB" in text
+    assert "GB sent  TFLOP" in text
 
 
 def test_one_device_is_not_shared():
@@ -294,6 +318,14 @@ def test_one_device_is_not_shared():
         (lambda: Training(optimizer="lion"), "optimizer must be"),
         (lambda: Training(optimizer="mixed-adam"), "number_bytes must be below 4, got 4; give 2"),
         (lambda: costs.named("resnet18", 7), "resnet18 takes images, which have no length, got length 7"),
+        (
+            lambda: costs.compare(costs.named("resnet18"), CLUSTER, TRAINING, parallelisms=costs.DataParallel()),
+            "must be several kinds of parallelism",
+        ),
+        (
+            lambda: costs.compare(costs.named("resnet18"), CLUSTER, TRAINING, parallelisms=["data parallel"]),
+            "must be several kinds of parallelism",
+        ),
         (
             lambda: costs.compare(costs.named("resnet18"), CLUSTER, TRAINING, parallelisms=[]),
             "parallelisms must be at least one kind of parallelism, got none",
@@ -321,10 +353,10 @@ def test_wrong_arguments_are_refused(make, words, unchecked):
         (costs.Pipeline(3, 4), "microbatches must divide the 32 examples of a device, got 3"),
         (costs.DataParallel(3), "microbatches must divide the 8 examples of a device, got 3"),
         (costs.LocalParallel(chunks=4), "2 blocks cannot be cut into 4 chunks"),
-        (costs.TensorParallel(degree=4), "a degree of 4 takes as many units"),
-        (costs.IndependentSubnetworks(), "4 devices take as many units"),
+        (costs.TensorParallel(degree=4), "has no hidden units that are known, which 4 devices could share"),
+        (costs.IndependentSubnetworks(), "has no hidden units that are known, which 4 devices could share"),
         (costs.SubnetworkDataParallel(coverage=0.25), "they can have 0.5, 0.75, 1$"),
-        (costs.SubnetworkDataParallel(), "0 units in a layer: too few for 4 devices"),
+        (costs.SubnetworkDataParallel(), "has no hidden units that are known, which 2 devices could share"),
     ],
 )
 def test_what_cannot_be_done_is_refused(one, words):
@@ -419,7 +451,6 @@ def test_the_figure_shows_every_kind_and_pales_what_does_not_fit(monkeypatch, ca
             for i, bar in enumerate(bars):
                 ends[i] += bar.get_width()
                 assert (bar.get_alpha() == 1.0) == found.fits(found.costs[i])
-        scale = 2.0**10 if ax is memory else 1.0  # in GiB
-        assert [scale * end for end in ends] == pytest.approx([getattr(c, values) / unit for c in found.costs])
+        assert ends == pytest.approx([getattr(c, values) / unit for c in found.costs])
     printed(monkeypatch, capsys, "--devices", "2", "--figure", str(tmp_path / "costs.svg"))
     assert (tmp_path / "costs.svg").read_text().startswith("<?xml")

@@ -79,7 +79,10 @@ def test_processes_train_what_one_does_for_every_model(processes):
     [
         (("--method", "ist", "--workers", "3"), "3 workers, but there are 2 processes"),
         (("--method", "sdp", "--workers", "2", "--coverage", "0.75"), "0.75 cannot be met by 2 workers"),
-        (("--method", "local", "--mode", "chunked", "--chunks", "1"), "1 units cannot be spread over 2 processes"),
+        (
+            ("--method", "local", "--mode", "chunked", "--chunks", "1"),
+            "each of 2 processes takes at least one unit, and chunked updates make 1 of",
+        ),
         (("--method", "pipeline", "--workers", "3"), "3 workers, but there are 2 processes"),
     ],
 )

@@ -107,7 +107,7 @@ def test_steps_that_were_never_enough_are_left_out_of_the_law():
     ("sizes", "steps", "message"),
     [
         ([1, 2], [3, 2, 1], "one number of steps for each batch size"),
-        ([2, 2], [3, 2], "one number of steps for each batch size"),
+        ([2, 2], [3, 2], "batch_sizes must differ from each other"),
         ([0, 2], [3, 2], "must be positive"),
         ([1, 2], [3, -2], "must be positive"),
     ],

@@ -16,6 +16,9 @@ from istsim.costs._pipeline import SCHEDULES, Pipeline
 from istsim.costs._sdp import SubnetworkDataParallel
 from istsim.costs._tensor_parallel import TensorParallel
 
+SHORT = {"microbatches": "m", "degree": "t", "stages": "p", "chunks": "K", "coverage": "C", "local_steps": "J"}
+SHORT |= {"resample_every": "R"}
+
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
@@ -71,10 +74,11 @@ def compare(
         coverage: C, of SDP.
         local_steps: of IST.
         microbatches: of all; any number that divides the examples, if None.
-        parallelisms: which to compare; all of them with all degrees that divide the devices, if None.
+        parallelisms: which to compare, each for itself; if None, all kinds with all degrees that divide the devices, of
+            which each kind's best stays.
 
     Raises:
-        ValueError: if there are none, or none can be done.
+        ValueError: if there are none, if some are no kinds of parallelism, or if none can be done.
 
     Example:
         >>> from istsim import costs
@@ -83,12 +87,15 @@ def compare(
         >>> [cost.name for cost in found.costs if found.fits(cost)][-1]
         'FSDP'
     """
+    name_of = label
     if parallelisms is None:
         parallelisms = settings(cluster.devices, training.batch_size, coverage, local_steps, microbatches)
+    else:
+        parallelisms, name_of = _checked(parallelisms), lambda one: f"{label(one)} {setting_of(one)}".strip()
     best: dict[str, Cost] = {}
     reasons: dict[str, str] = {}
     for one in parallelisms:
-        name = label(one)
+        name = name_of(one)
         try:
             cost = one.cost(model, cluster, training)
         except ValueError as error:
@@ -126,6 +133,21 @@ def label(one: Parallelism | Cost) -> str:
     setting = one.setting
     kind = setting.get("masking") or setting.get("schedule")
     return f"{one.name} {kind}" if kind else one.name
+
+
+def setting_of(one: Parallelism | Cost) -> str:
+    """In short: p=4 m=8."""
+    return " ".join(f"{short}={one.setting[name]:g}" for name, short in SHORT.items() if name in one.setting)
+
+
+def _checked(parallelisms: Iterable[Parallelism]) -> list[Parallelism]:
+    several = list(parallelisms) if isinstance(parallelisms, Iterable) else []
+    if not isinstance(parallelisms, Iterable) or not all(isinstance(one, Parallelism) for one in several):
+        raise ValueError(
+            f"parallelisms must be several kinds of parallelism, such as [DataParallel(), Pipeline(stages=2)], got "
+            f"{parallelisms!r}"
+        )
+    return several
 
 
 def _order(cost: Cost, cluster: Cluster) -> tuple[float, ...]:

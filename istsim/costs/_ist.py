@@ -6,7 +6,7 @@ from typing import ClassVar
 from istsim._validation import positive_int
 from istsim.costs._cluster import Cluster, Training
 from istsim.costs._model import ModelSizes
-from istsim.costs._parallelism import Convergence, Cost, Parallelism, memory_of
+from istsim.costs._parallelism import Convergence, Cost, Parallelism, memory_of, too_few
 from istsim.costs._traffic import Traffic
 
 
@@ -60,7 +60,7 @@ class IndependentSubnetworks(Parallelism):
         if n == 1:
             raise ValueError("IST takes at least 2 devices, got 1, which has all units: that is data parallelism")
         if whole.units < n:
-            raise ValueError(f"{n} devices take as many units in each layer, {model.name} has {whole.units}")
+            raise ValueError(too_few(model, n))
         held = whole.parameters.at(1 / n)
         memory = memory_of(held, self._at_once(batch) * whole.activations.at(1 / n), training)
         traveling = (training.number_bytes + training.state_bytes) * (n - 1) / n

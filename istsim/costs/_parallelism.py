@@ -161,6 +161,16 @@ def replicas_of(cluster: Cluster, degree: int, name: str) -> int:
     return cluster.devices // degree
 
 
+def too_few(model: ModelSizes, devices: int) -> str:
+    """What to say of a model whose hidden units so many devices cannot share."""
+    if not model.whole.units:
+        return f"{model.name} has no hidden units that are known, which {devices} devices could share"
+    return (
+        f"each of {devices} devices takes at least one hidden unit of every layer, and {model.name} has a layer with "
+        f"{model.whole.units}"
+    )
+
+
 def memory_of(entries: float, activations: float, training: Training) -> tuple[float, float, float, float]:
     """Bytes by kind of a device that holds and trains so many parameters."""
     size = training.number_bytes

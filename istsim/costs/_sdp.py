@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from istsim._validation import one_of, positive_int
 from istsim.costs._cluster import Cluster, Training
 from istsim.costs._model import Amount, ModelSizes
-from istsim.costs._parallelism import Convergence, Cost, Parallelism, memory_of
+from istsim.costs._parallelism import Convergence, Cost, Parallelism, memory_of, too_few
 from istsim.costs._traffic import Traffic
 
 _FORWARD = Convergence(
@@ -16,6 +16,7 @@ _FORWARD = Convergence(
     "arXiv 2507.09029, 2306.16484",
     ("expected-iterate", "overlap-reduces-bias"),
 )
+_WHOLE = Convergence("exact", "every device holds all: the step of one device with the whole batch", "arXiv 2507.09029")
 _BACKWARD = Convergence(
     "unbiased",
     "each gradient is exact, and a mean over the C n holders in place of n workers: 1/C times the variance",
@@ -67,7 +68,9 @@ class SubnetworkDataParallel(Parallelism):
 
     @property
     def convergence(self) -> Convergence:  # type: ignore[override]
-        """What is known of it; forward masking is biased, backward masking is not."""
+        """What is known of it: forward masking is biased, backward masking is not, a coverage of 1 masks nothing."""
+        if self.coverage == 1:
+            return _WHOLE
         return _FORWARD if self.masking == "forward" else _BACKWARD
 
     def cost(self, model: ModelSizes, cluster: Cluster, training: Training) -> Cost:
@@ -80,7 +83,7 @@ class SubnetworkDataParallel(Parallelism):
         n, batch, whole = cluster.devices, training.batch_size, model.whole
         holders = self._holders(n)
         if whole.units * holders < n:
-            raise ValueError(f"{model.name} has {whole.units} units in a layer: too few for {n} devices")
+            raise ValueError(too_few(model, math.ceil(n / holders)))
         c = holders / n
         together, size = self._at_once(batch), training.number_bytes
         forward = self.masking == "forward"

@@ -8,11 +8,9 @@ import json
 import textwrap
 from typing import Any
 
-from istsim.costs._compare import Comparison, label
+from istsim.costs._compare import SHORT, Comparison, label, setting_of
 from istsim.costs._parallelism import Cost
-
-_SHORT = {"microbatches": "m", "degree": "t", "stages": "p", "chunks": "K", "coverage": "C", "local_steps": "J"}
-_SHORT |= {"resample_every": "R"}
+from istsim.costs._units import BYTES, MEMORY, OPERATIONS, SECONDS, unit_for
 
 
 def rows(found: Comparison) -> list[dict[str, Any]]:
@@ -20,7 +18,7 @@ def rows(found: Comparison) -> list[dict[str, Any]]:
     return [
         {
             "parallelism": label(cost),
-            "setting": {name: cost.setting[name] for name in _SHORT if name in cost.setting},
+            "setting": {name: cost.setting[name] for name in SHORT if name in cost.setting},
             "memory": cost.memory,
             **{kind: getattr(cost, kind) for kind in ("parameters", "gradients", "optimizer", "activations")},
             "fits": found.fits(cost),
@@ -53,10 +51,10 @@ def as_csv(found: Comparison) -> str:
         row["setting"] = setting_of(cost)
         row["sent_by"] = " ".join(f"{name}={sent:.6g}" for name, sent in row["sent_by"].items())
         row["theorems"] = " ".join(row["theorems"])
-    writer = csv.DictWriter(text, list(some[0]))
+    writer = csv.DictWriter(text, list(some[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(some)
-    return text.getvalue()
+    return text.getvalue().rstrip("\n")
 
 
 def as_text(found: Comparison) -> str:
@@ -69,21 +67,25 @@ def as_text(found: Comparison) -> str:
         >>> costs.as_text(found).splitlines()[0]
         'resnet18: 11.17 M parameters, 32 examples a step of 3.329 GFLOP each, adam; 4 devices of 1 GiB'
     """
-    head = ["parallelism", "setting", "GiB", "fits", "MB sent", "GFLOP", "idle", "ahead", "ms a step", "slowdown"]
-    lines = [[*head, "convergence"]]
+    sent, sent_unit = unit_for((cost.sent for cost in found.costs), BYTES)
+    flops, flops_unit = unit_for((cost.flops for cost in found.costs), OPERATIONS)
+    time, time_unit = unit_for((cost.seconds for cost in found.costs), SECONDS)
+    memory, memory_unit = unit_for((cost.memory for cost in found.costs), MEMORY)
+    head = ["parallelism", "setting", memory, "fits", f"{sent} sent", flops, "idle", "ahead", f"{time} a step"]
+    lines = [[*head, "slowdown", "convergence"]]
     for cost in found.costs:
         slowdown = found.slowdown(cost)
         lines.append(
             [
                 label(cost),
                 setting_of(cost),
-                f"{cost.memory / 2**30:.3g}",
+                f"{cost.memory / memory_unit:.3g}",
                 "yes" if found.fits(cost) else "no",
-                f"{cost.sent / 1e6:.4g}",
-                f"{cost.flops / 1e9:.4g}",
+                f"{cost.sent / sent_unit:.4g}",
+                f"{cost.flops / flops_unit:.4g}",
                 f"{100 * cost.bubble:.0f} %",
                 f"{cost.ahead}" if cost.ahead else "-",
-                f"{1e3 * cost.seconds:.4g}",
+                f"{cost.seconds / time_unit:.4g}",
                 "-" if slowdown is None else f"{slowdown:.2f}",
                 cost.convergence.kind,
             ]
@@ -100,17 +102,14 @@ def as_text(found: Comparison) -> str:
     return "\n".join([_headline(found), "", *table, "", *_notes(found)])
 
 
-def setting_of(cost: Cost) -> str:
-    """In short: p=4 m=8."""
-    return " ".join(f"{short}={cost.setting[name]:g}" for name, short in _SHORT.items() if name in cost.setting)
-
-
 def _headline(found: Comparison) -> str:
     model, cluster, training = found.model, found.cluster, found.training
+    flops, unit = unit_for([model.flops], OPERATIONS)
+    memory, size = unit_for([cluster.memory], MEMORY)
     return (
         f"{model.name}: {model.parameters / 1e6:.4g} M parameters, {cluster.devices * training.batch_size} examples a "
-        f"step of {model.flops / 1e9:.4g} GFLOP each, {training.optimizer}; {cluster.devices} devices of "
-        f"{cluster.memory / 2**30:.4g} GiB"
+        f"step of {model.flops / unit:.4g} {flops} each, {training.optimizer}; {cluster.devices} "
+        f"device{'s' * (cluster.devices > 1)} of {cluster.memory / size:.4g} {memory}"
     )
 
 
@@ -121,8 +120,13 @@ def _notes(found: Comparison) -> list[str]:
         proved = f"; istsim theorems {' '.join(one.theorems)}" if one.theorems else ""
         said.setdefault((one.kind, f"{one.known} ({one.source}{proved})"), []).append(label(cost))
     lines = [f"{kind}: {', '.join(names)}: {known}" for (kind, known), names in said.items()]
+    if found.fastest is None:
+        lines += ["Nothing fits: more devices, fewer examples or a smaller optimizer's state take less memory."]
     lines += ["Times are those of a step: of steps that are not exact, a target may take more."]
-    lines += [f"left out: {name}: {reason}" for name, reason in found.left_out.items()]
+    reasons: dict[str, list[str]] = {}
+    for name, reason in found.left_out.items():
+        reasons.setdefault(reason, []).append(name)
+    lines += [f"left out: {', '.join(names)}: {reason}" for reason, names in reasons.items()]
     return ["\n".join(textwrap.wrap(line, 118, subsequent_indent="    ", break_on_hyphens=False)) for line in lines]
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 from istsim._validation import positive_int
 from istsim.costs._cluster import Cluster, Training
 from istsim.costs._model import ModelSizes
-from istsim.costs._parallelism import Convergence, Cost, Parallelism, memory_of, replicas_of
+from istsim.costs._parallelism import Convergence, Cost, Parallelism, memory_of, replicas_of, too_few
 from istsim.costs._traffic import all_reduce
 
 
@@ -55,9 +55,7 @@ class TensorParallel(Parallelism):
         share, whole = 1 / self.degree, model.whole
         replicas = replicas_of(cluster, self.degree, "degree")
         if whole.units < self.degree:
-            raise ValueError(
-                f"a degree of {self.degree} takes as many units in each layer, {model.name} has {whole.units}"
-            )
+            raise ValueError(too_few(model, self.degree))
         if whole.parameters.twice:
             raise ValueError(
                 f"{model.name} has weights between two layers of hidden units: how to split these is known here for "

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from fractions import Fraction
+
+BYTES = {"TB": 1e12, "GB": 1e9, "MB": 1e6, "kB": 1e3}
+MEMORY = {"TiB": 2.0**40, "GiB": 2.0**30, "MiB": 2.0**20, "KiB": 2.0**10}
+OPERATIONS = {"PFLOP": 1e15, "TFLOP": 1e12, "GFLOP": 1e9, "MFLOP": 1e6, "kFLOP": 1e3}
+SECONDS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6}
 
 _PREFIXES = {
     **{"": Fraction(1), "k": Fraction(10**3), "K": Fraction(10**3), "M": Fraction(10**6), "G": Fraction(10**9)},
@@ -41,3 +47,16 @@ def quantity(name: str, text: str, unit: str) -> float:
         return float(Fraction(found[1]) * _PREFIXES[found[2]])
     except (ValueError, OverflowError):
         raise ValueError(f"{name} must be a number with the unit {unit}, such as {example}, got {text!r}") from None
+
+
+def unit_for(amounts: Iterable[float], units: dict[str, float]) -> tuple[str, float]:
+    """The largest unit of which the largest amount is at least one, or else the smallest, with its size.
+
+    Example:
+        >>> from istsim.costs._units import BYTES, unit_for
+        >>> unit_for([3e5, 2.5e6], BYTES)
+        ('MB', 1000000.0)
+    """
+    largest = max(amounts)
+    name = next((name for name, size in units.items() if largest >= size), list(units)[-1])
+    return name, units[name]

@@ -55,9 +55,9 @@ class LocalUpdates(Method):
         one_of("mode", self.mode, MODES)
         one_of("shared", self.shared, SHARED)
         if (self.mode == "greedy") != (self.window is None):
-            raise ValueError(
-                f"window belongs to the modes 'chunked' and 'overlapping', got {self.window} for {self.mode!r}"
-            )
+            needed = f"the mode {self.mode!r} needs window, the number of blocks that a loss sees, got none"
+            other = f"window belongs to the modes 'chunked' and 'overlapping', got {self.window} for 'greedy'"
+            raise ValueError(needed if self.window is None else other)
         if self.window is not None:
             object.__setattr__(self, "window", positive_int("window", self.window))
             if self.mode == "overlapping" and self.window > len(sizes):

@@ -51,7 +51,9 @@ def fit_batch_scaling(batch_sizes: Numbers, steps: Numbers) -> BatchScaling:
     from scipy.optimize import nnls
 
     sizes, counts = finite_array("batch_sizes", batch_sizes, "(count,)", 1), np.asarray(steps, float)
-    if sizes.shape != counts.shape or len(set(sizes.tolist())) < len(sizes):
+    if len(set(sizes.tolist())) < len(sizes):
+        raise ValueError(f"batch_sizes must differ from each other, got {sizes}")
+    if sizes.shape != counts.shape:
         raise ValueError(f"there must be one number of steps for each batch size, got {counts} for {sizes}")
     if not ((sizes > 0).all() and (counts > 0).all()):
         raise ValueError(f"batch_sizes and steps must be positive, got {sizes} and {counts}")

@@ -68,7 +68,10 @@ class LocalPipeline(Stages):
         if method.asynchronous and group.size == 1:
             raise ValueError("asynchronous units take several processes, and there is one")
         if group.size > len(every):
-            raise ValueError(f"{len(every)} units cannot be spread over {group.size} processes: start at most as many")
+            raise ValueError(
+                f"each of {group.size} processes takes at least one unit, and {method.mode} updates make {len(every)} of "
+                "this model's blocks: start at most as many processes"
+            )
         parts = consecutive(len(every), group.size)
         self._numbers, self._units = parts[group.rank], every
         self._process_of = {number: rank for rank, part in enumerate(parts) for number in part}
