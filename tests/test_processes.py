@@ -81,7 +81,7 @@ def test_processes_train_what_one_does_for_every_model(processes):
         (("--method", "sdp", "--workers", "2", "--coverage", "0.75"), "0.75 cannot be met by 2 workers"),
         (
             ("--method", "local", "--mode", "chunked", "--chunks", "1"),
-            "each of 2 processes takes at least one unit, and chunked updates make 1 of",
+            "and chunked updates make 1 of this",
         ),
         (("--method", "pipeline", "--workers", "3"), "3 workers, but there are 2 processes"),
     ],

@@ -69,8 +69,8 @@ class LocalPipeline(Stages):
             raise ValueError("asynchronous units take several processes, and there is one")
         if group.size > len(every):
             raise ValueError(
-                f"each of {group.size} processes takes at least one unit, and {method.mode} updates make {len(every)} of "
-                "this model's blocks: start at most as many processes"
+                f"each of {group.size} processes takes at least one unit, and {method.mode} updates make {len(every)} "
+                "of this model's blocks: start at most as many processes"
             )
         parts = consecutive(len(every), group.size)
         self._numbers, self._units = parts[group.rank], every
