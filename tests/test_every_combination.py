@@ -354,7 +354,7 @@ def test_overlapping_windows_can_diverge_at_every_step_size():
         (lambda: istsim.RowSampling(0), "batch_size must be an integer of at least 1"),
         (lambda: istsim.Coverage(3, 4, 5), "copies must be at most n = 3, got 5"),
         (lambda: istsim.Grouped(istsim.RandK(2, 2, 1), [0, 1, 2]), "labels from 0 to G-1 = 1"),
-        (lambda: istsim.LocalUpdates([2, 2], "chunked"), "window belongs to"),
+        (lambda: istsim.LocalUpdates([2, 2], "chunked"), "the mode 'chunked' needs window"),
         (lambda: istsim.LocalUpdates([2, 2], window=1), "window belongs to"),
         (
             lambda: istsim.LocalUpdates([2, 2], "overlapping", window=3),
