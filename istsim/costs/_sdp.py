@@ -68,7 +68,7 @@ class SubnetworkDataParallel(Parallelism):
 
     @property
     def convergence(self) -> Convergence:  # type: ignore[override]
-        """What is known of it: forward masking is biased, backward masking is not, a coverage of 1 masks nothing."""
+        """What is known of it. Forward masking is biased, backward masking is not; a coverage of 1 masks nothing."""
         if self.coverage == 1:
             return _WHOLE
         return _FORWARD if self.masking == "forward" else _BACKWARD
