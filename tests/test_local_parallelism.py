@@ -328,7 +328,7 @@ def test_models_that_cannot_be_partitioned_take_local_updates_with_an_empty_layo
     options = {"make_optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.1), "steps": 20}
     losses = [one.loss for one in networks.train(model, layout, networks.LocalParallelism(), batches, **options)]
     assert losses[-1] < losses[0]
-    for method in (networks.IST(2), networks.DataParallel(2)):
+    for method in (networks.IST(2), networks.SDP(2, 0.5, "forward", 1), networks.DataParallel(2)):
         with pytest.raises(ValueError, match="nothing that only some workers could hold"):
             next(networks.train(model, layout, method, batches, **options))
 

@@ -11,7 +11,6 @@ import numpy as np
 from istsim._random import as_key, round_key, stream
 from istsim.networks._graph import spectral_gap
 from istsim.networks._layout import Layout
-from istsim.networks._local_parallelism import LocalParallelism
 from istsim.networks._methods import Method
 from istsim.sketches import Sketch
 
@@ -27,12 +26,10 @@ class Masks:
         seed: masks are those of `istsim.simulate` with this key, where the layout has one layer.
 
     Raises:
-        ValueError: for a layer that cannot be dealt so, or none.
+        ValueError: for a layer that cannot be dealt so.
     """
 
     def __init__(self, method: Method, layout: Layout, seed: int):
-        if not layout.groups and not isinstance(method, LocalParallelism):
-            raise ValueError("the layout has nothing that only some workers could hold: that is for local updates")
         self._sketch, self._every = method.sketch_for(layout), method.rounds_a_draw
         self._key = stream(as_key(seed), "sketch")
 

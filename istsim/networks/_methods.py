@@ -76,7 +76,7 @@ class IST:
         return [sketch.inclusion_probability(1) for sketch in self._sketches(layout)]
 
     def _sketches(self, layout: Layout) -> list[Sketch]:
-        return [self.sketch(self.num_workers, group.count) for group in layout.groups]
+        return [self.sketch(self.num_workers, group.count) for group in _partitioned(layout).groups]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +146,7 @@ class SDP:
             ValueError: for a layer with fewer units than it takes for every worker to hold one.
         """
         n, sketches = self.num_workers, []
-        for group, sizes in zip(layout.groups, layout.split(np.asarray(layout.sizes)), strict=True):
+        for group, sizes in zip(_partitioned(layout).groups, layout.split(np.asarray(layout.sizes)), strict=True):
             if group.count * self.copies < n:
                 raise ValueError(
                     f"{group.name}: {group.count} units on {self.copies} of {n} workers each leave workers without "
@@ -213,7 +213,7 @@ class DataParallel:
 
     def sketch_for(self, layout: Layout) -> Sketch:
         """Who holds which of its units: all."""
-        return Identity(self.num_workers, layout.num_units)
+        return Identity(self.num_workers, _partitioned(layout).num_units)
 
     def kept(self, layout: Layout) -> list[float]:
         """The fraction of each layer's units that a worker holds: all."""
@@ -236,6 +236,13 @@ def resist(model, num_workers: int) -> tuple[Layout, IST]:
     """
     stage = "stages.2" if hasattr(model, "stages") else "resnet.encoder.stages.2"
     return blocks(model, stage), IST(num_workers, local_steps=50, rescale="evaluation")
+
+
+def _partitioned(layout: Layout) -> Layout:
+    """The layout, which must have something for workers to hold."""
+    if not layout.groups:
+        raise ValueError("the layout has nothing that only some workers could hold: that is for local updates")
+    return layout
 
 
 def _over_layers(sketches: list[Sketch]) -> Sketch:
