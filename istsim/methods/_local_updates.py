@@ -3,7 +3,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-import jax.numpy as jnp
 import numpy as np
 
 from istsim._validation import one_of, positive_int
@@ -105,8 +104,8 @@ class LocalUpdates(Method):
 
     def combine(self, problem, sums, step_size, x):
         """A step along what every block sees of the gradient."""
-        mask, losses = jnp.asarray(self.mask, x.dtype), jnp.asarray(self.losses, x.dtype)
-        return x - step_size * ((mask * problem.mean_hessian) @ x - losses * problem.mean_vector)
+        mask, losses = self.mask.astype(x.dtype), self.losses.astype(x.dtype)
+        return x - step_size * (x @ (mask * problem.mean_hessian).T - losses * problem.mean_vector)
 
     def floats_per_round(self, problem):
         """Every block reads what its losses see, and sends its own coordinates on."""

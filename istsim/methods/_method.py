@@ -19,12 +19,14 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import random
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
+from istsim._arrays import array_namespace
 from istsim._pytree import Pytree
 from istsim._random import random_order, stream
-from istsim._types import Numbers
+from istsim._types import Array, Numbers
 from istsim._validation import finite_array, finite_number, is_concrete, one_of, positive_int
 from istsim.methods._noise import Noise
 from istsim.problems._hessians import rows_of
@@ -164,7 +166,7 @@ class SketchedMethod(Method):
                 "weights need merge='mean' or 'literal' and local_steps=1, "
                 f"got merge={self.merge!r} and local_steps={self.local_steps}"
             )
-        object.__setattr__(self, "weights", jnp.asarray(array))
+        object.__setattr__(self, "weights", array)
 
     def sketch_for(self, problem):
         ours, theirs = (self.sketch.n, self.sketch.d), (problem.num_workers, problem.dim)
@@ -188,7 +190,7 @@ class SketchedMethod(Method):
             starts, updates, on = *self._on_coordinates(problem, draws, step_size, x), draws.held
             holders = jnp.ones(on.shape, x.dtype)
         else:
-            mask = _as_mask(draws.held, len(x))
+            mask = _as_mask(draws.held, problem.dim)
             starts, updates, on = *self._on_masks(problem, draws, mask, step_size, x), None
             holders = mask.astype(x.dtype)
         sums = {"updates": _total(updates, draws.reporting, on if self.masks_gradient else None, x)}
@@ -200,7 +202,8 @@ class SketchedMethod(Method):
 
     def combine(self, problem, sums, step_size, x):
         if self.merge == "owners":
-            return x - step_size * sums["updates"] / jnp.maximum(sums["holders"], 1)
+            holders = sums["holders"]
+            return x - step_size * sums["updates"] / array_namespace(holders).maximum(holders, 1)
         reports = self.num_reports(self.sketch.n)
         starts = sums["starts"] / reports if "starts" in sums else x
         return starts - step_size / reports * sums["updates"]
@@ -222,37 +225,51 @@ class SketchedMethod(Method):
         )
 
     def _on_masks(
-        self, problem: Quadratic, draws: Draws, mask: Bool[Array, "n d"], step_size: Any, x: Float[Array, " d"]
-    ) -> tuple[Float[Array, "n d"], Float[Array, "n d"]]:
-        """Starts and updates with all coordinates, those not held being zero."""
+        self,
+        problem: Quadratic,
+        draws: Draws,
+        mask: Bool[Array, "*rounds n d"],
+        step_size: Any,
+        x: Float[Array, "*points d"],
+    ) -> tuple[Float[Array, "*points n d"], Float[Array, "*points n d"]]:
+        """Starts and updates with all coordinates, those not held being zero; of many points and masks at once."""
+        xp = array_namespace(x, mask, step_size, problem.b)
         alpha, beta = self._scales(draws, x, on=None)
-        starts = jnp.where(mask, alpha * x, 0) if self.masks_model else jnp.broadcast_to(x, mask.shape)
+        points = x[..., None, :]
+        shape = np.broadcast_shapes(mask.shape, (*points.shape[:-2], *problem.b.shape[-2:]))
+        starts = xp.where(mask, alpha * points, 0) if self.masks_model else xp.broadcast_to(points, shape)
 
-        def gradients(points: Float[Array, "n d"], local_step: Any) -> Float[Array, "n d"]:
+        def gradients(points: Float[Array, "*points n d"], local_step: Any) -> Float[Array, "*points n d"]:
             if self.noise is None:
                 found = problem.hessians.apply(points) - problem.b
             else:
                 key = random.fold_in(draws.noise_key, local_step)
                 keys = jax.vmap(lambda worker: random.fold_in(key, worker))(draws.workers)
                 found = self.noise.gradients(problem, points, keys)
-            return jnp.where(mask, found, 0) if self.masks_model and self.masks_gradient else found
+            return xp.where(mask, found, 0) if self.masks_model and self.masks_gradient else found
 
         updates = beta * self._local_sum(gradients, starts, step_size)
-        return starts, jnp.where(mask, updates, 0) if self.masks_gradient else updates
+        return starts, xp.where(mask, updates, 0) if self.masks_gradient else updates
 
-    def _local_sum(self, gradients: Any, starts: Float[Array, "n k"], step_size: Any) -> Float[Array, "n k"]:
+    def _local_sum(self, gradients: Any, starts: Float[Array, "*points n k"], step_size: Any) -> Any:
         """The sum of the gradients at the local steps' points: `(w_0 - w_H) / step_size`, without dividing."""
 
-        def local_step(index: Any, total: Float[Array, "n k"]) -> Float[Array, "n k"]:
+        def local_step(index: Any, total: Any) -> Any:
             return total + gradients(starts - step_size * total, index)
 
         if self.local_steps == 1:
             return gradients(starts, 0)
-        return jax.lax.fori_loop(0, self.local_steps, local_step, jnp.zeros_like(starts))
+        if array_namespace(starts, step_size) is jnp:
+            return jax.lax.fori_loop(0, self.local_steps, local_step, jnp.zeros_like(starts))
+        total = np.zeros_like(starts)
+        for index in range(self.local_steps):
+            total = local_step(index, total)
+        return total
 
     def _scales(self, draws: Draws, x: Float[Array, " d"], on: Int[Array, "n k"] | None) -> tuple[Any, Any]:
         """alpha and beta in the arithmetic of x, times the weights of the workers and coordinates at hand."""
-        alpha, beta = jnp.asarray(self.forward_scale, x.dtype), jnp.asarray(self.gradient_scale, x.dtype)
+        asarray = array_namespace(x, self.forward_scale, self.gradient_scale).asarray
+        alpha, beta = asarray(self.forward_scale, x.dtype), asarray(self.gradient_scale, x.dtype)
         if self.weights is None:
             return alpha, beta
         weights = self.weights[draws.workers].astype(x.dtype)
@@ -267,14 +284,14 @@ def _as_mask(held: Bool[Array, "n d"] | Int[Array, "n k"], dim: int) -> Bool[Arr
 
 
 def _total(
-    values: Float[Array, "n _"],
-    reporting: Bool[Array, " n"] | None,
+    values: Float[Array, "*points n _"],
+    reporting: Bool[Array, "*rounds n"] | None,
     on: Int[Array, "n k"] | None,
-    x: Float[Array, " d"],
-) -> Float[Array, " d"]:
+    x: Float[Array, "*points d"],
+) -> Float[Array, "*points d"]:
     """The sum over the reporting workers of whole vectors, or of values `on` lists of coordinates."""
     if reporting is not None:
-        values = jnp.where(reporting[:, None], values, 0)
+        values = array_namespace(values, reporting).where(reporting[..., None], values, 0)
     if on is None:
-        return values.sum(axis=0)
+        return values.sum(axis=-2)
     return jnp.zeros_like(x).at[on].add(values, mode="promise_in_bounds")

@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import random
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from istsim._arrays import array_namespace
 from istsim._pytree import Pytree
-from istsim._types import Numbers
+from istsim._types import Array, Numbers
 from istsim._validation import finite_array, is_concrete, positive_int
 from istsim.problems._quadratic import Quadratic
 
@@ -58,9 +59,9 @@ class GaussianNoise(Noise):
             smallest = np.linalg.eigvalsh(matrix)[0]
             if smallest < -1e-10 * np.abs(matrix).max():
                 raise ValueError(f"covariance must be positive semidefinite, but has the eigenvalue {smallest:.6g}")
-        values, vectors = jnp.linalg.eigh(jnp.asarray(matrix))
-        root = vectors * jnp.sqrt(jnp.maximum(values, 0))
-        vars(self).update(covariance=jnp.asarray(matrix), root=root)
+        xp = array_namespace(matrix)
+        values, vectors = xp.linalg.eigh(matrix)
+        vars(self).update(covariance=matrix, root=vectors * xp.sqrt(xp.maximum(values, 0)))
 
     def check_fits(self, problem):
         """Refuse a problem of another dimension."""

@@ -4,9 +4,11 @@ import dataclasses
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from istsim.problems._hessians import Hessians, rows_of
+from istsim._arrays import array_namespace
+from istsim._types import Array
+from istsim.problems._hessians import Hessians, multiply_each, rows_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,7 +31,7 @@ class DenseHessians(Hessians):
         return self.matrices
 
     def diagonal(self):
-        return jnp.einsum("nii->ni", self.matrices)
+        return array_namespace(self.matrices).einsum("nii->ni", self.matrices)
 
     def mean(self):
         return DenseHessians(self.matrices.mean(axis=0, keepdims=True))
@@ -38,10 +40,10 @@ class DenseHessians(Hessians):
         return DenseHessians(scale[:, None] * self.matrices * scale)
 
     def solve(self, vectors):
-        return jnp.linalg.solve(self.matrices, vectors[..., None])[..., 0]
+        return array_namespace(self.matrices, vectors).linalg.solve(self.matrices, vectors[..., None])[..., 0]
 
     def apply(self, points):
-        return jnp.einsum("nij,...nj->...ni", self.matrices, points)
+        return multiply_each(self.matrices, points)
 
     def apply_rows(self, indices, point):
         return rows_of(self.matrices, indices) @ point

@@ -4,8 +4,9 @@ import dataclasses
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from istsim._types import Array
 from istsim.problems._hessians import Hessians, rows_of
 
 
@@ -26,7 +27,7 @@ class DiagonalHessians(Hessians):
         return self.entries.shape[1]
 
     def dense(self):
-        return self.entries[:, :, None] * jnp.eye(self.dim, dtype=self.entries.dtype)
+        return self.entries[:, :, None] * np.eye(self.dim, dtype=self.entries.dtype)
 
     def diagonal(self):
         return self.entries

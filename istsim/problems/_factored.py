@@ -4,10 +4,12 @@ import dataclasses
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from istsim._arrays import array_namespace
+from istsim._types import Array
 from istsim.problems._dense import DenseHessians
-from istsim.problems._hessians import Hessians, rows_of
+from istsim.problems._hessians import Hessians, multiply_each, rows_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,19 +34,19 @@ class FactoredHessians(Hessians):
         return self.factors.shape[1]
 
     def dense(self):
-        return jnp.einsum("nim,njm->nij", self.factors, self.factors) + jnp.diag(self.ridge)
+        xp = array_namespace(self.factors)
+        return self.factors @ self.factors.transpose(0, 2, 1) + xp.diag(self.ridge)
 
     def diagonal(self):
-        return jnp.sum(self.factors**2, axis=2) + self.ridge
+        return (self.factors**2).sum(axis=2) + self.ridge
 
     def mean(self):
         n, d, m = self.factors.shape
+        together = self.factors.transpose(1, 0, 2).reshape(d, n * m)
         if is_factor_cheaper(d, n * m):
-            together = self.factors.transpose(1, 0, 2).reshape(1, d, n * m)
-            return FactoredHessians(together / np.sqrt(n), self.ridge)
+            return FactoredHessians(together[None] / np.sqrt(n), self.ridge)
         # One matrix product over workers and samples together, never an (n, d, d) array.
-        gram = jnp.einsum("nim,njm->ij", self.factors, self.factors)
-        return DenseHessians((gram / n + jnp.diag(self.ridge))[None])
+        return DenseHessians((together @ together.T / n + array_namespace(together).diag(self.ridge))[None])
 
     def scaled(self, scale):
         return FactoredHessians(scale[:, None] * self.factors, scale**2 * self.ridge)
@@ -52,12 +54,13 @@ class FactoredHessians(Hessians):
     def solve(self, vectors):
         # Woodbury's formula: one m x m system. Where the ridge is small it loses digits, which two
         # steps of refinement give back.
+        xp = array_namespace(self.factors, vectors)
         light = self.factors / self.ridge[:, None]
-        small = jnp.einsum("nim,nik->nmk", self.factors, light) + jnp.eye(self.factors.shape[2])
+        small = self.factors.transpose(0, 2, 1) @ light + np.eye(self.factors.shape[2])
 
         def solved(right):
-            inner = jnp.linalg.solve(small, jnp.einsum("nim,ni->nm", light, right)[..., None])[..., 0]
-            return right / self.ridge - jnp.einsum("nim,nm->ni", light, inner)
+            inner = xp.linalg.solve(small, light.transpose(0, 2, 1) @ right[..., None])
+            return right / self.ridge - (light @ inner)[..., 0]
 
         solution = solved(vectors)
         for _ in range(2):
@@ -65,8 +68,8 @@ class FactoredHessians(Hessians):
         return solution
 
     def apply(self, points):
-        samples = jnp.einsum("nim,...ni->...nm", self.factors, points)
-        return jnp.einsum("nim,...nm->...ni", self.factors, samples) + self.ridge * points
+        samples = multiply_each(self.factors.transpose(0, 2, 1), points)
+        return multiply_each(self.factors, samples) + self.ridge * points
 
     def apply_rows(self, indices, point):
         samples = jnp.einsum("nim,i->nm", self.factors, point)
@@ -85,7 +88,8 @@ class FactoredHessians(Hessians):
         return jnp.einsum("nkm,nm->nk", rows, samples) + self.ridge[indices] * values
 
     def rounding(self):
-        grams = np.asarray(jnp.einsum("nim,nik->nmk", self.factors, self.factors))
+        factors = np.asarray(self.factors)
+        grams = factors.transpose(0, 2, 1) @ factors
         norms = np.linalg.norm(grams, axis=(1, 2)) + np.linalg.norm(np.asarray(self.ridge))
         return 10 * self.dim * np.finfo(norms.dtype).eps * norms
 

@@ -12,9 +12,11 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
+from istsim._arrays import array_namespace
 from istsim._pytree import Pytree
+from istsim._types import Array
 
 Tree = TypeVar("Tree")
 
@@ -94,7 +96,17 @@ def cast(tree: Tree, dtype: Any) -> Tree:
     return jax.tree.map(convert, tree)
 
 
+def multiply_each(matrices: Float[Array, "n i j"], points: Float[Array, "*points n j"]) -> Float[Array, "*points n i"]:
+    """Each worker's matrix times each of its points."""
+    if array_namespace(matrices, points) is jnp:
+        return jnp.einsum("nij,...nj->...ni", matrices, points)
+    # NumPy's einsum would not use BLAS: one product of matrices a worker does.
+    n, i, j = matrices.shape
+    products = np.moveaxis(points, -2, 0).reshape(n, -1, j) @ matrices.transpose(0, 2, 1)
+    return np.moveaxis(products.reshape(n, *points.shape[:-2], i), 0, -2)
+
+
 def rows_of(table: Float[Array, "n d ..."], indices: Int[Array, "n k"]) -> Float[Array, "n k ..."]:
     """For each worker the rows of its table at its indices, which are known to be in range."""
     workers = jnp.arange(indices.shape[0])[:, None]
-    return table.at[workers, indices].get(mode="promise_in_bounds")
+    return jnp.asarray(table).at[workers, indices].get(mode="promise_in_bounds")

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
+
+from istsim._types import Array
 
 Product = Callable[[Float[Array, " d"]], Float[Array, " d"]]
 

@@ -8,10 +8,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
+from istsim._arrays import array_namespace
 from istsim._pytree import Pytree
-from istsim._types import Numbers
+from istsim._types import Array, Numbers
 from istsim._validation import finite_array, finite_number, is_concrete
 from istsim.problems._dense import DenseHessians
 from istsim.problems._diagonal import DiagonalHessians
@@ -89,9 +90,8 @@ class Quadratic(Pytree):
         if vectors.shape != matrices.shape[:2]:
             raise ValueError(f"b must have shape (n, d) = {matrices.shape[:2]} to go with L, got {vectors.shape}")
         dtype = np.result_type(matrices.dtype, vectors.dtype)
-        if is_concrete(matrices):
-            matrices = _checked_symmetric(matrices)
-        _assemble_checked(self, DenseHessians(jnp.asarray(matrices, dtype)), jnp.asarray(vectors, dtype))
+        matrices = _checked_symmetric(matrices) if is_concrete(matrices) else matrices
+        _assemble_checked(self, DenseHessians(matrices.astype(dtype)), _as_array(vectors, dtype))
 
     @classmethod
     def from_diagonals(cls, diagonals: Numbers, b: Numbers) -> Quadratic:
@@ -136,7 +136,7 @@ class Quadratic(Pytree):
         couplings = finite_array("off_diagonals", off_diagonals, "(n, d - 1)", 2)
         if couplings.shape != (n, d - 1):
             raise ValueError(f"off_diagonals must have shape (n, d - 1) = {(n, d - 1)}, got {couplings.shape}")
-        hessians = TridiagonalHessians.of(entries, jnp.asarray(couplings, entries.dtype))
+        hessians = TridiagonalHessians.of(entries, _as_array(couplings, entries.dtype))
         return _assemble_checked(object.__new__(cls), hessians, vectors)
 
     @classmethod
@@ -171,13 +171,13 @@ class Quadratic(Pytree):
         samples = _padded(features, targets, ridge, dtype)
         b = np.stack([a.T @ t / len(a) for a, t in zip(features, targets, strict=True)])
         if is_factor_cheaper(d, most_samples):
-            scale = 1 / jnp.sqrt(samples.counts.astype(dtype))
+            scale = 1 / np.sqrt(samples.counts.astype(dtype))
             factors = samples.features.transpose(0, 2, 1) * scale[:, None, None]
             hessians = FactoredHessians(factors, samples.ridge)
         else:
             grams = [a.T @ a / len(a) + ridge * np.eye(d, dtype=dtype) for a in features]
-            hessians = DenseHessians(jnp.asarray(np.stack(grams), dtype))
-        return _assemble_checked(object.__new__(cls), hessians, jnp.asarray(b, dtype), samples)
+            hessians = DenseHessians(np.stack(grams).astype(dtype))
+        return _assemble_checked(object.__new__(cls), hessians, b.astype(dtype), samples)
 
     @classmethod
     def from_matvec(cls, matvec: Callable[..., Any], data: Any, b: Numbers) -> Quadratic:
@@ -214,10 +214,10 @@ class Quadratic(Pytree):
         if 0 in vectors.shape:
             raise ValueError(f"b must have shape (n, d) with n, d >= 1, got {vectors.shape}")
         data, dtype = _checked_data(data, vectors)
-        hessians = MatrixFreeHessians(matvec, cast(data, dtype), jnp.ones(vectors.shape[1], dtype))
+        hessians = MatrixFreeHessians(matvec, cast(data, dtype), np.ones(vectors.shape[1], dtype))
         if is_concrete(hessians, vectors):
             hessians.check_matvec()
-        return _assemble_checked(object.__new__(cls), hessians, jnp.array(vectors, dtype))
+        return _assemble_checked(object.__new__(cls), hessians, _as_array(vectors, dtype))
 
     @property
     def num_workers(self) -> int:
@@ -251,17 +251,21 @@ class Quadratic(Pytree):
 
     def value(self, x: Numbers) -> Float[Array, ""]:
         """`f(x) = 1/2 x'Lbar x - bbar'x` at x of shape (d,), a scalar."""
-        x = jnp.asarray(x, self.dtype)
+        x = self._point(x)
         return 0.5 * x @ self.mean_hessian_times(x) - self.mean_vector @ x
 
     def gradient(self, x: Numbers) -> Float[Array, " d"]:
         """`grad f(x) = Lbar x - bbar` at x of shape (d,), shape (d,)."""
-        return self.mean_hessian_times(jnp.asarray(x, self.dtype)) - self.mean_vector
+        return self.mean_hessian_times(self._point(x)) - self.mean_vector
 
     def objective_gap(self, x: Numbers) -> Float[Array, ""]:
         """`f(x) - f(x*)` as `1/2 (x - x*)'Lbar(x - x*)`, accurate near the optimum; a scalar."""
-        error = jnp.asarray(x, self.dtype) - self.minimizer
+        error = self._point(x) - self.minimizer
         return 0.5 * error @ self.mean_hessian_times(error)
+
+    def _point(self, x: Numbers) -> Float[Array, "..."]:
+        """x in the problem's precision: a NumPy array, unless it or the problem is JAX's."""
+        return array_namespace(x, self.b).asarray(x, self.dtype)
 
     def mean_hessian_times(self, vectors: Float[Array, "... d"]) -> Float[Array, "... d"]:
         """Lbar times vectors along the last axis, by whatever structure Lbar has."""
@@ -283,7 +287,7 @@ class Quadratic(Pytree):
             >>> bool(np.allclose(better.original(better.minimizer), problem.minimizer))
             True
         """
-        step = 1 / jnp.sqrt(self.average.diagonal()[0])
+        step = self.average.diagonal()[0] ** -0.5
         samples = self.samples
         if samples is not None:
             samples = dataclasses.replace(samples, features=step * samples.features, ridge=step**2 * samples.ridge)
@@ -292,7 +296,7 @@ class Quadratic(Pytree):
 
     def original(self, z: Numbers) -> Float[Array, "... d"]:
         """Points of a preconditioned problem, shape (..., d), in the original variables; else the points themselves."""
-        z = jnp.asarray(z, self.dtype)
+        z = self._point(z)
         return z if self.scale is None else self.scale * z
 
     def astype(self, dtype: Any) -> Quadratic:
@@ -314,9 +318,7 @@ def _padded(features: list[np.ndarray], targets: list[np.ndarray], ridge: float,
     padded_targets = np.zeros((len(features), max(counts)), dtype)
     for i, (a, t) in enumerate(zip(features, targets, strict=True)):
         padded_features[i, : len(a)], padded_targets[i, : len(a)] = a, t
-    return Samples(
-        jnp.asarray(padded_features), jnp.asarray(padded_targets), jnp.asarray(counts), jnp.full(d, ridge, dtype)
-    )
+    return Samples(padded_features, padded_targets, np.array(counts), np.full(d, ridge, dtype))
 
 
 def _assemble(
@@ -326,9 +328,12 @@ def _assemble(
     samples: Samples | None = None,
     scale: Float[Array, " d"] | None = None,
 ) -> Quadratic:
-    """Fill in what is derived from the L_i and b_i, once, in float64, then rounded to the problem's dtype."""
+    """Fill in what is derived from the L_i and b_i, once, in float64, then rounded to the problem's dtype.
+
+    Known arrays become read-only: changing one would leave what is derived from it behind.
+    """
     average, mean_vector = hessians.mean(), b.mean(axis=0)
-    minimizer = average.astype(jnp.float64).solve(mean_vector.astype(jnp.float64)[None])[0].astype(b.dtype)
+    minimizer = average.astype(np.float64).solve(mean_vector.astype(np.float64)[None])[0].astype(b.dtype)
     vars(problem).update(
         hessians=hessians,
         b=b,
@@ -338,6 +343,9 @@ def _assemble(
         mean_vector=mean_vector,
         minimizer=minimizer,
     )
+    for leaf in jax.tree.leaves(problem):
+        if isinstance(leaf, np.ndarray):
+            leaf.setflags(write=False)
     return problem
 
 
@@ -382,6 +390,11 @@ def _check_definite(hessians: Hessians) -> None:
         )
 
 
+def _as_array(values: Any, dtype: Any) -> Any:
+    """A copy in that precision, which later changes of the user's own array leave alone; or what JAX traces."""
+    return array_namespace(values).array(values, dtype)
+
+
 def _checked_bands(diagonals: Numbers, b: Numbers) -> tuple[Float[Array, "n d"], Float[Array, "n d"]]:
     entries, vectors = finite_array("diagonals", diagonals, "(n, d)", 2), finite_array("b", b, "(n, d)", 2)
     if 0 in entries.shape:
@@ -389,7 +402,7 @@ def _checked_bands(diagonals: Numbers, b: Numbers) -> tuple[Float[Array, "n d"],
     if vectors.shape != entries.shape:
         raise ValueError(f"b must have shape (n, d) = {entries.shape} to go with diagonals, got {vectors.shape}")
     dtype = np.result_type(entries.dtype, vectors.dtype)
-    return jnp.array(entries, dtype), jnp.array(vectors, dtype)
+    return _as_array(entries, dtype), _as_array(vectors, dtype)
 
 
 def _checked_data(data: Any, b: Any) -> tuple[Any, Any]:
@@ -402,7 +415,7 @@ def _checked_data(data: Any, b: Any) -> tuple[Any, Any]:
         name, shape = f"data{jax.tree_util.keystr(path)}", jnp.shape(leaf)
         if shape[:1] != (n,):
             raise ValueError(f"{name} must have a leading axis of n = {n} workers, as b has, got shape {shape}")
-        array = jnp.array(leaf)
+        array = np.array(leaf) if is_concrete(leaf) else jnp.array(leaf)
         if jnp.issubdtype(array.dtype, jnp.floating):
             dtypes.append(array.dtype)
             if is_concrete(array) and not np.isfinite(array).all():

@@ -4,9 +4,10 @@ from typing import Any
 
 import jax.numpy as jnp
 from jax import random
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from istsim._random import as_key, stream
+from istsim._types import Array
 from istsim._validation import finite_number, positive_int
 from istsim.problems._quadratic import Quadratic
 

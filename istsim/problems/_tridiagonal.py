@@ -6,8 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Float, Shaped
 
+from istsim._arrays import array_namespace
+from istsim._types import Array
 from istsim.problems._hessians import Hessians, rows_of
 
 
@@ -28,7 +30,7 @@ class TridiagonalHessians(Hessians):
     @classmethod
     def of(cls, diagonals: Float[Array, "n d"], off_diagonals: Shaped[Array, "n _"]) -> TridiagonalHessians:
         """From the diagonals, and the off-diagonals of shape (n, d - 1)."""
-        return cls(diagonals, jnp.pad(off_diagonals, ((0, 0), (1, 1))))
+        return cls(diagonals, array_namespace(off_diagonals).pad(off_diagonals, ((0, 0), (1, 1))))
 
     @property
     def num_workers(self):
@@ -49,11 +51,8 @@ class TridiagonalHessians(Hessians):
         return self.couplings[:, 1:]
 
     def dense(self):
-        index = jnp.arange(self.dim)
-        result = jnp.zeros((self.num_workers, self.dim, self.dim), self.entries.dtype)
-        result = result.at[:, index, index].set(self.entries)
-        result = result.at[:, index[1:], index[:-1]].set(self.below[:, 1:])
-        return result.at[:, index[:-1], index[1:]].set(self.above[:, :-1])
+        on, before, after = (np.eye(self.dim, k=k, dtype=self.entries.dtype) for k in (0, -1, 1))
+        return self.entries[:, :, None] * on + self.below[:, :, None] * before + self.above[:, :, None] * after
 
     def diagonal(self):
         return self.entries
@@ -62,19 +61,23 @@ class TridiagonalHessians(Hessians):
         return TridiagonalHessians(self.entries.mean(axis=0, keepdims=True), self.couplings.mean(axis=0, keepdims=True))
 
     def scaled(self, scale):
-        products = jnp.pad(scale[:-1] * scale[1:], 1)
+        products = array_namespace(scale).pad(scale[:-1] * scale[1:], 1)
         return TridiagonalHessians(scale**2 * self.entries, products * self.couplings)
 
     def solve(self, vectors):
-        solution = jax.lax.linalg.tridiagonal_solve(self.below, self.entries, self.above, vectors[..., None])
-        return solution[..., 0]
+        if array_namespace(self.entries, vectors) is jnp:
+            solution = jax.lax.linalg.tridiagonal_solve(self.below, self.entries, self.above, vectors[..., None])
+            return solution[..., 0]
+        banded = zip(np.stack([self.couplings[:, :-1], self.entries], axis=1), vectors, strict=True)
+        return np.stack([scipy.linalg.solveh_banded(rows, vector, check_finite=False) for rows, vector in banded])
 
     def apply(self, points):
         # What is rolled around the ends meets a coupling of zero.
+        xp = array_namespace(self.entries, points)
         return (
             self.entries * points
-            + self.below * jnp.roll(points, 1, axis=-1)
-            + self.above * jnp.roll(points, -1, axis=-1)
+            + self.below * xp.roll(points, 1, axis=-1)
+            + self.above * xp.roll(points, -1, axis=-1)
         )
 
     def apply_rows(self, indices, point):

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from istsim._types import Array
 from istsim.problems._quadratic import Quadratic
 
 METRICS = {
@@ -24,7 +24,7 @@ def metrics_of_errors(problem: Quadratic, error: Float[Array, "... d"]) -> dict[
     """All metrics at points of which `x - x*` is known."""
     gradient = problem.mean_hessian_times(error)
     return {
-        "objective_gap": 0.5 * jnp.sum(error * gradient, axis=-1),
-        "gradient_norm_squared": jnp.sum(gradient**2, axis=-1),
-        "distance_squared": jnp.sum(error**2, axis=-1),
+        "objective_gap": 0.5 * (error * gradient).sum(axis=-1),
+        "gradient_norm_squared": (gradient**2).sum(axis=-1),
+        "distance_squared": (error**2).sum(axis=-1),
     }

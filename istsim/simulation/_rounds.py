@@ -6,18 +6,18 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from istsim._types import Numbers
+from istsim._types import Array, Numbers
 from istsim._validation import finite_array, finite_number, is_concrete
 from istsim.methods._method import Draws, Method
 from istsim.problems._quadratic import Quadratic
 
 
 def advance(
-    problem: Quadratic, method: Method, draws: Draws, step_size: Any, x: Float[Array, " d"]
-) -> Float[Array, " d"]:
-    """The next iterate, for what was drawn."""
+    problem: Quadratic, method: Method, draws: Draws, step_size: Any, x: Float[Array, "*points d"]
+) -> Float[Array, "*points d"]:
+    """The next iterate, for what was drawn; in NumPy of many points and masks at once, along leading axes."""
     return method.combine(problem, method.worker_sums(problem, draws, step_size, x), step_size, x)
 
 
@@ -38,11 +38,11 @@ def check_problem_and_method(problem: Any, method: Any) -> None:
 def starting_point(problem: Quadratic, x0: Numbers | None) -> Float[Array, " d"]:
     """x0 in the problem's precision; the vector of ones if None."""
     if x0 is None:
-        return jnp.ones(problem.dim, problem.dtype)
+        return np.ones(problem.dim, problem.dtype)
     start = finite_array("x0", x0, f"(d,) = ({problem.dim},)", 1)
     if start.shape != (problem.dim,):
         raise ValueError(f"x0 must have shape (d,) = ({problem.dim},), got shape {start.shape}")
-    return jnp.asarray(start, problem.dtype)
+    return start.astype(problem.dtype)
 
 
 def checked_step_size(step_size: Any, dtype: Any) -> Float[Array, ""]:
@@ -53,4 +53,4 @@ def checked_step_size(step_size: Any, dtype: Any) -> Float[Array, ""]:
         step_size = finite_number("step_size", step_size)
         if step_size <= 0:
             raise ValueError(f"step_size must be positive, got {step_size}")
-    return jnp.asarray(step_size, dtype)
+    return np.asarray(step_size, dtype) if is_concrete(step_size) else jnp.asarray(step_size, dtype)

@@ -7,9 +7,10 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from istsim._pytree import Pytree
+from istsim._types import Array
 from istsim.problems._quadratic import Quadratic
 
 # (step size, E e) -> E e+, where e = x - centre.

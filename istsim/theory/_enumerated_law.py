@@ -9,8 +9,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
+from istsim._types import Array
 from istsim.methods._method import Draws, Method, SketchedMethod
 from istsim.methods._noise import GaussianNoise, RowSampling
 from istsim.problems._dense import DenseHessians

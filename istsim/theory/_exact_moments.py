@@ -7,10 +7,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
 from istsim._pytree import Pytree
-from istsim._types import Numbers
+from istsim._types import Array, Numbers
 from istsim._validation import finite_array
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic

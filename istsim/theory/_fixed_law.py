@@ -3,8 +3,9 @@ from __future__ import annotations
 import dataclasses
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from istsim._types import Array
 from istsim.methods._local_updates import LocalUpdates
 from istsim.problems._quadratic import Quadratic
 from istsim.theory._affine import AffineLaw

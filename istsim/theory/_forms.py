@@ -24,9 +24,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
 from istsim._pytree import Pytree
+from istsim._types import Array
 from istsim.theory._patterns import Pattern
 
 WorkerCoefficients = Mapping[Pattern, Float[Array, " m"]]

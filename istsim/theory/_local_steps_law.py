@@ -6,8 +6,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from istsim._types import Array
 from istsim.methods._method import SketchedMethod
 from istsim.problems._quadratic import Quadratic
 from istsim.theory._affine import AffineLaw

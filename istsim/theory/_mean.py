@@ -6,9 +6,9 @@ from typing import Any, cast
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from istsim._types import Numbers
+from istsim._types import Array, Numbers
 from istsim._validation import is_concrete, positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic

@@ -24,8 +24,9 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from istsim._types import Array
 from istsim._validation import is_concrete
 
 # A pattern is a restricted growth string: positions with equal labels hold equal coordinates.

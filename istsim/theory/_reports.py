@@ -158,9 +158,9 @@ class IndependentlyOwnedReports(Reports):
         steps = {(0, 0): 1 - p1, (1, 1): p1} if same else {(0, 0): 1 - 2 * p1 + p2, (1, 1): p2}
         if not same:
             steps |= {(0, 1): p1 - p2, (1, 0): p1 - p2}
-        numpy: Any = np if is_concrete(p1, p2) else jnp
-        chances = numpy.ones((1, 1))  # by the numbers of other holders of a and of b
+        xp: Any = np if is_concrete(p1, p2) else jnp
+        chances = xp.ones((1, 1))  # by the numbers of other holders of a and of b
         for _ in range(others):
-            chances = sum(p * numpy.pad(chances, ((u, 1 - u), (v, 1 - v))) for (u, v), p in steps.items())
+            chances = sum(p * xp.pad(chances, ((u, 1 - u), (v, 1 - v))) for (u, v), p in steps.items())
         counts = np.arange(others + 1)
-        return numpy.sum(chances / np.outer(at_a + counts, at_b + counts))
+        return xp.sum(chances / np.outer(at_a + counts, at_b + counts))

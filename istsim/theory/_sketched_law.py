@@ -6,8 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from istsim._types import Array
 from istsim._validation import is_concrete
 from istsim.methods._method import Method
 from istsim.methods._noise import GaussianNoise
