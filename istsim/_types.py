@@ -7,8 +7,8 @@ import jax
 import numpy as np
 from jaxtyping import ArrayLike
 
-Array = jax.Array | np.ndarray
-"""An array of NumPy's, or of JAX's where it is traced or lies on a device."""
+Array = jax.Array | np.ndarray | np.generic
+"""An array of NumPy, or of JAX where it is traced or lies on a device; a scalar of NumPy counts as one of shape ()."""
 
 Scalar = float | jax.Array
 """A number, possibly traced by JAX, so that results can be differentiated in it."""

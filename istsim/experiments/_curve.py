@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float
 
 from istsim import theory
 from istsim.experiments._setting import KEY
@@ -63,7 +64,7 @@ def measure(curve: Curve) -> xarray.Dataset:
     problem, method, rounds = curve.problem, curve.method, curve.rounds
     step_size = curve.step_size
     if step_size is None:
-        step_size = search_step_size(problem, method, rounds, curve.x0, score=_mean_log_gap)
+        step_size = search_step_size(problem, method, rounds, curve.x0, score=_mean_log_gaps)
     run: dict[str, Any] = {"step_size": step_size, "rounds": rounds, "x0": curve.x0}
     solution = simulate(problem, method, key=curve.key, repetitions=curve.repetitions, **run)
     exact = theory.exact_moments(problem, method, **run)
@@ -150,9 +151,10 @@ def _largest_deviation(samples: np.ndarray, exact: np.ndarray) -> float:
         return float(np.where(beyond_rounding, difference / error, 0.0).max())
 
 
-def _mean_log_gap(moments: theory.ExactMoments) -> float:
-    gap = np.asarray(moments.objective_gap)
-    return float(np.log(np.maximum(gap, np.finfo(float).tiny)).mean()) if np.isfinite(gap).all() else np.inf
+def _mean_log_gaps(gaps: Float[np.ndarray, "step_size iterates"]) -> Float[np.ndarray, " step_size"]:
+    with np.errstate(invalid="ignore"):
+        logarithms = np.log(np.maximum(gaps, np.finfo(float).tiny)).mean(axis=1)
+    return np.where(np.isfinite(gaps).all(axis=1), logarithms, np.inf)
 
 
 def _verdict(check: TheoremCheck) -> str:

@@ -13,11 +13,11 @@ from istsim.problems._hessians import Hessians, multiply_each, rows_of
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DenseHessians(Hessians):
-    """L_i without structure: one (n, d, d) array."""
+    """L_i without structure: one (n, d, d) array; in NumPy with leading axes where they differ from round to round."""
 
     data_fields = ("matrices",)
     worker_fields = ("matrices",)
-    matrices: Float[Array, "n d d"]
+    matrices: Float[Array, "*rounds n d d"]
 
     @property
     def num_workers(self):

@@ -96,11 +96,15 @@ def cast(tree: Tree, dtype: Any) -> Tree:
     return jax.tree.map(convert, tree)
 
 
-def multiply_each(matrices: Float[Array, "n i j"], points: Float[Array, "*points n j"]) -> Float[Array, "*points n i"]:
+def multiply_each(
+    matrices: Float[Array, "*rounds n i j"], points: Float[Array, "*points n j"]
+) -> Float[Array, "*_ n i"]:
     """Each worker's matrix times each of its points."""
     if array_namespace(matrices, points) is jnp:
         return jnp.einsum("nij,...nj->...ni", matrices, points)
     # NumPy's einsum would not use BLAS: one product of matrices a worker does.
+    if matrices.ndim > 3:  # as many matrices as points
+        return (matrices @ points[..., None])[..., 0]
     n, i, j = matrices.shape
     products = np.moveaxis(points, -2, 0).reshape(n, -1, j) @ matrices.transpose(0, 2, 1)
     return np.moveaxis(products.reshape(n, *points.shape[:-2], i), 0, -2)

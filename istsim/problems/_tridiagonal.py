@@ -75,9 +75,7 @@ class TridiagonalHessians(Hessians):
         # What is rolled around the ends meets a coupling of zero.
         xp = array_namespace(self.entries, points)
         return (
-            self.entries * points
-            + self.below * xp.roll(points, 1, axis=-1)
-            + self.above * xp.roll(points, -1, axis=-1)
+            self.entries * points + self.below * xp.roll(points, 1, axis=-1) + self.above * xp.roll(points, -1, axis=-1)
         )
 
     def apply_rows(self, indices, point):

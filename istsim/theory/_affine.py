@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import abc
 import copy
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 from jaxtyping import Float
 
+from istsim._arrays import array_namespace
 from istsim._pytree import Pytree
 from istsim._types import Array
 from istsim.problems._quadratic import Quadratic
+from istsim.theory._forms import transposed
 
-# (step size, E e) -> E e+, where e = x - centre.
-MeanRecursion = Callable[[Any, Float[Array, " d"]], Float[Array, " d"]]
-# (step size, E e e', E e) -> E e+ e+'; without E e only the part linear in E e e'.
-Recursion = Callable[[Any, Float[Array, "d d"], Float[Array, " d"] | None], Float[Array, "d d"]]
+
+class Moments(NamedTuple):
+    """What a round maps linearly: `E e e'` and, for what is not homogeneous in e, `E e` and 1.
+
+    All may have leading axes.
+
+    Attributes:
+        second: `E e e'`, shape (d, d), symmetric.
+        first: `E e`, shape (d,); None for a homogeneous round, whose residual g is 0.
+        one: 1, or any other number that the inhomogeneous part is multiplied by.
+    """
+
+    second: Float[Array, "*many d d"]
+    first: Float[Array, "*many d"] | None = None
+    one: Any = 1.0
+
+
+# What a power of the step size is multiplied by in E e+, from E e and 1, and in E e+ e+', up to symmetrising.
+MeanPart = Callable[[Float[Array, "*many d"], Any], Float[Array, "*many d"]]
+Part = Callable[[Moments], Float[Array, "*many d d"]]
 
 
 class AffineLaw(Pytree, abc.ABC):
@@ -39,6 +58,8 @@ class AffineLaw(Pytree, abc.ABC):
         vars(law)["centre"] = centre
         return law
 
+    # First moments
+
     @abc.abstractmethod
     def mean_operator(self, step_size: Any = None) -> Float[Array, "d d"]:
         """`E[B]`; the step size is needed where B depends on it."""
@@ -51,13 +72,32 @@ class AffineLaw(Pytree, abc.ABC):
     def mean_residual(self, step_size: Any = None) -> Float[Array, " d"]:
         """`E[g] = E[c - B centre]`: the mean update at the centre, over the step size."""
 
-    def mean_recursion(self) -> MeanRecursion:
-        """How the mean of e changes in a round."""
+    @abc.abstractmethod
+    def mean_parts(self, step_size: Any) -> tuple[MeanPart, ...]:
+        """How the mean of e changes in a round: the parts that the powers of the step size, from 0 on, multiply.
 
-        def one_round(step_size, m):
-            return m - step_size * (self.mean_operator(step_size) @ m - self.mean_residual(step_size))
+        Args:
+            step_size: looked at only where `is_polynomial` is false; there is one part then, for this step size.
+        """
 
-        return one_round
+    def mean_eigenvalues(self, step_size: Any = None) -> np.ndarray:
+        """The eigenvalues of `E[B]`, complex where it is not symmetric."""
+        return np.linalg.eigvals(np.asarray(self.mean_operator(step_size)))
+
+    def fixed_point(self, step_size: Any = None) -> Float[Array, " d"]:
+        """Where the expected iterate tends.
+
+        Raises:
+            ValueError: if `E[B]` is singular.
+        """
+        operator, residual = self.mean_operator(step_size), self.mean_residual(step_size)
+        xp = array_namespace(operator, residual)
+        if xp is np and np.linalg.cond(operator) > 1 / np.finfo(np.float64).eps:
+            raise ValueError("E[B] is singular: the expected iterate has no single fixed point")
+        # From the centre, so that an unbiased method's fixed point is the minimizer to the last digit.
+        return self.centre + xp.linalg.solve(operator, residual)
+
+    # Second moments
 
     @abc.abstractmethod
     def check_second_moments(self) -> None:
@@ -69,7 +109,7 @@ class AffineLaw(Pytree, abc.ABC):
         return False
 
     @abc.abstractmethod
-    def second(self, X: Float[Array, "d d"], step_size: Any = None) -> Float[Array, "d d"]:
+    def second(self, X: Float[Array, "*many d d"], step_size: Any = None) -> Float[Array, "*many d d"]:
         """`E[B X B']`; the step size is needed where B depends on it."""
 
     @abc.abstractmethod
@@ -77,5 +117,50 @@ class AffineLaw(Pytree, abc.ABC):
         """`E[B' X B]`, where B does not depend on the step size."""
 
     @abc.abstractmethod
-    def recursion(self) -> Recursion:
-        """How the second moment of e changes in a round; its results are exactly symmetric."""
+    def parts(self, step_size: Any) -> tuple[Part, ...]:
+        """How the second moment of e changes in a round: the parts that the powers of the step size multiply.
+
+        Args:
+            step_size: as for `mean_parts`.
+        """
+
+    @property
+    def is_polynomial(self) -> bool:
+        """Whether the moments after a round are polynomials in the step size, of known parts."""
+        return True
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Whether a round's B is known not to be random."""
+        return False
+
+    def mean_recursion(self) -> Callable[[Any, Any], Any]:
+        """How the mean of e changes in a round with a step size."""
+        known = self.mean_parts(None) if self.is_polynomial else None
+
+        def one_round(step_size: Any, m: Any) -> Any:
+            return summed(step_size, [part(m, 1.0) for part in known or self.mean_parts(step_size)])
+
+        return one_round
+
+    def recursion(self) -> Callable[[Any, Moments], Moments]:
+        """How the moments change in a round with a step size; second moments are exactly symmetric."""
+        known = (self.mean_parts(None), self.parts(None)) if self.is_polynomial else None
+
+        def one_round(step_size: Any, moments: Moments) -> Moments:
+            mean_parts, parts = known or (self.mean_parts(step_size), self.parts(step_size))
+            second, first = summed(step_size, [part(moments) for part in parts]), moments.first
+            if first is not None:
+                first = summed(step_size, [part(first, moments.one) for part in mean_parts])
+            # Rounding otherwise feeds an antisymmetric mode, which the iteration may amplify.
+            return Moments((second + transposed(second)) / 2, first, moments.one)
+
+        return one_round
+
+
+def summed(step_size: Any, parts: Sequence[Any]) -> Any:
+    """The polynomial in the step size with these coefficients, from that of its power 0 on."""
+    total = parts[-1]
+    for part in reversed(parts[:-1]):
+        total = part + step_size * total
+    return total

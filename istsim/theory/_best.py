@@ -5,20 +5,24 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from istsim._types import Numbers
 from istsim._validation import finite_number, positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
-from istsim.theory._exact_moments import ExactMoments, exact_moments
+from istsim.simulation._rounds import starting_point
+from istsim.theory._dynamics import Dynamics
 from istsim.theory._law_of import law_of
-from istsim.theory._mean import mean_step_size_limit
-from istsim.theory._rates import max_stable_step_size, mean_square_rate
-from istsim.theory._stationary import settle
+from istsim.theory._mean import mean_step_size_limit_of
 
-# The step sizes tried: evenly spread, by ratio, over three orders of magnitude below the limit.
-_RANGE, _GRID = 1e-3, 16
+# The step sizes tried: evenly spread, by ratio, over three orders of magnitude below the limit; then as many between
+# the neighbours of the best, and once more.
+_RANGE, _GRID, _ZOOMS = 1e-3, 16, 3
 _TINY = np.finfo(float).tiny
+
+# From objective gaps of shape (step_size, iterates), one number for each step size.
+Score = Callable[[Float[np.ndarray, "step_size iterates"]], Float[np.ndarray, " step_size"]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,7 +48,7 @@ def best_step_size(
     """The constant step size with the least exact objective gap after a number of rounds.
 
     The gap is evaluated on a grid over the three orders of magnitude below the step size at which
-    even the mean diverges, then refined around the best grid point, to about one percent.
+    even the mean diverges, then on finer grids around the best point, to about one percent.
 
     Args:
         problem: the quadratic.
@@ -65,7 +69,7 @@ def best_step_size(
         >>> abs(best - 2 / (3 + 1)) < 0.01  # 2 / (lmin + lmax)
         True
     """
-    return search_step_size(problem, method, rounds, x0, score=log_final_gap, route=route)
+    return search_step_size(problem, method, rounds, x0, score=log_final_gaps, route=route)
 
 
 def best(
@@ -107,15 +111,18 @@ def best(
         >>> istsim.theory.best(problem, with_k, candidates=[2, 4, 8], goal=50, step_size=0.2).value
         8
     """
-    score = _score_of(problem, goal, x0)
+    scores_of = _scores_of(problem, goal, x0)
 
     def member(value: Any) -> Best:
         method = family(value)
+        dynamics = Dynamics(law_of(problem, method))
         size = step_size
         if size is None:
-            limit = max_stable_step_size if isinstance(goal, str) else mean_step_size_limit
-            size = _least_step_size(lambda tried: score(method, tried), limit(problem, method))
-        return Best(value, method, size, float(np.exp(score(method, size))))
+            rated = isinstance(goal, str)
+            limit = dynamics.max_stable_step_size() if rated else mean_step_size_limit_of(dynamics.law)
+            size = _least_step_size(lambda sizes: scores_of(dynamics, sizes), limit)
+        (score,) = scores_of(dynamics, np.array([size]))
+        return Best(value, method, size, float(np.exp(score)))
 
     if (candidates is None) == (bounds is None):
         raise ValueError("pass either candidates or bounds")
@@ -124,66 +131,78 @@ def best(
     low, high = (finite_number("bounds", bound) for bound in bounds or ())
     if not 0 < low < high:
         raise ValueError(f"bounds must be two positive numbers, the lower first, got {bounds}")
-    log_value = _least(lambda log_tried: np.log(max(member(np.exp(log_tried)).score, _TINY)), np.log([low, high]), 12)
-    return member(float(np.exp(log_value)))
+
+    def scores(values: np.ndarray) -> np.ndarray:
+        return np.array([np.log(max(member(float(value)).score, _TINY)) for value in values])
+
+    return member(least_of_grids(scores, low, high, _GRID, _ZOOMS))
 
 
 def search_step_size(
-    problem: Quadratic,
-    method: Method,
-    rounds: int,
-    x0: Numbers | None,
-    *,
-    score: Callable[[ExactMoments], float],
-    route: str = "formula",
+    problem: Quadratic, method: Method, rounds: int, x0: Numbers | None, *, score: Score, route: str = "formula"
 ) -> float:
-    """The step size whose exact run has the least score; inf marks a run that is out of the question."""
-    limit = mean_step_size_limit(problem, method, route=route)
+    """The step size whose exact gaps have the least score; inf marks a run that is out of the question."""
+    rounds = positive_int("rounds", rounds)
+    dynamics = Dynamics(law_of(problem, method, route))
+    limit = mean_step_size_limit_of(dynamics.law)
     if limit <= 0:
         raise ValueError("no step size makes the expected iterate converge: E[B] has an eigenvalue with real part <= 0")
-    return _least_step_size(
-        lambda size: score(exact_moments(problem, method, step_size=size, rounds=rounds, x0=x0, route=route)), limit
-    )
+    start = starting_point(dynamics.law.problem, x0)
+    return _least_step_size(lambda sizes: score(dynamics.gaps(sizes, rounds, start)), limit)
 
 
-def log_final_gap(moments: ExactMoments) -> float:
-    """The logarithm of the last objective gap, inf where it is not finite."""
-    gap = float(moments.objective_gap[-1])
-    return float(np.log(max(gap, _TINY))) if np.isfinite(gap) else np.inf
+def log_final_gaps(gaps: Float[np.ndarray, "step_size iterates"]) -> Float[np.ndarray, " step_size"]:
+    """The logarithms of the last objective gaps, inf where they are not finite."""
+    last = gaps[:, -1]
+    return np.log(np.where(np.isfinite(last), np.maximum(last, _TINY), np.inf))
 
 
-def _score_of(problem: Quadratic, goal: int | str, x0: Numbers | None) -> Callable[[Method, float], float]:
+def _scores_of(
+    problem: Quadratic, goal: int | str, x0: Numbers | None
+) -> Callable[[Dynamics, np.ndarray], Float[np.ndarray, " step_size"]]:
     if goal == "rate":
-        return lambda method, size: float(np.log(max(mean_square_rate(problem, method, size), _TINY)))
+        return lambda dynamics, sizes: np.log([max(dynamics.rate(size), _TINY) for size in sizes])
     if goal == "stationary":
 
-        def stationary_gap(method: Method, size: float) -> float:
-            law = law_of(problem, method)
-            law.check_second_moments()
-            settled = settle(law, size)
-            return np.inf if settled is None else float(np.log(max(settled.objective_gap, _TINY)))
+        def stationary_gap(dynamics: Dynamics, size: float) -> float:
+            settled = dynamics.settled(size)
+            return np.inf if settled is None else float(np.log(max(settled.metrics[0], _TINY)))
 
-        return stationary_gap
+        return lambda dynamics, sizes: np.array([stationary_gap(dynamics, size) for size in sizes])
     if isinstance(goal, str):
         raise ValueError(f"goal must be a number of rounds, 'rate' or 'stationary', got {goal!r}")
     rounds = positive_int("goal", goal)
-    return lambda method, size: log_final_gap(exact_moments(problem, method, step_size=size, rounds=rounds, x0=x0))
+    start = starting_point(problem.astype(np.float64), x0)
+    return lambda dynamics, sizes: log_final_gaps(dynamics.gaps(sizes, rounds, start))
 
 
-def _least_step_size(score: Callable[[float], float], limit: float) -> float:
+def _least_step_size(scores: Callable[[np.ndarray], np.ndarray], limit: float) -> float:
     if limit <= 0:
         return 1.0  # no step size is stable: they are all equally bad
-    ends = np.log(limit) + np.log([_RANGE, 1.0])
-    return float(np.exp(_least(lambda log_size: score(float(np.exp(log_size))), ends, _GRID)))
+    return least_of_grids(scores, _RANGE * limit, limit, _GRID, _ZOOMS)
 
 
-def _least(score: Callable[[float], float], ends: Any, count: int) -> float:
-    """Where a function of one variable is least: the best of a grid, refined between its neighbours."""
-    from scipy.optimize import minimize_scalar
+def least_of_grids(
+    scores: Callable[[Float[np.ndarray, " point"]], Float[np.ndarray, " point"]],
+    low: float,
+    high: float,
+    count: int,
+    zooms: int,
+) -> float:
+    """Where a function of a positive number is least: the best point of a grid, then of finer ones around it.
 
-    grid = np.linspace(ends[0], ends[1], count)
-    values = np.array([score(float(point)) for point in grid])
-    at = int(values.argmin())
-    bounds = (grid[max(at - 1, 0)], grid[min(at + 1, count - 1)])
-    refined = minimize_scalar(score, bounds=bounds, method="bounded", options={"xatol": 0.01})
-    return float(refined.x if refined.fun < values[at] else grid[at])
+    Args:
+        scores: The function at many points.
+        low, high: The ends of the first grid, whose points are evenly spread by ratio.
+        count: The number of points of each grid.
+        zooms: The number of grids; each lies between the neighbours of the best point of the one before.
+    """
+    best, least = low, np.inf
+    for _ in range(zooms):
+        grid = np.geomspace(low, high, count)
+        values = scores(grid)
+        at = int(values.argmin())
+        if values[at] < least:
+            best, least = float(grid[at]), values[at]
+        low, high = grid[max(at - 1, 0)], grid[min(at + 1, count - 1)]
+    return best

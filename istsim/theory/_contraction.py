@@ -54,7 +54,7 @@ def contraction(problem: Quadratic, method: Method, *, route: str = "formula") -
     if law.depends_on_step_size:
         raise NotCoveredError("W and theta are of one B, but here B depends on the step size")
     Lbar = law.problem.mean_hessian
-    return contraction_of(np.asarray(Lbar), np.asarray(law.mean_operator()), np.asarray(law.transposed_second(Lbar)))
+    return contraction_of(Lbar, law.mean_operator(), law.transposed_second(Lbar))
 
 
 def contraction_of(

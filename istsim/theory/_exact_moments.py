@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import dataclasses
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float, Int
 
 from istsim._pytree import Pytree
@@ -15,7 +14,7 @@ from istsim._validation import finite_array
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._rounds import checked_step_size, starting_point
-from istsim.theory._affine import AffineLaw
+from istsim.theory._dynamics import Dynamics
 from istsim.theory._law_of import law_of
 from istsim.theory._mean import step_sizes_of_rounds
 
@@ -76,10 +75,10 @@ def second_moment(
         >>> istsim.theory.second_moment(problem, method, np.eye(2)).tolist()
         [[4.0, 0.0], [0.0, 4.0]]
     """
-    law = law_of(problem, method, route)
-    law.check_second_moments()
     matrix = checked_matrix("X", X, problem)
-    return law.second(matrix, None if step_size is None else checked_step_size(step_size, jnp.float64))
+    law = law_of(problem, method, route, matrix, step_size)
+    law.check_second_moments()
+    return law.second(matrix, None if step_size is None else checked_step_size(step_size, np.float64))
 
 
 def exact_moments(
@@ -131,56 +130,14 @@ def exact_moments(
         >>> exact.mean.shape, exact.objective_gap.shape, exact.covariance.shape
         ((51, 8), (51,), (1, 8, 8))
     """
-    law, sizes = law_of(problem, method, route), step_sizes_of_rounds(step_size, rounds)
-    law.check_second_moments()
-    weighting = jnp.eye(problem.dim)
+    sizes = step_sizes_of_rounds(step_size, rounds)
+    weighting = None
     if gradient_weighting is not None:
         weighting = checked_matrix("gradient_weighting", gradient_weighting, problem)
-    chosen = [_checked_round(round_, len(sizes)) for round_ in covariance_at]
-    moments = _exact_moments(law, sizes, starting_point(law.problem, x0), weighting, jnp.array(chosen, jnp.int32))
-    return dataclasses.replace(moments, mean=law.centre + moments.mean)
-
-
-@jax.jit
-def _exact_moments(
-    law: AffineLaw,
-    sizes: Float[Array, " rounds"],
-    x0: Float[Array, " d"],
-    weighting: Float[Array, "d d"],
-    chosen: Int[Array, " m"],
-) -> ExactMoments:
-    mean_round, second_round = law.mean_recursion(), law.recursion()
-    metrics = metrics_of(law.problem, weighting)
-
-    def one_round(state, step):
-        m, M, covariance = state
-        index, size = step
-        m, M = mean_round(size, m), second_round(size, M, m)
-        covariance = jnp.where((chosen == index)[:, None, None], M - jnp.outer(m, m), covariance)
-        return (m, M, covariance), (m, *metrics(M))
-
-    e = x0 - law.centre
-    M = jnp.outer(e, e)
-    start = e, M, jnp.zeros((len(chosen), *M.shape))
-    (_, _, covariance), history = jax.lax.scan(one_round, start, (1 + jnp.arange(len(sizes)), sizes))
-    first = (e, *metrics(M))
-    means, gap, gradient, distance = (
-        jnp.concatenate([value[None], values]) for value, values in zip(first, history, strict=True)
-    )
-    return ExactMoments(means, gap, gradient, distance, chosen, covariance)
-
-
-def metrics_of(
-    problem: Quadratic, weighting: Float[Array, "d d"] | None = None
-) -> Callable[[Float[Array, "d d"]], tuple[Array, Array, Array]]:
-    """Expected objective gap, squared gradient norm and squared distance, where `E (x - x*) (x - x*)' = M` is given."""
-    Lbar = problem.mean_hessian
-    squared = Lbar @ (Lbar if weighting is None else weighting @ Lbar)
-
-    def of(M: Float[Array, "d d"]) -> tuple[Array, Array, Array]:
-        return 0.5 * jnp.sum(Lbar * M), jnp.sum(squared * M), jnp.trace(M)
-
-    return of
+    law = law_of(problem, method, route, sizes, x0, weighting)
+    chosen = np.array([_checked_round(round_, len(sizes)) for round_ in covariance_at], np.int32)
+    found = Dynamics(law).history(sizes, starting_point(law.problem, x0), weighting, chosen)
+    return ExactMoments(law.centre + found.mean, *found.metrics, chosen, found.covariance)
 
 
 def checked_matrix(name: str, value: Numbers, problem: Quadratic) -> Float[Array, "d d"]:
@@ -188,7 +145,7 @@ def checked_matrix(name: str, value: Numbers, problem: Quadratic) -> Float[Array
     matrix = finite_array(name, value, "(d, d)", 2)
     if matrix.shape != (problem.dim, problem.dim):
         raise ValueError(f"{name} must have shape (d, d) = {(problem.dim, problem.dim)}, got shape {matrix.shape}")
-    return jnp.asarray(matrix, jnp.float64)
+    return matrix.astype(np.float64)
 
 
 def _checked_round(value: Any, rounds: int) -> int:

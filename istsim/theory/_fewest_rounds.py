@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from istsim._types import Numbers
@@ -13,8 +10,10 @@ from istsim._validation import finite_number, positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._rounds import starting_point
-from istsim.theory._exact_moments import exact_moments
-from istsim.theory._mean import mean_step_size_limit
+from istsim.theory._best import least_of_grids
+from istsim.theory._dynamics import Dynamics
+from istsim.theory._law_of import law_of
+from istsim.theory._mean import mean_step_size_limit_of
 
 # Rounds that are tried first, and how many times more where they are too few.
 _FIRST, _LONGER = 128, 8
@@ -69,35 +68,24 @@ def fewest_rounds(
     start = float(problem.objective_gap(starting_point(problem, x0)))
     if not 0 < goal < start:
         raise ValueError(f"gap must be positive and below that at the start, {start:.6g}, got {gap!r}")
-    limit = mean_step_size_limit(problem, method)
+    dynamics = Dynamics(law_of(problem, method))
+    limit = mean_step_size_limit_of(dynamics.law)
     if limit <= 0:
         raise ValueError("no step size makes the expected iterate converge: E[B] has an eigenvalue with real part <= 0")
+    at_start = starting_point(dynamics.law.problem, x0)
 
-    def crossings(rounds: int, sizes: np.ndarray) -> np.ndarray:
-        def gaps(size: Any) -> jax.Array:
-            return exact_moments(problem, method, step_size=size, rounds=rounds, x0=x0).objective_gap
+    def crossings(sizes: np.ndarray) -> np.ndarray:
+        return np.array([_crossing(curve, goal) for curve in dynamics.gaps(sizes, rounds, at_start)])
 
-        return np.array([_crossing(curve, goal) for curve in np.asarray(jax.vmap(gaps)(sizes))])
-
-    rounds, found = 0, FewestRounds(math.inf, math.nan)
-    while math.isinf(found.rounds) and rounds < most:
+    rounds = 0
+    while rounds < most:
         rounds = min(max(_FIRST, _LONGER * rounds), most)
-        found = _search(functools.partial(crossings, rounds), 0.1 * limit / rounds, limit)
-    return found
-
-
-def _search(crossings: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> FewestRounds:
-    """The best step size of a grid, then of finer ones; steps smaller than the lowest would not get far."""
-    best = FewestRounds(math.inf, math.nan)
-    for _ in range(_ZOOMS):
-        sizes = np.geomspace(low, high, _GRID)
-        found = crossings(sizes)
-        at = int(found.argmin())
-        if math.isinf(found[at]):
-            break
-        best = FewestRounds(math.ceil(found[at]), float(sizes[at]))
-        low, high = sizes[max(at - 1, 0)], sizes[min(at + 1, _GRID - 1)]
-    return best
+        # Step sizes smaller than the lowest would not get far.
+        size = least_of_grids(crossings, 0.1 * limit / rounds, limit, _GRID, _ZOOMS)
+        (found,) = crossings(np.array([size]))
+        if math.isfinite(found):
+            return FewestRounds(math.ceil(found), size)
+    return FewestRounds(math.inf, math.nan)
 
 
 def _crossing(gaps: np.ndarray, goal: float) -> float:

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import dataclasses
 
-import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float
 
 from istsim._types import Array
 from istsim.methods._local_updates import LocalUpdates
 from istsim.problems._quadratic import Quadratic
 from istsim.theory._affine import AffineLaw
+from istsim.theory._forms import outer
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,16 +23,16 @@ class FixedLaw(AffineLaw):
 
     def mean_operator(self, step_size=None):
         """B itself."""
-        return jnp.asarray(self.method.mask) * self.problem.mean_hessian
+        return self.method.mask * self.problem.mean_hessian
 
     def mean_vector(self, step_size=None):
         """c itself."""
-        return jnp.asarray(self.method.losses) * self.problem.mean_vector
+        return self.method.losses * self.problem.mean_vector
 
     def mean_residual(self, step_size=None):
         """`c - B z`, which vanishes exactly at the minimizer where every loss sees everything."""
-        losses = jnp.asarray(self.method.losses)
-        unseen = losses[:, None] - jnp.asarray(self.method.mask)
+        losses = self.method.losses
+        unseen = losses[:, None] - self.method.mask
         return (unseen * self.problem.mean_hessian) @ self.centre - losses * self.problem.gradient(self.centre)
 
     def check_second_moments(self):
@@ -47,15 +48,28 @@ class FixedLaw(AffineLaw):
         B = self.mean_operator()
         return B.T @ X @ B
 
-    def recursion(self):
+    @property
+    def is_deterministic(self):
+        """It is."""
+        return True
+
+    def mean_parts(self, step_size):
+        """By the map itself."""
+        B, g = self.mean_operator(), self.mean_residual()
+        return (lambda m, one: m), (lambda m, one: one * g - m @ B.T)
+
+    def parts(self, step_size):
         """By the map itself."""
         B, g = self.mean_operator(), self.mean_residual()
 
-        def one_round(step_size, M, m=None):
-            A = jnp.eye(len(B)) - step_size * B
-            M = A @ M @ A.T
-            if m is not None:
-                M = M + 2 * step_size * jnp.outer(A @ m, g) + step_size**2 * jnp.outer(g, g)
-            return (M + M.T) / 2
+        def linear(moments):
+            BM = B @ moments.second
+            return -2 * BM if moments.first is None else 2 * (outer(moments.first, g) - BM)
 
-        return one_round
+        def quadratic(moments):
+            second = B @ moments.second @ B.T
+            if moments.first is None:
+                return second
+            return second - 2 * outer(moments.first @ B.T, g) + np.asarray(moments.one)[..., None, None] * outer(g, g)
+
+        return (lambda moments: moments.second), linear, quadratic

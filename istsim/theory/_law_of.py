@@ -1,8 +1,13 @@
 from __future__ import annotations
 
-import jax.numpy as jnp
+from typing import Any
 
-from istsim._validation import one_of
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from istsim._arrays import as_known
+from istsim._validation import is_concrete, one_of
 from istsim.methods._local_updates import LocalUpdates
 from istsim.methods._method import Method, SketchedMethod
 from istsim.problems._quadratic import Quadratic
@@ -17,15 +22,24 @@ from istsim.theory._sketched_law import SketchedLaw
 ROUTES = ("formula", "enumeration")
 
 
-def law_of(problem: Quadratic, method: Method, route: str = "formula") -> AffineLaw:
+def law_of(problem: Quadratic, method: Method, route: str = "formula", *others: Any) -> AffineLaw:
     """The law of a method's round on a problem, centred at the minimizer.
+
+    Args:
+        problem: The quadratic.
+        method: The method.
+        route: "formula" or "enumeration".
+        others: What the law is to be combined with. Where JAX traces something in it, in the problem or in the method,
+            the law's arrays are JAX's, else NumPy's.
 
     Raises:
         ValueError: if they do not go together, or for an unknown route.
         NotCoveredError: where the route does not reach.
     """
     check_problem_and_method(problem, method)
-    wide = problem.astype(jnp.float64)
+    wide, method = as_known((problem.astype(np.float64), method))
+    if not is_concrete(problem, method, others):
+        wide = jax.tree.map(jnp.asarray, wide)
     if one_of("route", route, ROUTES) == "enumeration":
         return EnumeratedLaw.of_outcomes(wide, method)
     if (changed := _own_parts(method)) is not None:

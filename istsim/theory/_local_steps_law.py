@@ -2,18 +2,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float
 
+from istsim._arrays import array_namespace, scan
 from istsim._types import Array
 from istsim.methods._method import SketchedMethod
 from istsim.problems._quadratic import Quadratic
-from istsim.theory._affine import AffineLaw
+from istsim.theory._affine import AffineLaw, summed
 from istsim.theory._errors import NotCoveredError
-from istsim.theory._forms import Forms
+from istsim.theory._forms import Forms, on_diagonal
 from istsim.theory._patterns import Weight, coefficients, patterns
 from istsim.theory._sketched_law import SketchedLaw, owned_share
 
@@ -60,16 +62,20 @@ class LocalStepsLaw(AffineLaw):
         operator, vector = self._sums(step_size)
         return vector - operator @ self.centre
 
-    def mean_recursion(self):
+    def mean_parts(self, step_size):
         """By the means of the powers, computed once."""
-        powers, lost = _mean_powers(self), self._one_step.mean_lost()
+        (operators, vectors), lost = _mean_powers(self), self._one_step.mean_lost()
 
-        def one_round(step_size, m):
-            x = m + self.centre
-            operator, vector = self._combined(powers, step_size)
-            return m - step_size * (operator @ x - vector) - lost * x
+        def without_update(m, one):
+            return m - lost * (m + one * self.centre)
 
-        return one_round
+        def after(steps, matrix, vector):
+            def update(m, one):
+                return self._sign(steps) * (one * vector - (m + one * self.centre) @ matrix.T)
+
+            return update
+
+        return without_update, *(after(*power) for power in zip(range(len(vectors)), operators, vectors, strict=True))
 
     @property
     def depends_on_step_size(self):
@@ -79,14 +85,15 @@ class LocalStepsLaw(AffineLaw):
     def _sums(self, step_size: Any) -> tuple[Float[Array, "d d"], Float[Array, " d"]]:
         if step_size is None:
             raise NotCoveredError("with several local steps E[B] and E[c] depend on the step size: pass step_size")
-        operator, vector = self._combined(_mean_powers(self), step_size)
-        return operator + jnp.diag(self._one_step.lost_over(step_size)), vector
+        mean_operator, mean_vector = (
+            summed(step_size, [self._sign(steps) * mean for steps, mean in enumerate(means)])
+            for means in _mean_powers(self)
+        )
+        return mean_operator + on_diagonal(self._one_step.lost_over(step_size)), mean_vector
 
-    def _combined(self, powers: Any, step_size: Any) -> tuple[Float[Array, "d d"], Float[Array, " d"]]:
-        H = self.method.local_steps
-        signs = [jnp.asarray(math.comb(H, t + 1) * (-step_size) ** t, float) for t in range(H)]
-        operators, vectors = (jnp.stack(means) for means in powers)
-        return jnp.tensordot(jnp.stack(signs), operators, axes=1), jnp.tensordot(jnp.stack(signs), vectors, axes=1)
+    def _sign(self, steps: int) -> int:
+        """What multiplies the power of so many local steps."""
+        return (-1) ** steps * math.comb(self.method.local_steps, steps + 1)
 
     def check_second_moments(self):
         """They would need patterns of up to eight positions."""
@@ -106,12 +113,11 @@ class LocalStepsLaw(AffineLaw):
         """Not covered."""
         raise self._refusal()
 
-    def recursion(self):
+    def parts(self, step_size):
         """Not covered."""
         raise self._refusal()
 
 
-@jax.jit
 def _mean_powers(law: LocalStepsLaw) -> tuple[list[Float[Array, "d d"]], list[Float[Array, " d"]]]:
     """For t < H the means over workers and masks of `alpha beta O_i K_i^t L_i M_i` and `beta O_i K_i^t b_i`."""
     method, sketch, H = law.method, law.method.sketch, law.method.local_steps
@@ -136,10 +142,10 @@ def _mean_powers(law: LocalStepsLaw) -> tuple[list[Float[Array, "d d"]], list[Fl
             """Coefficients of so many positions, all held by one worker."""
             held = [HELD] * count
             values = coefficients(held, [], lambda _, left, __: sketch.inclusion_probability(len(left)))
-            return {p: jnp.asarray(value)[None] for p, value in zip(patterns(count), values, strict=True)}
+            return {p: value[None] for p, value in zip(patterns(count), values, strict=True)}
 
         def of_worker(L, b):
-            forms, ones = Forms.of(L[None], sketch.labels), jnp.ones((1, len(b)))
+            forms, ones = Forms.of(L[None], sketch.labels), np.ones((1, len(b)))
             powers = [
                 L * forms.vector_vector(ones, ones, weight(2)),
                 forms.matrix_diagonal(L, ones, weight(3)),
@@ -150,9 +156,12 @@ def _mean_powers(law: LocalStepsLaw) -> tuple[list[Float[Array, "d d"]], list[Fl
             return [alpha * beta * share * K for K in powers[:H]], [beta * share * v for v in vectors]
 
     # One worker at a time: n matrices of every power at once would take much memory.
-    def add(total, worker):
-        return jax.tree.map(jnp.add, total, of_worker(*worker)), None
+    L, b = law.problem.L, law.problem.b
+    xp, d = array_namespace(L), law.problem.dim
 
-    zeros = [jnp.zeros((law.problem.dim,) * 2)] * H, [jnp.zeros(law.problem.dim)] * H
-    sums, _ = jax.lax.scan(add, zeros, (law.problem.L, law.problem.b))
+    def add(totals, worker):
+        return jax.tree.map(operator.add, totals, of_worker(L[worker], b[worker])), ()
+
+    zeros = [xp.zeros((d, d))] * H, [xp.zeros(d)] * H
+    sums, _ = scan(xp, add, zeros, np.arange(law.problem.num_workers))
     return jax.tree.map(lambda total: total / law.problem.num_workers, sums)

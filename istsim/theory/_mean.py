@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from istsim._arrays import array_namespace, scan
 from istsim._types import Array, Numbers
-from istsim._validation import is_concrete, positive_int
+from istsim._validation import positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._rounds import checked_step_size, starting_point
@@ -49,7 +50,7 @@ def mean_operator(
         >>> B.tolist(), c.tolist()  # no worker ever holds two coordinates
         ([[4.0, 0.0], [0.0, 4.0]], [1.0, 1.0])
     """
-    law = law_of(problem, method, route)
+    law = law_of(problem, method, route, step_size)
     return law.mean_operator(step_size), law.mean_vector(step_size)
 
 
@@ -71,16 +72,7 @@ def fixed_point(
         >>> istsim.theory.fixed_point(problem, istsim.IST(istsim.Permutation(2, 2))).tolist()
         [0.25, 0.25]
     """
-    return fixed_point_of(law_of(problem, method, route), step_size)
-
-
-def fixed_point_of(law: AffineLaw, step_size: Any) -> Float[Array, " d"]:
-    """That of a law, from its centre."""
-    operator = law.mean_operator(step_size)
-    if is_concrete(operator) and np.linalg.cond(operator) > 1 / np.finfo(np.float64).eps:
-        raise ValueError("E[B] is singular: the expected iterate has no single fixed point")
-    # From the minimizer, so that an unbiased method's fixed point is the minimizer to the last digit.
-    return law.centre + jnp.linalg.solve(operator, law.mean_residual(step_size))
+    return law_of(problem, method, route, step_size).fixed_point(step_size)
 
 
 def exact_mean(
@@ -113,29 +105,36 @@ def exact_mean(
         >>> istsim.theory.exact_mean(problem, method, step_size=0.1, rounds=5).shape
         (6, 10)
     """
-    law, sizes = law_of(problem, method, route), step_sizes_of_rounds(step_size, rounds)
-    return _exact_mean(law, sizes, starting_point(law.problem, x0))
+    sizes = step_sizes_of_rounds(step_size, rounds)
+    law = law_of(problem, method, route, sizes, x0)
+    arguments = law, sizes, starting_point(law.problem, x0)
+    if array_namespace(*arguments) is jnp:
+        return _traced_mean(*arguments)
+    with np.errstate(over="ignore", invalid="ignore"):  # a divergent run is a result
+        return _exact_mean(*arguments)
 
 
-@jax.jit
 def _exact_mean(law: AffineLaw, sizes: Float[Array, " rounds"], x0: Float[Array, " d"]) -> Float[Array, "iterates d"]:
-    one_round = law.mean_recursion()
+    xp, one_round = array_namespace(law, sizes, x0), law.mean_recursion()
 
     def recorded(m, size):
         m = one_round(size, m)
-        return m, m
+        return m, (m,)
 
     m = x0 - law.centre
-    _, means = jax.lax.scan(recorded, m, sizes)
-    return law.centre + jnp.concatenate([m[None], means])
+    _, (means,) = scan(xp, recorded, m, sizes)
+    return law.centre + xp.concatenate([m[None], means])
+
+
+_traced_mean = jax.jit(_exact_mean)
 
 
 def step_sizes_of_rounds(step_size: Any, rounds: int) -> Float[Array, " rounds"]:
     """The step size of every round, from a number, a tracer or a schedule."""
     rounds = positive_int("rounds", rounds)
     if callable(step_size):
-        return cast(Array, StepSizes.of(step_size, rounds, jnp.float64).schedule)
-    return jnp.broadcast_to(checked_step_size(step_size, jnp.float64), (rounds,))
+        return cast(Array, StepSizes.of(step_size, rounds, np.float64).schedule)
+    return checked_step_size(step_size, np.float64) * np.ones(rounds)
 
 
 def mean_rate(problem: Quadratic, method: Method, step_size: float, *, route: str = "formula") -> float:
@@ -149,9 +148,8 @@ def mean_rate(problem: Quadratic, method: Method, step_size: float, *, route: st
         >>> istsim.theory.mean_rate(problem, istsim.GradientDescent(), 0.25)
         0.75
     """
-    law, size = law_of(problem, method, route), float(checked_step_size(step_size, jnp.float64))
-    operator = np.eye(problem.dim) - size * np.asarray(law.mean_operator(size))
-    return float(np.abs(np.linalg.eigvals(operator)).max())
+    law, size = law_of(problem, method, route), float(checked_step_size(step_size, np.float64))
+    return float(np.abs(1 - size * law.mean_eigenvalues(size)).max())
 
 
 def mean_step_size_limit(problem: Quadratic, method: Method, *, route: str = "formula") -> float:
@@ -170,6 +168,11 @@ def mean_step_size_limit(problem: Quadratic, method: Method, *, route: str = "fo
         >>> istsim.theory.mean_step_size_limit(problem, istsim.GradientDescent())
         1.0
     """
-    eigenvalues = np.linalg.eigvals(law_of(problem, method, route).mean_operator())
+    return mean_step_size_limit_of(law_of(problem, method, route))
+
+
+def mean_step_size_limit_of(law: AffineLaw) -> float:
+    """The same for a law."""
+    eigenvalues = law.mean_eigenvalues()
     # |1 - s z| < 1 for a complex z with positive real part iff s < 2 Re z / |z|^2.
     return float(np.min(np.maximum(2 * eigenvalues.real, 0) / np.abs(eigenvalues) ** 2))

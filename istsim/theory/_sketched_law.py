@@ -3,20 +3,19 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from istsim._arrays import array_namespace
 from istsim._types import Array
 from istsim._validation import is_concrete
 from istsim.methods._method import Method
 from istsim.methods._noise import GaussianNoise
 from istsim.problems._quadratic import Quadratic
 from istsim.sketches._sketch import Sketch
-from istsim.theory._affine import AffineLaw
+from istsim.theory._affine import AffineLaw, Moments, Part
 from istsim.theory._errors import NotCoveredError
-from istsim.theory._forms import Forms, OuterBetween, WorkerCoefficients
+from istsim.theory._forms import Forms, OuterBetween, WorkerCoefficients, on_diagonal, outer, transposed
 from istsim.theory._patterns import WHOLE, Weight, coefficients, patterns
 from istsim.theory._reports import Reports
 
@@ -61,7 +60,7 @@ class SketchedLaw(AffineLaw):
 
     def mean_operator(self, step_size=None):
         """`E[B]`."""
-        return self._mean_update()[0] + jnp.diag(self.lost_over(step_size))
+        return self._mean_update()[0] + on_diagonal(self.lost_over(step_size))
 
     def mean_vector(self, step_size=None):
         """`E[c]`."""
@@ -72,22 +71,25 @@ class SketchedLaw(AffineLaw):
         """`E[c - B z]`."""
         return self._mean_update()[1] - self.lost_over(step_size) * self.centre
 
-    def mean_recursion(self):
-        """Without dividing by the step size, which a schedule may set to 0."""
+    def mean_parts(self, step_size):
+        """The model's loss, and the update; nothing is divided by the step size, which a schedule may set to 0."""
         operator, residual = self._mean_update()
-        lost = self.mean_lost()
+        lost, centre = self.mean_lost(), self.centre
 
-        def one_round(step_size, m):
-            return m - step_size * (operator @ m - residual) - lost * (m + self.centre)
+        def without_update(m, one):
+            return m - lost * (m + one * centre)
 
-        return one_round
+        def update(m, one):
+            return one * residual - m @ operator.T
+
+        return without_update, update
 
     def _mean_update(self) -> tuple[Float[Array, "d d"], Float[Array, " d"]]:
         """`E[B]` and `E[c - B z]`, the model's loss apart."""
         all_entries, within_groups, vector = self._mean_factors()
         Lbar, bbar = self._weighted_means()
         labels, centre = self.sketch.labels, self.centre
-        block = within_groups * jnp.where(labels[:, None] == labels, Lbar, 0)
+        block = within_groups * ((labels[:, None] == labels) * Lbar)
         # In this form what vanishes, vanishes exactly.
         residual = vector * (bbar - Lbar @ centre) + (vector - all_entries) * (Lbar @ centre) - block @ centre
         return all_entries * Lbar + block, residual
@@ -108,8 +110,8 @@ class SketchedLaw(AffineLaw):
         weights = self.method.weights
         if weights is None:
             return self.problem.mean_hessian, self.problem.mean_vector
-        weighted = jnp.einsum("na,nab,nb->ab", weights, self.problem.L, weights) / self.problem.num_workers
-        return weighted, (weights * self.problem.b).mean(axis=0)
+        weighted = weights[:, :, None] * self.problem.L * weights[:, None, :]
+        return weighted.mean(axis=0), (weights * self.problem.b).mean(axis=0)
 
     # The model's loss under the merge "literal"
 
@@ -127,13 +129,18 @@ class SketchedLaw(AffineLaw):
         return self.sketch.holders is not None and method.num_reports(n) == n and method.weights is None
 
     @property
+    def is_deterministic(self):
+        """Where nothing is masked."""
+        return not (self.method.masks_model or self.method.masks_gradient)
+
+    @property
     def depends_on_step_size(self):
         """Where the model is lost, B is the update and the loss over the step size."""
         return self.loses_model
 
     def mean_lost(self) -> Float[Array, " d"]:
         """The diagonal of E[J]."""
-        return 1 - self._mean_kept() if self.loses_model else jnp.zeros(self.problem.dim)
+        return 1 - self._mean_kept() if self.loses_model else np.zeros(self.problem.dim)
 
     def lost_over(self, step_size: Any) -> Float[Array, " d"]:
         """The diagonal of E[J] over the step size, which is needed unless nothing is lost on average."""
@@ -141,14 +148,14 @@ class SketchedLaw(AffineLaw):
         if step_size is not None:
             return lost / step_size
         if _all_zero(lost):
-            return jnp.zeros_like(lost)
+            return np.zeros(len(lost))
         raise NotCoveredError("the merge 'literal' has an E[B] that depends on the step size here: pass step_size")
 
     def _mean_kept(self) -> Float[Array, " d"]:
         """The diagonal of `E[(1/m) sum C_i]`."""
         weights = self.method.weights
         kept = self.method.forward_scale * self.sketch.inclusion_probability(1)
-        return kept * (jnp.ones(self.problem.dim) if weights is None else weights.mean(axis=0))
+        return kept * (np.ones(self.problem.dim) if weights is None else weights.mean(axis=0))
 
     # Second moments
 
@@ -164,15 +171,32 @@ class SketchedLaw(AffineLaw):
 
     def second(self, X, step_size=None):
         """`E[B X B']`."""
-        if self.loses_model and step_size is None:
+        output, model, forms = self.output_weight, self.model_weight, self._forms()
+        second = forms.matrix_matrix(X, self._coefficients([output, model], [model, output]))
+        if not self.loses_model:
+            return second
+        if step_size is None:
             raise NotCoveredError("the merge 'literal' has a B that depends on the step size here: pass step_size")
-        return _second(self, X, step_size)
+        # B = (update) + J / step_size, J = I - C.
+        weights, kept, (operator, _) = self._weights(), self._mean_kept(), self._mean_update()
+        lost = self.lost_over(step_size)
+        if self._keeps_constant_share:
+            return second + (operator @ X) * lost + lost[:, None] * (X @ operator.T) + lost[:, None] * X * lost
+        k = self._coefficients([output, model], [model])
+
+        def with_loss(X):
+            return operator @ X - forms.matrix_diagonal(X, weights, k)
+
+        both_kept = forms.vector_vector(weights, weights, self._coefficients([model], [model]))
+        twice_lost = X - kept[:, None] * X - X * kept + both_kept * X
+        return second + (with_loss(X) + transposed(with_loss(transposed(X)))) / step_size + twice_lost / step_size**2
 
     def transposed_second(self, X):
         """`E[B' X B]`."""
-        return _transposed_second(self, X)
+        output, model = self.output_weight, self.model_weight
+        return self._forms().matrix_matrix(X, self._coefficients([model, output], [output, model], outputs=(1, 2)))
 
-    def recursion(self):
+    def parts(self, step_size):
         """The expressions of all patterns, with what does not change from round to round computed once."""
         operator, residual = self._mean_update()
         forms, r, centre = self._forms(), self._residuals(), self.centre
@@ -182,21 +206,30 @@ class SketchedLaw(AffineLaw):
         residual_second = self._residual_second(forms, r)
         # -2 E[B m z' (I - M)' ...]: with the transpose, which symmetrising adds.
         of_model = {p: -2 * value for p, value in self._coefficients([output, model], [lost, output]).items()}
-        model_loss = self._model_loss(forms, r) if self.loses_model else None
 
-        def one_round(step_size, M, m=None):
-            new, outer = M - 2 * step_size * (operator @ M), None
-            if m is not None:
-                outer = OuterBetween(m, centre, of_model) if self.method.masks_model else None
-                vectors = residual_second - 2 * forms.matrix_vector(m, r, of_vector)
-                new = new + 2 * step_size * jnp.outer(m, residual) + step_size**2 * vectors
-            new = new + step_size**2 * forms.symmetric_part(M, of_second, outer)
-            if model_loss is not None:
-                new = new + model_loss(step_size, M, m)
-            # Rounding otherwise feeds an antisymmetric mode, which the iteration may amplify.
-            return (new + new.T) / 2
+        def constant(moments):
+            return moments.second
 
-        return one_round
+        def linear(moments):
+            M, m, _ = moments
+            return -2 * (operator @ M) if m is None else 2 * (outer(m, residual) - operator @ M)
+
+        def quadratic(moments):
+            M, m, one = moments
+            if m is None:
+                return forms.symmetric_part(M, of_second)
+            between = OuterBetween(m, centre, of_model) if self.method.masks_model else None
+            vectors = _of_matrices(one) * residual_second - 2 * forms.matrix_vector(m, r, of_vector)
+            return forms.symmetric_part(M, of_second, between) + vectors
+
+        if not self.loses_model:
+            return constant, linear, quadratic
+        loss, loss_times_update = self._model_loss(forms, r)
+        return (
+            lambda moments: constant(moments) + loss(moments),
+            lambda moments: linear(moments) + loss_times_update(moments),
+            quadratic,
+        )
 
     def _residual_second(self, forms: Forms, r: Float[Array, "m d"]) -> Float[Array, "d d"]:
         """`E[g g']`, without the model's loss, with noise."""
@@ -218,27 +251,36 @@ class SketchedLaw(AffineLaw):
             result = result + noise.covariance * same
         return result
 
-    def _model_loss(self, forms: Forms, r: Float[Array, "m d"]) -> Any:
-        """What `- J x` adds to the second moment of e+, up to symmetrising."""
+    def _model_loss(self, forms: Forms, r: Float[Array, "m d"]) -> tuple[Part, Part]:
+        """What `- J x` adds to the second moment of e+, up to symmetrising, alone and together with the update."""
         centre, kept, (operator, residual) = self.centre, self._mean_kept(), self._mean_update()
-        with_kept = None if self._keeps_constant_share else self._with_kept(forms, r)
+        lost_rows = (1 - kept)[:, None]
+        both_kept, mixed_kept = (None, None) if self._keeps_constant_share else self._with_kept(forms, r)
 
-        def added(step_size, M, m=None):
-            # E[x x'], E[x e'] and E[e x'], of which linear parts only where m is None.
-            xx = xe = ex = M
-            if m is not None:
-                xe, ex = M + jnp.outer(centre, m), M + jnp.outer(m, centre)
-                xx = M + jnp.outer(centre, m + centre) + jnp.outer(m, centre)
-            mixed = operator @ ex if m is None else operator @ ex - jnp.outer(residual, m + centre)
-            if with_kept is None:
-                twice, mixed = (1 - kept)[:, None] * xx * (1 - kept), mixed * (1 - kept)
-            else:
-                both_kept, mixed_kept = with_kept
-                twice = xx - 2 * kept[:, None] * xx + both_kept * xx
-                mixed = mixed - mixed_kept(ex, m)
-            return twice - 2 * (1 - kept)[:, None] * xe + 2 * step_size * mixed
+        def x_of(moments: Moments) -> Any:
+            """E x, times the number that stands for 1."""
+            return moments.first + np.asarray(moments.one)[..., None] * centre
 
-        return added
+        def loss(moments):
+            xx = xe = moments.second  # E[x x'] and E[x e'], of which linear parts only where there is no mean
+            if moments.first is not None:
+                xe = xe + outer(centre, moments.first)
+                xx = xx + outer(centre, x_of(moments)) + outer(moments.first, centre)
+            twice = lost_rows * xx * (1 - kept) if both_kept is None else xx - 2 * kept[:, None] * xx + both_kept * xx
+            return twice - 2 * lost_rows * xe
+
+        def loss_times_update(moments):
+            ex = moments.second  # E[e x']
+            if moments.first is not None:
+                ex = ex + outer(moments.first, centre)
+            mixed = operator @ ex
+            if moments.first is not None:
+                mixed = mixed - outer(residual, x_of(moments))
+            if mixed_kept is None:
+                return 2 * mixed * (1 - kept)
+            return 2 * (mixed - mixed_kept(ex, None if moments.first is None else x_of(moments)))
+
+        return loss, loss_times_update
 
     def _with_kept(self, forms: Forms, r: Float[Array, "m d"]) -> Any:
         """With C the average of the C_i: what multiplies X in `E[C X C]`, and `E[(B e - g) x' C]`."""
@@ -251,9 +293,9 @@ class SketchedLaw(AffineLaw):
         )
         operator_kept = self._coefficients([output, model], [model])
 
-        def mixed_kept(ex, m):
+        def mixed_kept(ex, x):
             of_operator = forms.matrix_diagonal(ex, weights, operator_kept)
-            return of_operator if m is None else of_operator - residual_kept * (m + centre)
+            return of_operator if x is None else of_operator - residual_kept * x[..., None, :]
 
         return both_kept, mixed_kept
 
@@ -271,13 +313,13 @@ class SketchedLaw(AffineLaw):
         """`r_i = b_i - L_i z`, weighted, and their sum."""
         problem, weights, centre = self.problem, self.method.weights, self.centre
         if weights is None:
-            return _with_sum(problem.b - problem.hessians.apply(jnp.broadcast_to(centre, problem.b.shape)))
+            return _with_sum(problem.b - problem.hessians.apply(np.ones((len(problem.b), 1)) * centre))
         return _with_sum(weights * (problem.b - problem.hessians.apply(weights * centre)))
 
     def _weights(self) -> Float[Array, "m d"]:
         """The diagonal weights, and their sum."""
         weights = self.method.weights
-        return _with_sum(jnp.ones(self.problem.b.shape) if weights is None else weights)
+        return _with_sum(np.ones(self.problem.b.shape) if weights is None else weights)
 
     def _coefficients(
         self, left: list[Weight], right: list[Weight], *, outputs: tuple[int, int] = (0, -1), pairs: bool = True
@@ -298,8 +340,7 @@ class SketchedLaw(AffineLaw):
         different = 0 * same
         if pairs:
             different = coefficients(left, right, lambda p, held, other: reports.two_workers(held, other, *ends(p)))
-        each = jnp.broadcast_to((same - different)[:, None], (len(same), n))
-        table = jnp.concatenate([each, jnp.asarray(different)[:, None]], axis=1)
+        table = array_namespace(same, different).stack([*[same - different] * n, different], axis=1)
         return dict(zip(patterns(len(left) + len(right)), table, strict=True))
 
 
@@ -320,31 +361,9 @@ def _all_zero(lost: Float[Array, " d"]) -> bool:
 
 
 def _with_sum(values: Float[Array, "n ..."]) -> Float[Array, "m ..."]:
-    return jnp.concatenate([values, values.sum(axis=0, keepdims=True)])
+    return array_namespace(values).concatenate([values, values.sum(axis=0, keepdims=True)])
 
 
-@jax.jit
-def _second(law: SketchedLaw, X: Float[Array, "d d"], step_size: Any) -> Float[Array, "d d"]:
-    output, model, forms = law.output_weight, law.model_weight, law._forms()
-    second = forms.matrix_matrix(X, law._coefficients([output, model], [model, output]))
-    if not law.loses_model:
-        return second
-    # B = (update) + J / step_size, J = I - C.
-    weights, kept, (operator, _) = law._weights(), law._mean_kept(), law._mean_update()
-    lost = law.lost_over(step_size)
-    if law._keeps_constant_share:
-        return second + (operator @ X) * lost + lost[:, None] * (X @ operator.T) + lost[:, None] * X * lost
-    k = law._coefficients([output, model], [model])
-
-    def with_loss(X):
-        return operator @ X - forms.matrix_diagonal(X, weights, k)
-
-    both_kept = forms.vector_vector(weights, weights, law._coefficients([model], [model]))
-    twice_lost = X - kept[:, None] * X - X * kept + both_kept * X
-    return second + (with_loss(X) + with_loss(X.T).T) / step_size + twice_lost / step_size**2
-
-
-@jax.jit
-def _transposed_second(law: SketchedLaw, X: Float[Array, "d d"]) -> Float[Array, "d d"]:
-    output, model = law.output_weight, law.model_weight
-    return law._forms().matrix_matrix(X, law._coefficients([model, output], [output, model], outputs=(1, 2)))
+def _of_matrices(one: Any) -> Any:
+    """The numbers that stand for 1, to multiply matrices along the same leading axes."""
+    return np.asarray(one)[..., None, None]

@@ -2,21 +2,14 @@ from __future__ import annotations
 
 import dataclasses
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import scipy
 from jaxtyping import Float
 
-from istsim._types import Array
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._rounds import checked_step_size
-from istsim.theory._affine import AffineLaw
-from istsim.theory._exact_moments import metrics_of
+from istsim.theory._dynamics import Dynamics
 from istsim.theory._law_of import law_of
-from istsim.theory._mean import fixed_point_of
-from istsim.theory._rates import linear_parts, max_stable_step_size, rate_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,57 +54,14 @@ def stationary(problem: Quadratic, method: Method, step_size: float, *, route: s
         >>> abs(settled.objective_gap - float(late.objective_gap[-1])) < 1e-9
         True
     """
-    law, size = law_of(problem, method, route), float(checked_step_size(step_size, jnp.float64))
-    law.check_second_moments()
-    if (settled := settle(law, size)) is not None:
-        return settled
-    limit, rate = max_stable_step_size(problem, method, route=route), rate_of(law, size)
+    dynamics = Dynamics(law_of(problem, method, route))
+    size = float(checked_step_size(step_size, np.float64))
+    if (settled := dynamics.settled(size)) is not None:
+        return Stationary(settled.mean, settled.covariance, *settled.metrics)
+    limit, rate = dynamics.max_stable_step_size(), dynamics.rate(size)
     raise ValueError(
         f"step_size must be below {limit:.6g}, the largest at which the mean-square error stays bounded, got "
         f"{size:.6g}, at which it grows by {rate:.6g} a round"
         if limit > 0
         else f"no step size keeps the mean-square error bounded here; at {size:.6g} it grows by {rate:.6g} a round"
     )
-
-
-def settle(law: AffineLaw, size: float) -> Stationary | None:
-    """The stationary law, or None where the mean-square error diverges."""
-    rate = rate_of(law, size)
-    if rate >= 1:
-        return None
-    mean = fixed_point_of(law, size)
-    # Centred at the fixed point the mean vanishes, and what drives the covariance is one constant matrix.
-    centred, d = law.centred_at(mean), law.problem.dim
-    driven = np.asarray(_driven(centred, size))
-
-    def unsettled(vector: np.ndarray) -> np.ndarray:
-        M = vector.reshape(1, d, d)
-        return (M - np.asarray(linear_parts(centred, size, M))).ravel()
-
-    operator = scipy.sparse.linalg.LinearOperator((d * d, d * d), matvec=unsettled, dtype=float)
-    enough = 1e-9 * max(np.abs(driven).max(), np.finfo(float).tiny)
-    solution, residual = driven.ravel(), np.inf
-    for _ in range(200):
-        solution, failed = scipy.sparse.linalg.gmres(
-            operator, driven.ravel(), x0=solution, rtol=1e-13, atol=0.0, restart=80, maxiter=1
-        )
-        before, residual = residual, np.abs(unsettled(solution) - driven.ravel()).max()
-        if not failed or before / 2 < residual <= enough:  # no nearer: the products' own rounding
-            break
-    if residual > enough:
-        raise ValueError(
-            f"the stationary covariance could not be solved for at step_size = {size:.6g}, where the mean-square error "
-            f"shrinks by only {rate:.9g} a round"
-        )
-    covariance = solution.reshape(d, d)
-    covariance = (covariance + covariance.T) / 2
-    bias = np.asarray(mean - law.problem.minimizer)
-    gap, gradient, distance = metrics_of(law.problem)(jnp.asarray(covariance + np.outer(bias, bias)))
-    return Stationary(np.asarray(mean), covariance, float(gap), float(gradient), float(distance))
-
-
-@jax.jit
-def _driven(law: AffineLaw, step_size: Float[Array, ""]) -> Float[Array, "d d"]:
-    """What a round adds to the covariance around the fixed point."""
-    d = law.problem.dim
-    return law.recursion()(step_size, jnp.zeros((d, d)), jnp.zeros(d))

@@ -1,0 +1,302 @@
+"""What follows from a law for many rounds: moments round by round, rates, limits, and where a method settles."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy
+from jaxtyping import Float, Int
+
+from istsim._arrays import array_namespace, scan
+from istsim._types import Array
+from istsim.problems._quadratic import Quadratic
+from istsim.theory import _symmetric
+from istsim.theory._affine import AffineLaw, Moments, summed
+from istsim.theory._forms import outer
+
+# Up to this dimension the map of the moments is written out as a matrix: many step sizes share it, and a round with one
+# is a single product. At d = 24 it has 325^2 numbers, and writing it out costs as much as a few hundred rounds.
+_WRITTEN_OUT = 24
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class History:
+    """Moments about the law's centre, at rounds 0 to K.
+
+    Attributes:
+        mean: shape (K+1, d).
+        metrics: the expected objective gap, squared gradient norm and squared distance, each of shape (K+1,).
+        covariance: at the rounds asked for, shape (m, d, d).
+    """
+
+    mean: Float[Array, "iterates d"]
+    metrics: tuple[Any, Any, Any]
+    covariance: Float[Array, "m d d"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Settled:
+    """The stationary law: its mean, its covariance, and the metrics of both together."""
+
+    mean: Float[np.ndarray, " d"]
+    covariance: Float[np.ndarray, "d d"]
+    metrics: tuple[float, float, float]
+
+
+class Dynamics:
+    """The moments of a law over many rounds.
+
+    Attributes:
+        law: whose second moments are known.
+    """
+
+    def __init__(self, law: AffineLaw):
+        law.check_second_moments()
+        self.law = law
+
+    def history(
+        self,
+        sizes: Float[Array, " rounds"],
+        x0: Float[Array, " d"],
+        weighting: Float[Array, "d d"] | None = None,
+        covariance_at: Int[np.ndarray, " m"] | None = None,
+    ) -> History:
+        """The moments round by round.
+
+        Args:
+            sizes: the step size of every round.
+            x0: where the run starts.
+            weighting: of the gradient's norm; None for the identity.
+            covariance_at: the rounds at which the covariance is kept.
+        """
+        chosen = np.zeros(0, int) if covariance_at is None else covariance_at
+        if array_namespace(self.law, sizes, x0, weighting) is jnp:
+            return _history_by_jax(self.law, sizes, x0, weighting, chosen)
+        d, constant = self.law.problem.dim, bool((sizes == sizes[0]).all())
+        if constant and not len(chosen) and self._is_small and len(sizes) >= _symmetric.count_entries(d):
+            return self._history_of_products(float(sizes[0]), len(sizes), x0, weighting)
+        with np.errstate(over="ignore", invalid="ignore"):  # a divergent run is a result
+            return History(*_history(self.law, sizes, x0, weighting, chosen))
+
+    def gaps(
+        self, sizes: Float[np.ndarray, " step_size"], rounds: int, x0: Float[np.ndarray, " d"]
+    ) -> Float[np.ndarray, "step_size iterates"]:
+        """The expected objective gaps at rounds 0 to K, for constant step sizes."""
+        if not self._is_small:
+            return np.stack([self.history(np.full(rounds, size), x0).metrics[0] for size in sizes])
+        problem = self.law.problem
+        e = x0 - self.law.centre
+        state = np.concatenate([_symmetric.as_vectors(outer(e, e)), e, [1.0]])
+        weights = _symmetric.as_vectors(0.5 * problem.mean_hessian)
+        states, gaps = np.tile(state[:, None], len(sizes)), np.empty((rounds + 1, len(sizes)))
+        # All powers of the step size in one product.
+        together = np.concatenate(self._powers, axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            factors = np.stack([sizes**power for power in range(len(self._powers))])
+            for index in range(rounds + 1):
+                gaps[index] = weights @ states[: len(weights)]
+                states = together @ (factors[:, None, :] * states).reshape(-1, len(sizes))
+        return gaps.T
+
+    def rate(self, size: float) -> float:
+        """The factor of the squared error a round, asymptotically."""
+        if self.law.is_deterministic:  # the map is (I - size B) M (I - size B)'
+            return float(np.abs(1 - size * self.law.mean_eigenvalues(size)).max() ** 2)
+        if self._is_small:
+            entries = _symmetric.count_entries(self.law.problem.dim)
+            return _symmetric.spectral_radius_of(summed(size, [power[:entries, :entries] for power in self._powers]))
+        recursion = self.law.recursion()
+        return _symmetric.spectral_radius(lambda M: recursion(size, Moments(M)).second, self.law.problem.dim)
+
+    def max_stable_step_size(self) -> float:
+        """The supremum of the step sizes with a rate below 1; 0 if there are none."""
+        law = self.law
+        if law.depends_on_step_size:
+            return self._searched_limit()
+        operator = law.mean_operator()
+        eigenvalues = law.mean_eigenvalues()
+        if np.real(eigenvalues).min() <= 1e-14 * np.abs(eigenvalues).max():
+            return 0.0  # not even the mean converges, at any step size
+        if law.is_deterministic:
+            return float((2 * np.real(eigenvalues) / np.abs(eigenvalues) ** 2).min())
+        # At the limit s the map M - s S(M) + s^2 T(M), with S(M) = E[B] M + M E[B]' and T(M) = E[B M B'], has the
+        # eigenvalue 1. So 1/s is the spectral radius of S^-1 T.
+        d = law.problem.dim
+        if self._is_small:
+            S, T = (_symmetric.written_out(apply, d) for apply in (lambda M: 2 * operator @ M, law.second))
+            return 1 / _symmetric.spectral_radius_of(np.linalg.solve(S, T))
+        solve = _lyapunov_solver(operator)
+        return 1 / _symmetric.spectral_radius(lambda M: np.stack([solve(Q) for Q in law.second(M)]), d)
+
+    def settled(self, size: float) -> Settled | None:
+        """The stationary law, or None where the mean-square error diverges.
+
+        Raises:
+            ValueError: if its covariance could not be solved for.
+        """
+        rate = self.rate(size)
+        if rate >= 1:
+            return None
+        mean, d = self.law.fixed_point(size), self.law.problem.dim
+        # Centred at the fixed point the mean vanishes, and what drives the covariance is one constant matrix.
+        recursion = self.law.centred_at(mean).recursion()
+        driven = recursion(size, Moments(np.zeros((d, d)), np.zeros(d))).second
+        if self._is_small:
+            entries = _symmetric.count_entries(d)
+            unsettled = np.eye(entries) - summed(size, [power[:entries, :entries] for power in self._powers])
+            covariance = _symmetric.as_matrices(np.linalg.solve(unsettled, _symmetric.as_vectors(driven)), d)
+        else:
+            covariance = _solved(lambda M: M - recursion(size, Moments(M)).second, driven, size, rate)
+        bias = mean - self.law.problem.minimizer
+        gap, gradient, distance = metrics_of(self.law.problem)(covariance + np.outer(bias, bias))
+        return Settled(mean, covariance, (float(gap), float(gradient), float(distance)))
+
+    @property
+    def _is_small(self) -> bool:
+        """Whether the map of the moments is to be written out."""
+        return self.law.is_polynomial and self.law.problem.dim <= _WRITTEN_OUT
+
+    @functools.cached_property
+    def _powers(self) -> list[np.ndarray]:
+        """What the powers of the step size multiply in the matrix that takes (E e e', E e, 1) to the next round."""
+        d, law = self.law.problem.dim, self.law
+        entries = _symmetric.count_entries(d)
+        matrices = []
+        # From unit vectors of E e, and from 1.
+        first, one = np.eye(d + 1, d), np.eye(d + 1)[:, d]
+        rest = Moments(np.zeros((d + 1, d, d)), first, one)
+        parts, mean_parts = law.parts(None), law.mean_parts(None)
+        for power, part in enumerate(parts):
+            matrix = np.zeros((entries + d + 1,) * 2)
+            matrix[:entries, :entries] = _symmetric.written_out(lambda M, part=part: part(Moments(M)), d)
+            images = part(rest)
+            matrix[:entries, entries:] = _symmetric.as_vectors((images + np.swapaxes(images, 1, 2)) / 2).T
+            if power < len(mean_parts):
+                matrix[entries:-1, entries:] = mean_parts[power](first, one[:, None]).T
+            matrices.append(matrix)
+        matrices[0][-1, -1] = 1.0
+        return matrices
+
+    def _history_of_products(self, size: float, rounds: int, x0: np.ndarray, weighting: np.ndarray | None) -> History:
+        """The same by the matrix that is written out: a product a round."""
+        d, e = self.law.problem.dim, x0 - self.law.centre
+        entries = _symmetric.count_entries(d)
+        matrix, state = summed(size, self._powers), np.concatenate([_symmetric.as_vectors(outer(e, e)), e, [1.0]])
+        weights = np.stack([_symmetric.as_vectors(of) for of in _metric_matrices(self.law.problem, weighting)])
+        means, metrics = np.empty((rounds + 1, d)), np.empty((rounds + 1, len(weights)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for index in range(rounds + 1):
+                means[index], metrics[index] = state[entries:-1], weights @ state[:entries]
+                state = matrix @ state
+        gap, gradient, distance = metrics.T
+        return History(means, (gap, gradient, distance), np.zeros((0, d, d)))
+
+    def _searched_limit(self) -> float:
+        largest = 4 / float(np.linalg.eigvalsh(self.law.problem.mean_hessian)[-1])
+        grid = np.geomspace(1e-3 * largest, 4 * largest, 40)
+        stable = np.array([self.rate(size) < 1 for size in grid])
+        if not stable.any():
+            return 0.0
+        last = int(np.flatnonzero(stable)[-1])
+        while last == len(grid) - 1:
+            grid = np.append(grid, 2 * grid[-1])
+            last += self.rate(grid[-1]) < 1
+        root = scipy.optimize.brentq(lambda size: self.rate(size) - 1, grid[last], grid[last + 1], rtol=1e-10)
+        return float(np.real(root))
+
+
+def _history(law: AffineLaw, sizes: Any, x0: Any, weighting: Any, chosen: Any) -> tuple[Any, Any, Any]:
+    """Mean, metrics and covariance of a `History`."""
+    xp = array_namespace(law, sizes, x0, weighting)
+    recursion, metrics = law.recursion(), metrics_of(law.problem, weighting)
+
+    def one_round(state, step):
+        moments, covariance = state
+        index, size = step
+        moments = recursion(size, moments)
+        if len(chosen):
+            centred = moments.second - outer(moments.first, moments.first)
+            covariance = xp.where((chosen == index)[:, None, None], centred, covariance)
+        return (moments, covariance), (moments.first, *metrics(moments.second))
+
+    e = x0 - law.centre
+    start = Moments(outer(e, e), e)
+    steps = xp.stack([1.0 + np.arange(len(sizes)), sizes], axis=1)
+    (_, covariance), later = scan(
+        xp, one_round, (start, xp.zeros((len(chosen), law.problem.dim, law.problem.dim))), steps
+    )
+    first = (e, *metrics(start.second))
+    mean, *values = (xp.concatenate([xp.asarray(value)[None], more]) for value, more in zip(first, later, strict=True))
+    return mean, tuple(values), covariance
+
+
+@jax.jit
+def _traced_history(law: AffineLaw, sizes: Any, x0: Any, weighting: Any, chosen: Any) -> tuple[Any, Any, Any]:
+    return _history(law, sizes, x0, weighting, chosen)
+
+
+def _history_by_jax(*arguments: Any) -> History:
+    return History(*_traced_history(*arguments))
+
+
+def metrics_of(
+    problem: Quadratic, weighting: Float[Array, "d d"] | None = None
+) -> Callable[[Float[Array, "d d"]], tuple[Any, Any, Any]]:
+    """Expected objective gap, squared gradient norm and squared distance, where `E (x - x*) (x - x*)' = M` is given."""
+    half, squared, _ = _metric_matrices(problem, weighting)
+
+    def of(M: Float[Array, "d d"]) -> tuple[Any, Any, Any]:
+        return (half * M).sum(), (squared * M).sum(), M.trace()
+
+    return of
+
+
+def _metric_matrices(problem: Quadratic, weighting: Float[Array, "d d"] | None) -> tuple[Any, Any, Any]:
+    """The symmetric matrices whose inner products with M the metrics are."""
+    Lbar = problem.mean_hessian
+    return 0.5 * Lbar, Lbar @ (Lbar if weighting is None else weighting @ Lbar), np.eye(problem.dim)
+
+
+def _lyapunov_solver(operator: Float[np.ndarray, "d d"]) -> Callable[[np.ndarray], np.ndarray]:
+    """For Q the M with `operator M + M operator' = Q`."""
+    triangular, basis = scipy.linalg.schur(operator, output="complex")
+
+    def solve(Q: np.ndarray) -> np.ndarray:
+        right = basis.conj().T @ Q @ basis
+        found, scale, _ = scipy.linalg.lapack.ztrsyl(triangular, triangular, right, tranb="C")
+        return (basis @ (found / scale) @ basis.conj().T).real
+
+    return solve
+
+
+def _solved(unsettled: Callable[[np.ndarray], np.ndarray], driven: np.ndarray, size: float, rate: float) -> np.ndarray:
+    """The symmetric M with `unsettled(M) = driven`, by products with the map alone."""
+    d = len(driven)
+    goal = driven.ravel()
+
+    def product(vector: np.ndarray) -> np.ndarray:
+        return unsettled(vector.reshape(d, d)).ravel()
+
+    operator = scipy.sparse.linalg.LinearOperator((d * d, d * d), matvec=product, dtype=float)
+    enough = 1e-9 * max(np.abs(driven).max(), np.finfo(float).tiny)
+    solution, residual = goal, np.inf
+    for _ in range(200):
+        solution, failed = scipy.sparse.linalg.gmres(
+            operator, goal, x0=solution, rtol=1e-13, atol=0.0, restart=80, maxiter=1
+        )
+        before, residual = residual, np.abs(product(solution) - goal).max()
+        if not failed or before / 2 < residual <= enough:  # no nearer: the products' own rounding
+            break
+    if residual > enough:
+        raise ValueError(
+            f"the stationary covariance could not be solved for at step_size = {size:.6g}, where the mean-square error "
+            f"shrinks by only {rate:.9g} a round"
+        )
+    covariance = solution.reshape(d, d)
+    return (covariance + covariance.T) / 2
