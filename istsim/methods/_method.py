@@ -231,7 +231,7 @@ class SketchedMethod(Method):
         mask: Bool[Array, "*rounds n d"],
         step_size: Any,
         x: Float[Array, "*points d"],
-    ) -> tuple[Float[Array, "*points n d"], Float[Array, "*points n d"]]:
+    ) -> tuple[Float[Array, "*_ n d"], Float[Array, "*_ n d"]]:
         """Starts and updates with all coordinates, those not held being zero; of many points and masks at once."""
         xp = array_namespace(x, mask, step_size, problem.b)
         alpha, beta = self._scales(draws, x, on=None)
@@ -239,7 +239,7 @@ class SketchedMethod(Method):
         shape = np.broadcast_shapes(mask.shape, (*points.shape[:-2], *problem.b.shape[-2:]))
         starts = xp.where(mask, alpha * points, 0) if self.masks_model else xp.broadcast_to(points, shape)
 
-        def gradients(points: Float[Array, "*points n d"], local_step: Any) -> Float[Array, "*points n d"]:
+        def gradients(points: Float[Array, "*_ n d"], local_step: Any) -> Float[Array, "*_ n d"]:
             if self.noise is None:
                 found = problem.hessians.apply(points) - problem.b
             else:
@@ -251,7 +251,7 @@ class SketchedMethod(Method):
         updates = beta * self._local_sum(gradients, starts, step_size)
         return starts, xp.where(mask, updates, 0) if self.masks_gradient else updates
 
-    def _local_sum(self, gradients: Any, starts: Float[Array, "*points n k"], step_size: Any) -> Any:
+    def _local_sum(self, gradients: Any, starts: Float[Array, "*_ n k"], step_size: Any) -> Any:
         """The sum of the gradients at the local steps' points: `(w_0 - w_H) / step_size`, without dividing."""
 
         def local_step(index: Any, total: Any) -> Any:
@@ -266,7 +266,7 @@ class SketchedMethod(Method):
             total = local_step(index, total)
         return total
 
-    def _scales(self, draws: Draws, x: Float[Array, " d"], on: Int[Array, "n k"] | None) -> tuple[Any, Any]:
+    def _scales(self, draws: Draws, x: Float[Array, "*points d"], on: Int[Array, "n k"] | None) -> tuple[Any, Any]:
         """alpha and beta in the arithmetic of x, times the weights of the workers and coordinates at hand."""
         asarray = array_namespace(x, self.forward_scale, self.gradient_scale).asarray
         alpha, beta = asarray(self.forward_scale, x.dtype), asarray(self.gradient_scale, x.dtype)
@@ -277,18 +277,18 @@ class SketchedMethod(Method):
         return alpha * weights, beta * weights
 
 
-def _as_mask(held: Bool[Array, "n d"] | Int[Array, "n k"], dim: int) -> Bool[Array, "n d"]:
+def _as_mask(held: Bool[Array, "*rounds n d"] | Int[Array, "n k"], dim: int) -> Bool[Array, "*rounds n d"]:
     if held.dtype == bool:
         return held
     return jnp.zeros((len(held), dim), bool).at[jnp.arange(len(held))[:, None], held].set(True)
 
 
 def _total(
-    values: Float[Array, "*points n _"],
-    reporting: Bool[Array, "*rounds n"] | None,
+    values: Float[Array, "*_ n _"],
+    reporting: Bool[Array, "*_ n"] | None,
     on: Int[Array, "n k"] | None,
-    x: Float[Array, "*points d"],
-) -> Float[Array, "*points d"]:
+    x: Float[Array, "*_ d"],
+) -> Float[Array, "*_ d"]:
     """The sum over the reporting workers of whole vectors, or of values `on` lists of coordinates."""
     if reporting is not None:
         values = array_namespace(values, reporting).where(reporting[..., None], values, 0)

@@ -34,10 +34,11 @@ class GaussianNoise(Noise):
     """Gaussian noise of mean 0 added to every worker's gradient, fresh at every local step.
 
     Args:
-        covariance: shape (d, d), symmetric positive semidefinite.
+        covariance: shape (d, d), symmetric positive semidefinite; or shape (d,), the variances of independent
+            coordinates.
 
     Raises:
-        ValueError: if the covariance is not such a matrix.
+        ValueError: if the covariance is not such a matrix, or a variance is negative.
 
     Example:
         >>> import numpy as np, istsim
@@ -46,13 +47,19 @@ class GaussianNoise(Noise):
     """
 
     data_fields = ("covariance", "root")
-    covariance: Float[Array, "d d"]
-    root: Float[Array, "d d"]
+    covariance: Float[Array, "d d"] | Float[Array, " d"]
+    root: Float[Array, "d d"] | Float[Array, " d"]
 
     def __init__(self, covariance: Numbers):
-        matrix = finite_array("covariance", covariance, "(d, d)", 2)
+        if np.ndim(covariance) == 1:
+            variances = finite_array("covariance", covariance, "(d, d) or (d,)", 1)
+            if is_concrete(variances) and (variances < 0).any():
+                raise ValueError(f"the variances in covariance must be at least 0, got {variances.min():.6g}")
+            vars(self).update(covariance=variances, root=variances**0.5)
+            return
+        matrix = finite_array("covariance", covariance, "(d, d) or (d,)", 2)
         if matrix.shape[0] != matrix.shape[1]:
-            raise ValueError(f"covariance must have shape (d, d), got shape {matrix.shape}")
+            raise ValueError(f"covariance must have shape (d, d) or (d,), got shape {matrix.shape}")
         if is_concrete(matrix):
             if not np.allclose(matrix, matrix.T):
                 raise ValueError("covariance must be symmetric; pass (C + C.T) / 2 if that is what you mean")
@@ -63,18 +70,30 @@ class GaussianNoise(Noise):
         values, vectors = xp.linalg.eigh(matrix)
         vars(self).update(covariance=matrix, root=vectors * xp.sqrt(xp.maximum(values, 0)))
 
+    @property
+    def matrix(self) -> Float[Array, "d d"]:
+        """The covariance as a matrix, shape (d, d)."""
+        return self.covariance if self.covariance.ndim == 2 else array_namespace(self.covariance).diag(self.covariance)
+
+    @property
+    def variances(self) -> Float[Array, " d"]:
+        """The variances of the coordinates, shape (d,)."""
+        return self.covariance if self.covariance.ndim == 1 else self.covariance.diagonal()
+
     def check_fits(self, problem):
         """Refuse a problem of another dimension."""
         if self.covariance.shape[0] != problem.dim:
             raise ValueError(
-                f"covariance must have shape (d, d) = {(problem.dim, problem.dim)}, got {self.covariance.shape}"
+                f"covariance must have shape (d, d) = {(problem.dim, problem.dim)} or (d,) = ({problem.dim},), got "
+                f"{self.covariance.shape}"
             )
 
     def gradients(self, problem, points, keys):
         """The exact gradients plus noise, shape (n, d)."""
         # Drawn in float64 whatever the precision, so that the noise does not depend on it.
         white = jax.vmap(lambda key: random.normal(key, (problem.dim,), jnp.float64))(keys)
-        noise = (white @ self.root.T.astype(jnp.float64)).astype(points.dtype)
+        root = self.root.T.astype(jnp.float64)
+        noise = (white @ root if root.ndim == 2 else white * root).astype(points.dtype)
         return problem.hessians.apply(points) - problem.b + noise
 
 

@@ -54,7 +54,7 @@ class DenseHessians(Hessians):
 
     def apply_block(self, indices, values):
         workers = jnp.arange(self.num_workers)[:, None, None]
-        block = self.matrices.at[workers, indices[:, :, None], indices[:, None, :]]
+        block = jnp.asarray(self.matrices).at[workers, indices[:, :, None], indices[:, None, :]]
         return jnp.einsum("nij,nj->ni", block.get(mode="promise_in_bounds"), values)
 
     def rounding(self):

@@ -68,8 +68,9 @@ class TridiagonalHessians(Hessians):
         if array_namespace(self.entries, vectors) is jnp:
             solution = jax.lax.linalg.tridiagonal_solve(self.below, self.entries, self.above, vectors[..., None])
             return solution[..., 0]
-        banded = zip(np.stack([self.couplings[:, :-1], self.entries], axis=1), vectors, strict=True)
-        return np.stack([scipy.linalg.solveh_banded(rows, vector, check_finite=False) for rows, vector in banded])
+        roots = map(scipy.linalg.cholesky_banded, np.stack([self.couplings[:, :-1], self.entries], axis=1))
+        each = zip(roots, vectors, strict=True)
+        return np.stack([scipy.linalg.cho_solve_banded((root, False), vector) for root, vector in each])
 
     def apply(self, points):
         # What is rolled around the ends meets a coupling of zero.

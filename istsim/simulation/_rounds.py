@@ -15,8 +15,8 @@ from istsim.problems._quadratic import Quadratic
 
 
 def advance(
-    problem: Quadratic, method: Method, draws: Draws, step_size: Any, x: Float[Array, "*points d"]
-) -> Float[Array, "*points d"]:
+    problem: Quadratic, method: Method, draws: Draws, step_size: Any, x: Float[Array, "*_ d"]
+) -> Float[Array, "*_ d"]:
     """The next iterate, for what was drawn; in NumPy of many points and masks at once, along leading axes."""
     return method.combine(problem, method.worker_sums(problem, draws, step_size, x), step_size, x)
 

@@ -32,6 +32,10 @@ class Moments(NamedTuple):
     first: Float[Array, "*many d"] | None = None
     one: Any = 1.0
 
+    def one_for(self, axes: int) -> Any:
+        """`one`, to multiply what has so many axes besides the leading ones."""
+        return array_namespace(self.one).asarray(self.one)[(..., *[None] * axes)]
+
 
 # What a power of the step size is multiplied by in E e+, from E e and 1, and in E e+ e+', up to symmetrising.
 MeanPart = Callable[[Float[Array, "*many d"], Any], Float[Array, "*many d"]]

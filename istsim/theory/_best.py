@@ -13,7 +13,7 @@ from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._rounds import starting_point
 from istsim.theory._dynamics import Dynamics
-from istsim.theory._law_of import law_of
+from istsim.theory._law_of import dynamics_of
 from istsim.theory._mean import mean_step_size_limit_of
 
 # The step sizes tried: evenly spread, by ratio, over three orders of magnitude below the limit; then as many between
@@ -115,7 +115,7 @@ def best(
 
     def member(value: Any) -> Best:
         method = family(value)
-        dynamics = Dynamics(law_of(problem, method))
+        dynamics = dynamics_of(problem, method)
         size = step_size
         if size is None:
             rated = isinstance(goal, str)
@@ -143,7 +143,7 @@ def search_step_size(
 ) -> float:
     """The step size whose exact gaps have the least score; inf marks a run that is out of the question."""
     rounds = positive_int("rounds", rounds)
-    dynamics = Dynamics(law_of(problem, method, route))
+    dynamics = dynamics_of(problem, method, route)
     limit = mean_step_size_limit_of(dynamics.law)
     if limit <= 0:
         raise ValueError("no step size makes the expected iterate converge: E[B] has an eigenvalue with real part <= 0")

@@ -42,10 +42,10 @@ class History:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Settled:
-    """The stationary law: its mean, its covariance, and the metrics of both together."""
+    """The stationary law: its mean, a function that gives its covariance, and the metrics of both together."""
 
     mean: Float[np.ndarray, " d"]
-    covariance: Float[np.ndarray, "d d"]
+    covariance: Callable[[], Float[np.ndarray, "d d"]]
     metrics: tuple[float, float, float]
 
 
@@ -77,7 +77,7 @@ class Dynamics:
         """
         chosen = np.zeros(0, int) if covariance_at is None else covariance_at
         if array_namespace(self.law, sizes, x0, weighting) is jnp:
-            return _history_by_jax(self.law, sizes, x0, weighting, chosen)
+            return History(*_traced_history(self.law, sizes, x0, weighting, chosen))
         d, constant = self.law.problem.dim, bool((sizes == sizes[0]).all())
         if constant and not len(chosen) and self._is_small and len(sizes) >= _symmetric.count_entries(d):
             return self._history_of_products(float(sizes[0]), len(sizes), x0, weighting)
@@ -155,7 +155,7 @@ class Dynamics:
             covariance = _solved(lambda M: M - recursion(size, Moments(M)).second, driven, size, rate)
         bias = mean - self.law.problem.minimizer
         gap, gradient, distance = metrics_of(self.law.problem)(covariance + np.outer(bias, bias))
-        return Settled(mean, covariance, (float(gap), float(gradient), float(distance)))
+        return Settled(mean, lambda: covariance, (float(gap), float(gradient), float(distance)))
 
     @property
     def _is_small(self) -> bool:
@@ -198,7 +198,7 @@ class Dynamics:
         return History(means, (gap, gradient, distance), np.zeros((0, d, d)))
 
     def _searched_limit(self) -> float:
-        largest = 4 / float(np.linalg.eigvalsh(self.law.problem.mean_hessian)[-1])
+        largest = 4 / self._largest_eigenvalue()
         grid = np.geomspace(1e-3 * largest, 4 * largest, 40)
         stable = np.array([self.rate(size) < 1 for size in grid])
         if not stable.any():
@@ -209,6 +209,10 @@ class Dynamics:
             last += self.rate(grid[-1]) < 1
         root = scipy.optimize.brentq(lambda size: self.rate(size) - 1, grid[last], grid[last + 1], rtol=1e-10)
         return float(np.real(root))
+
+    def _largest_eigenvalue(self) -> float:
+        """The largest eigenvalue of Lbar."""
+        return float(np.linalg.eigvalsh(self.law.problem.mean_hessian)[-1])
 
 
 def _history(law: AffineLaw, sizes: Any, x0: Any, weighting: Any, chosen: Any) -> tuple[Any, Any, Any]:
@@ -236,13 +240,7 @@ def _history(law: AffineLaw, sizes: Any, x0: Any, weighting: Any, chosen: Any) -
     return mean, tuple(values), covariance
 
 
-@jax.jit
-def _traced_history(law: AffineLaw, sizes: Any, x0: Any, weighting: Any, chosen: Any) -> tuple[Any, Any, Any]:
-    return _history(law, sizes, x0, weighting, chosen)
-
-
-def _history_by_jax(*arguments: Any) -> History:
-    return History(*_traced_history(*arguments))
+_traced_history = jax.jit(_history)
 
 
 def metrics_of(

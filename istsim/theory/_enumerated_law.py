@@ -158,14 +158,14 @@ class EnumeratedLaw(AffineLaw):
         added = weighted.T @ h + noise
 
         def part(moments):
-            M, m, one = moments
+            M, m, _ = moments
             if of_entries is None:
                 second = self._mean_of_products(A, M)
             else:
                 second = (M.reshape(*M.shape[:-2], d * d) @ of_entries).reshape(M.shape)
             if m is None:
                 return second
-            return second + 2 * xp.tensordot(m, shifted, axes=1) + np.asarray(one)[..., None, None] * added
+            return second + 2 * xp.tensordot(m, shifted, axes=1) + moments.one_for(2) * added
 
         return (part,)
 
@@ -263,7 +263,7 @@ def _maps_of_some(law: EnumeratedLaw, some: slice, step_size: Any) -> Any:
         longer = after(shifts, np.zeros_like(shorter), dataclasses.replace(method, local_steps=steps))
         response = (longer - shorter).reshape(len(masks), *problem.b.shape, d)
         weighted = law.probability[some, None, None, None] * response
-        covariance += np.einsum("onca,ce,oneb->ab", weighted, noise.covariance, response, optimize=True)
+        covariance += np.einsum("onca,ce,oneb->ab", weighted, noise.matrix, response, optimize=True)
         shorter = longer
     return A, h, covariance
 
@@ -294,7 +294,7 @@ def _maps_by_jax(law: EnumeratedLaw, step_size: Any) -> Any:
         covariance, shorter = jnp.zeros((problem.dim,) * 2), 0.0
         for steps in range(1, exact.local_steps + 1):
             longer = response(steps)
-            covariance += jnp.einsum("anc,cd,bnd->ab", longer - shorter, noise.covariance, longer - shorter)
+            covariance += jnp.einsum("anc,cd,bnd->ab", longer - shorter, noise.matrix, longer - shorter)
             shorter = longer
         return covariance
 

@@ -14,8 +14,7 @@ from istsim._validation import finite_array
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._rounds import checked_step_size, starting_point
-from istsim.theory._dynamics import Dynamics
-from istsim.theory._law_of import law_of
+from istsim.theory._law_of import dynamics_of, law_of
 from istsim.theory._mean import step_sizes_of_rounds
 
 
@@ -75,10 +74,11 @@ def second_moment(
         >>> istsim.theory.second_moment(problem, method, np.eye(2)).tolist()
         [[4.0, 0.0], [0.0, 4.0]]
     """
-    matrix = checked_matrix("X", X, problem)
-    law = law_of(problem, method, route, matrix, step_size)
+    law = law_of(problem, method, route, X, step_size)
     law.check_second_moments()
-    return law.second(matrix, None if step_size is None else checked_step_size(step_size, np.float64))
+    return law.second(
+        checked_matrix("X", X, problem), None if step_size is None else checked_step_size(step_size, np.float64)
+    )
 
 
 def exact_moments(
@@ -130,13 +130,13 @@ def exact_moments(
         >>> exact.mean.shape, exact.objective_gap.shape, exact.covariance.shape
         ((51, 8), (51,), (1, 8, 8))
     """
-    sizes = step_sizes_of_rounds(step_size, rounds)
-    weighting = None
+    dynamics = dynamics_of(problem, method, route, step_size, x0, gradient_weighting)
+    law = dynamics.law
+    sizes, weighting = step_sizes_of_rounds(step_size, rounds), None
     if gradient_weighting is not None:
         weighting = checked_matrix("gradient_weighting", gradient_weighting, problem)
-    law = law_of(problem, method, route, sizes, x0, weighting)
     chosen = np.array([_checked_round(round_, len(sizes)) for round_ in covariance_at], np.int32)
-    found = Dynamics(law).history(sizes, starting_point(law.problem, x0), weighting, chosen)
+    found = dynamics.history(sizes, starting_point(law.problem, x0), weighting, chosen)
     return ExactMoments(law.centre + found.mean, *found.metrics, chosen, found.covariance)
 
 

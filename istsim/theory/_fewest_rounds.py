@@ -11,8 +11,7 @@ from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._rounds import starting_point
 from istsim.theory._best import least_of_grids
-from istsim.theory._dynamics import Dynamics
-from istsim.theory._law_of import law_of
+from istsim.theory._law_of import dynamics_of
 from istsim.theory._mean import mean_step_size_limit_of
 
 # Rounds that are tried first, and how many times more where they are too few.
@@ -68,7 +67,7 @@ def fewest_rounds(
     start = float(problem.objective_gap(starting_point(problem, x0)))
     if not 0 < goal < start:
         raise ValueError(f"gap must be positive and below that at the start, {start:.6g}, got {gap!r}")
-    dynamics = Dynamics(law_of(problem, method))
+    dynamics = dynamics_of(problem, method)
     limit = mean_step_size_limit_of(dynamics.law)
     if limit <= 0:
         raise ValueError("no step size makes the expected iterate converge: E[B] has an eigenvalue with real part <= 0")

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
 from jaxtyping import Float
 
 from istsim._types import Array
@@ -70,6 +69,6 @@ class FixedLaw(AffineLaw):
             second = B @ moments.second @ B.T
             if moments.first is None:
                 return second
-            return second - 2 * outer(moments.first @ B.T, g) + np.asarray(moments.one)[..., None, None] * outer(g, g)
+            return second - 2 * outer(moments.first @ B.T, g) + moments.one_for(2) * outer(g, g)
 
         return (lambda moments: moments.second), linear, quadratic

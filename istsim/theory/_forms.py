@@ -65,7 +65,7 @@ def added(k: WorkerCoefficients, other: WorkerCoefficients) -> WorkerCoefficient
     return {pattern: value + other[pattern] for pattern, value in k.items()}
 
 
-def transposed(matrices: Float[Array, "*many d d"]) -> Float[Array, "*many d d"]:
+def transposed(matrices: Float[Array, "*many i j"]) -> Float[Array, "*many j i"]:
     """The transposes of matrices along leading axes."""
     return array_namespace(matrices).swapaxes(matrices, -1, -2)
 
@@ -80,7 +80,7 @@ def diagonals(matrices: Float[Array, "*many d d"]) -> Float[Array, "*many d"]:
     return array_namespace(matrices).einsum("...aa->...a", matrices)
 
 
-def outer(left: Float[Array, "*many d"], right: Float[Array, "*many d"]) -> Float[Array, "*many d d"]:
+def outer(left: Float[Array, "*_ d"], right: Float[Array, "*_ d"]) -> Float[Array, "*_ d d"]:
     """`left right'`, along leading axes."""
     return left[..., :, None] * right[..., None, :]
 

@@ -10,9 +10,13 @@ from istsim._arrays import as_known
 from istsim._validation import is_concrete, one_of
 from istsim.methods._local_updates import LocalUpdates
 from istsim.methods._method import Method, SketchedMethod
+from istsim.problems._diagonal import DiagonalHessians
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._rounds import check_problem_and_method
 from istsim.theory._affine import AffineLaw
+from istsim.theory._diagonal_dynamics import DiagonalDynamics
+from istsim.theory._diagonal_law import DiagonalLaw
+from istsim.theory._dynamics import Dynamics
 from istsim.theory._enumerated_law import EnumeratedLaw
 from istsim.theory._errors import NotCoveredError
 from istsim.theory._fixed_law import FixedLaw
@@ -59,7 +63,19 @@ def law_of(problem: Quadratic, method: Method, route: str = "formula", *others: 
         law = LocalStepsLaw(wide, method, wide.minimizer)
         law.check_means()
         return law
-    return SketchedLaw(wide, method, wide.minimizer)
+    law = DiagonalLaw if isinstance(wide.hessians, DiagonalHessians) else SketchedLaw
+    return law(wide, method, wide.minimizer)
+
+
+def dynamics_of(problem: Quadratic, method: Method, route: str = "formula", *others: Any) -> Dynamics:
+    """The moments of a method's rounds on a problem.
+
+    Raises:
+        ValueError: if they do not go together, or for an unknown route.
+        NotCoveredError: where the route does not reach, or second moments are not known.
+    """
+    law = law_of(problem, method, route, *others)
+    return DiagonalDynamics(law) if isinstance(law, DiagonalLaw) else Dynamics(law)
 
 
 def _own_parts(method: Method) -> str | None:

@@ -105,8 +105,7 @@ def exact_mean(
         >>> istsim.theory.exact_mean(problem, method, step_size=0.1, rounds=5).shape
         (6, 10)
     """
-    sizes = step_sizes_of_rounds(step_size, rounds)
-    law = law_of(problem, method, route, sizes, x0)
+    law, sizes = law_of(problem, method, route, step_size, x0), step_sizes_of_rounds(step_size, rounds)
     arguments = law, sizes, starting_point(law.problem, x0)
     if array_namespace(*arguments) is jnp:
         return _traced_mean(*arguments)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -97,6 +98,23 @@ def coefficients(left: Sequence[Weight], right: Sequence[Weight], expectation: E
     for weight in (*left, *right):
         products = (products[:, None] * _as_array([weight.offset, weight.slope])).ravel()
     return _as_array(list(rows.values())) @ products
+
+
+def expectation_at_one(
+    left: Sequence[Weight], right: Sequence[Weight], expectation: Callable[[set[int], set[int]], Any]
+) -> Any:
+    """The expectation of the product of the weights where all positions hold the same coordinate, number 0.
+
+    Args:
+        left, right: what multiplies each position.
+        expectation: of the product of "this position is held" over some of them: of the coordinates held on the left
+            and on the right, none or number 0.
+    """
+    pattern, total = (0,) * (len(left) + len(right)), 0.0
+    for choice in itertools.product((False, True), repeat=len(pattern)):
+        factor = math.prod(w.slope if taken else w.offset for w, taken in zip((*left, *right), choice, strict=True))
+        total = total + factor * expectation(*_held(pattern, choice, len(left))[1:])
+    return total
 
 
 def _held(pattern: Pattern, choice: Sequence[bool], count_left: int) -> tuple[Pattern, set[int], set[int]]:

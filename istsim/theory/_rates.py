@@ -5,8 +5,7 @@ import numpy as np
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._rounds import checked_step_size
-from istsim.theory._dynamics import Dynamics
-from istsim.theory._law_of import law_of
+from istsim.theory._law_of import dynamics_of
 
 
 def mean_square_rate(problem: Quadratic, method: Method, step_size: float, *, route: str = "formula") -> float:
@@ -31,7 +30,7 @@ def mean_square_rate(problem: Quadratic, method: Method, step_size: float, *, ro
         >>> istsim.theory.mean_square_rate(problem, istsim.GradientDescent(), 0.25)  # (1 - 0.25)^2
         0.5625
     """
-    dynamics = Dynamics(law_of(problem, method, route))
+    dynamics = dynamics_of(problem, method, route)
     return dynamics.rate(float(checked_step_size(step_size, np.float64)))
 
 
@@ -62,4 +61,4 @@ def max_stable_step_size(problem: Quadratic, method: Method, *, route: str = "fo
         >>> round(istsim.theory.max_stable_step_size(problem, istsim.GradientDescent()), 9)  # 2 / lmax
         0.5
     """
-    return Dynamics(law_of(problem, method, route)).max_stable_step_size()
+    return dynamics_of(problem, method, route).max_stable_step_size()

@@ -215,11 +215,11 @@ class SketchedLaw(AffineLaw):
             return -2 * (operator @ M) if m is None else 2 * (outer(m, residual) - operator @ M)
 
         def quadratic(moments):
-            M, m, one = moments
+            M, m, _ = moments
             if m is None:
                 return forms.symmetric_part(M, of_second)
             between = OuterBetween(m, centre, of_model) if self.method.masks_model else None
-            vectors = _of_matrices(one) * residual_second - 2 * forms.matrix_vector(m, r, of_vector)
+            vectors = moments.one_for(2) * residual_second - 2 * forms.matrix_vector(m, r, of_vector)
             return forms.symmetric_part(M, of_second, between) + vectors
 
         if not self.loses_model:
@@ -248,7 +248,7 @@ class SketchedLaw(AffineLaw):
             k = self._coefficients([output], [output], pairs=False)
             weights = self._weights()[:-1]
             same = forms.vector_vector(weights, weights, {pattern: value[:-1] for pattern, value in k.items()})
-            result = result + noise.covariance * same
+            result = result + noise.matrix * same
         return result
 
     def _model_loss(self, forms: Forms, r: Float[Array, "m d"]) -> tuple[Part, Part]:
@@ -259,7 +259,7 @@ class SketchedLaw(AffineLaw):
 
         def x_of(moments: Moments) -> Any:
             """E x, times the number that stands for 1."""
-            return moments.first + np.asarray(moments.one)[..., None] * centre
+            return moments.first + moments.one_for(1) * centre
 
         def loss(moments):
             xx = xe = moments.second  # E[x x'] and E[x e'], of which linear parts only where there is no mean
@@ -307,19 +307,19 @@ class SketchedLaw(AffineLaw):
         """Those of the L_i, weighted, and their sum."""
         L, weights = self.problem.L, self.method.weights
         weighted = L if weights is None else weights[:, :, None] * L * weights[:, None, :]
-        return Forms.of(_with_sum(weighted), self.sketch.labels)
+        return Forms.of(with_sum(weighted), self.sketch.labels)
 
     def _residuals(self) -> Float[Array, "m d"]:
         """`r_i = b_i - L_i z`, weighted, and their sum."""
         problem, weights, centre = self.problem, self.method.weights, self.centre
         if weights is None:
-            return _with_sum(problem.b - problem.hessians.apply(np.ones((len(problem.b), 1)) * centre))
-        return _with_sum(weights * (problem.b - problem.hessians.apply(weights * centre)))
+            return with_sum(problem.b - problem.hessians.apply(np.ones((len(problem.b), 1)) * centre))
+        return with_sum(weights * (problem.b - problem.hessians.apply(weights * centre)))
 
     def _weights(self) -> Float[Array, "m d"]:
         """The diagonal weights, and their sum."""
         weights = self.method.weights
-        return _with_sum(np.ones(self.problem.b.shape) if weights is None else weights)
+        return with_sum(np.ones(self.problem.b.shape) if weights is None else weights)
 
     def _coefficients(
         self, left: list[Weight], right: list[Weight], *, outputs: tuple[int, int] = (0, -1), pairs: bool = True
@@ -360,10 +360,6 @@ def _all_zero(lost: Float[Array, " d"]) -> bool:
     return is_concrete(lost) and bool(np.all(np.abs(lost) < 1e-12))
 
 
-def _with_sum(values: Float[Array, "n ..."]) -> Float[Array, "m ..."]:
+def with_sum(values: Float[Array, "n ..."]) -> Float[Array, "m ..."]:
+    """The values of the workers, and their sum."""
     return array_namespace(values).concatenate([values, values.sum(axis=0, keepdims=True)])
-
-
-def _of_matrices(one: Any) -> Any:
-    """The numbers that stand for 1, to multiply matrices along the same leading axes."""
-    return np.asarray(one)[..., None, None]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
@@ -8,8 +10,7 @@ from jaxtyping import Float
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._rounds import checked_step_size
-from istsim.theory._dynamics import Dynamics
-from istsim.theory._law_of import law_of
+from istsim.theory._law_of import dynamics_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -18,17 +19,21 @@ class Stationary:
 
     Attributes:
         mean: `E x`, shape (d,).
-        covariance: shape (d, d).
         objective_gap: `E f(x) - f(x*)`, of bias and covariance together.
         gradient_norm_squared: `E ||grad f(x)||^2`.
         distance_squared: `E ||x - x*||^2`.
     """
 
     mean: Float[np.ndarray, " d"] = dataclasses.field(repr=False)
-    covariance: Float[np.ndarray, "d d"] = dataclasses.field(repr=False)
     objective_gap: float
     gradient_norm_squared: float
     distance_squared: float
+    _covariance: Callable[[], Float[np.ndarray, "d d"]] = dataclasses.field(repr=False)
+
+    @functools.cached_property
+    def covariance(self) -> Float[np.ndarray, "d d"]:
+        """The covariance, shape (d, d); where the L_i are diagonal it is computed when first asked for."""
+        return self._covariance()
 
 
 def stationary(problem: Quadratic, method: Method, step_size: float, *, route: str = "formula") -> Stationary:
@@ -54,10 +59,10 @@ def stationary(problem: Quadratic, method: Method, step_size: float, *, route: s
         >>> abs(settled.objective_gap - float(late.objective_gap[-1])) < 1e-9
         True
     """
-    dynamics = Dynamics(law_of(problem, method, route))
+    dynamics = dynamics_of(problem, method, route)
     size = float(checked_step_size(step_size, np.float64))
     if (settled := dynamics.settled(size)) is not None:
-        return Stationary(settled.mean, settled.covariance, *settled.metrics)
+        return Stationary(settled.mean, *settled.metrics, settled.covariance)
     limit, rate = dynamics.max_stable_step_size(), dynamics.rate(size)
     raise ValueError(
         f"step_size must be below {limit:.6g}, the largest at which the mean-square error stays bounded, got "
