@@ -5,7 +5,6 @@ import functools
 from fractions import Fraction
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Shaped
 
@@ -63,7 +62,7 @@ class RationalRound:
         """
         check_problem_and_method(problem, method)
         chosen, size = arithmetic_of(arithmetic), _step_size_of(method, step_size)
-        wide = problem.astype(jnp.float64)
+        wide = problem.astype(np.float64)
         L, b = as_fractions(np.asarray(wide.L)), as_fractions(np.asarray(wide.b))
         L = (L + L.transpose(0, 2, 1)) / Fraction(2)  # A'A computed in floating point may be asymmetric by rounding
         Lbar, bbar = L.sum(axis=0) / Fraction(len(L)), b.sum(axis=0) / Fraction(len(b))

@@ -16,6 +16,7 @@ from istsim.simulation import simulate
 from istsim.simulation._metrics import METRICS, metrics
 from istsim.theorems import TheoremCheck, get
 from istsim.theory._best import search_step_size
+from istsim.theory._law_of import dynamics_of
 from istsim.verify import compare_means
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def measure(curve: Curve) -> xarray.Dataset:
     problem, method, rounds = curve.problem, curve.method, curve.rounds
     step_size = curve.step_size
     if step_size is None:
-        step_size = search_step_size(problem, method, rounds, curve.x0, score=_mean_log_gaps)
+        step_size = search_step_size(dynamics_of(problem, method), rounds, curve.x0, score=_mean_log_gaps)
     run: dict[str, Any] = {"step_size": step_size, "rounds": rounds, "x0": curve.x0}
     solution = simulate(problem, method, key=curve.key, repetitions=curve.repetitions, **run)
     exact = theory.exact_moments(problem, method, **run)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,12 @@ from istsim._validation import positive_int
 from istsim.methods import Method
 from istsim.problems import Quadratic
 from istsim.simulation import simulate
-from istsim.sweeps._swept import asymptotic_rate
+from istsim.simulation._rounds import starting_point
+from istsim.theory._best import log_final_gaps, search_step_size
+from istsim.theory._contraction import contraction
+from istsim.theory._dynamics import Dynamics
+from istsim.theory._errors import NotCoveredError
+from istsim.theory._law_of import dynamics_of
 
 if TYPE_CHECKING:
     import xarray
@@ -33,18 +39,32 @@ class StepSizes:
         theorem: 1/theta of Theorem 1, the largest it allows; NaN where there is no theta.
         theorem_applies: "" if its premises hold, so that it promises convergence; else which one fails.
         largest_stable: above it the squared error grows.
-        dataset: over `step_size`: the simulated mean gap and its `standard_error`, the `exact` gap, the `stationary`
-            one that remains after infinitely many rounds, and the asymptotic `rate` at which it is approached. Over
-            `line_step_size`, more of them, among them `exact` where it lies between them: the exact ones as
-            `line_exact`, `line_stationary` and `line_rate`.
+        run: the arguments of the runs, with the simulated gaps after the last round, shape (step_size, repetition).
     """
 
     empirical: float
     exact: float
     theorem: float
-    theorem_applies: str
     largest_stable: float
-    dataset: xarray.Dataset = dataclasses.field(repr=False)
+    run: Compared = dataclasses.field(repr=False)
+
+    @functools.cached_property
+    def theorem_applies(self) -> str:
+        """Which premise of Theorem 1 fails, "" if all hold, so that it promises convergence."""
+        return self.run.theorem_1(self.theorem)
+
+    @functools.cached_property
+    def dataset(self) -> xarray.Dataset:
+        """The curves, computed when they are first asked for.
+
+        Over `step_size`: the simulated mean gap and its `standard_error`, the `exact` gap, the `stationary` one that
+        remains after infinitely many rounds, and the asymptotic `rate` at which it is approached. Over
+        `line_step_size`, more of them, among them `exact` where it lies between them: the exact ones as `line_exact`,
+        `line_stationary` and `line_rate`.
+        """
+        names = ("empirical", "exact", "theorem", "theorem_applies", "largest_stable")
+        marks = {f"mark_{name}": getattr(self, name) for name in names}
+        return self.run.curves(self.largest_stable, self.exact, marks)
 
     def plot(self) -> Figure:
         """Gap after the last round and gap that remains (above), and the rate (below), against the step size."""
@@ -90,71 +110,99 @@ def compare_step_sizes(
         >>> found.theorem_applies == "", found.theorem < found.largest_stable
         (True, True)
     """
-    import xarray
-
-    from istsim import theory
-
     rounds, points = positive_int("rounds", rounds), positive_int("points", points)
-    limit = theory.max_stable_step_size(problem, method, route=route)
+    dynamics = dynamics_of(problem, method, route)
+    limit = dynamics.max_stable_step_size()
     if limit <= 0:
         raise ValueError("no step size is stable for this method on this problem: there is none to choose")
-    run = {"rounds": rounds, "x0": x0}
-    best = theory.best_step_size(problem, method, **run, route=route)
-    sizes, line = _sizes(limit, points, best)
-    solution = simulate(problem, method, step_size=sizes, repetitions=repetitions, key=key, record_every=rounds, **run)
-    gaps = solution.metrics["objective_gap"][..., -1]
-    theorem, applies = _theorem_1(problem, method, route)
-    simulated = gaps.mean(axis=1)
-    marks = {
-        "empirical": float(sizes[np.argmin(np.where(np.isfinite(simulated), simulated, np.inf))]),
-        "exact": best,
-        "theorem": theorem,
-        "theorem_applies": applies,
-        "largest_stable": limit,
-    }
-
-    def gap_at_end(size: float) -> float:
-        return float(theory.exact_moments(problem, method, step_size=size, **run, route=route).objective_gap[-1])
-
-    exact = {
-        "exact": np.array([gap_at_end(size) for size in line]),
-        "stationary": np.array([theory.stationary(problem, method, size, route=route).objective_gap for size in line]),
-        "rate": np.array([asymptotic_rate(problem, method, size, route=route) for size in line]),
-    }
-    error = gaps.std(axis=1, ddof=1) / math.sqrt(repetitions) if repetitions > 1 else simulated * np.nan
-    dataset = xarray.Dataset(
-        {
-            "simulated": ("step_size", simulated),
-            "standard_error": ("step_size", error),
-            **{name: ("step_size", values[np.isin(line, sizes)]) for name, values in exact.items()},
-            **{f"line_{name}": ("line_step_size", values) for name, values in exact.items()},
-        },
-        coords={"step_size": sizes, "line_step_size": line},
-        attrs={f"mark_{name}": value for name, value in marks.items()} | {"rounds": rounds, "repetitions": repetitions},
+    best = search_step_size(dynamics, rounds, x0, score=log_final_gaps)
+    sizes = np.geomspace(_RANGE * limit, _LAST * limit, points)
+    solution = simulate(
+        problem, method, step_size=sizes, rounds=rounds, x0=x0, repetitions=repetitions, key=key, record_every=rounds
     )
-    return StepSizes(**marks, dataset=dataset)
+    gaps = solution.metrics["objective_gap"][..., -1]
+    simulated = gaps.mean(axis=1)
+    return StepSizes(
+        empirical=float(sizes[np.argmin(np.where(np.isfinite(simulated), simulated, np.inf))]),
+        exact=best,
+        theorem=_inverse_theta(problem, method, route),
+        largest_stable=limit,
+        run=Compared(dynamics, problem, method, rounds, x0, route, sizes, gaps),
+    )
 
 
-def _sizes(limit: float, points: int, best: float) -> tuple[np.ndarray, np.ndarray]:
-    """The step sizes to try, and those of smooth curves: all of the former, more between them, and the best."""
-    finer = -(-_SMOOTH // max(points - 1, 1))
-    line = np.geomspace(_RANGE * limit, _LAST * limit, finer * (points - 1) + 1)
-    sizes = line[::finer]
-    return sizes, np.union1d(line, [best] if line[0] < best < line[-1] else [])
+@dataclasses.dataclass(frozen=True, eq=False)
+class Compared:
+    """What was run at some step sizes.
+
+    Attributes:
+        dynamics: the exact moments of the method's rounds on the problem.
+        problem, method, rounds, x0, route: the arguments of `compare_step_sizes`.
+        sizes: the step sizes tried, shape (step_size,).
+        gaps: the simulated objective gaps after the last round, shape (step_size, repetition).
+    """
+
+    dynamics: Dynamics
+    problem: Quadratic
+    method: Method
+    rounds: int
+    x0: Numbers | None
+    route: str
+    sizes: np.ndarray
+    gaps: np.ndarray
+
+    def curves(self, limit: float, best: float, attributes: dict[str, Any]) -> xarray.Dataset:
+        """The dataset of a `StepSizes`."""
+        import xarray
+
+        # Exact values are drawn through all step sizes that were tried, more between them, and the best.
+        points, repetitions = self.gaps.shape
+        finer = -(-_SMOOTH // max(points - 1, 1))
+        line = np.geomspace(self.sizes[0], self.sizes[-1], finer * (points - 1) + 1)
+        line[::finer] = self.sizes
+        line = np.union1d(line, [best] if line[0] < best < line[-1] else [])
+        start = starting_point(self.dynamics.law.problem, self.x0)
+        exact = {
+            "exact": self.dynamics.gaps(line, self.rounds, start)[:, -1],
+            "stationary": np.array(
+                [found.metrics[0] if found else np.nan for found in self.dynamics.all_settled(line)]
+            ),
+            "rate": np.array(self.dynamics.asymptotic_rates(line)),
+        }
+        simulated = self.gaps.mean(axis=1)
+        error = self.gaps.std(axis=1, ddof=1) / math.sqrt(repetitions) if repetitions > 1 else simulated * np.nan
+        return xarray.Dataset(
+            {
+                "simulated": ("step_size", simulated),
+                "standard_error": ("step_size", error),
+                **{name: ("step_size", values[np.isin(line, self.sizes)]) for name, values in exact.items()},
+                **{f"line_{name}": ("line_step_size", values) for name, values in exact.items()},
+            },
+            coords={"step_size": self.sizes, "line_step_size": line},
+            attrs=attributes | {"rounds": self.rounds, "repetitions": repetitions},
+        )
+
+    def theorem_1(self, step_size: float) -> str:
+        """Which of its premises fails at this step size, if any does."""
+        from istsim import theorems
+
+        try:
+            contraction(self.problem, self.method, route=self.route)
+        except NotCoveredError as error:
+            return str(error)
+        if not math.isfinite(step_size):
+            return "there is no theta"
+        try:
+            check = theorems.get("theorem-1-iterates").check(self.problem, self.method, step_size=step_size, rounds=1)
+        except NotCoveredError as error:
+            return f"premises are checked by formula: {error}"
+        return "" if check.applicable else check.reason
 
 
-def _theorem_1(problem: Quadratic, method: Method, route: str) -> tuple[float, str]:
-    """The largest step size that it allows, and which of its premises fails, if any does."""
-    from istsim import theorems, theory
-
+def _inverse_theta(problem: Quadratic, method: Method, route: str) -> float:
+    """The largest step size that Theorem 1 allows, NaN if there is none."""
     try:
-        theta = theory.contraction(problem, method, route=route).theta
-    except theory.NotCoveredError as error:
-        return math.nan, str(error)
-    if not math.isfinite(theta):
-        return math.nan, "there is no theta"
-    try:
-        check = theorems.get("theorem-1-iterates").check(problem, method, step_size=1 / theta, rounds=1)
-    except theory.NotCoveredError as error:
-        return 1 / theta, f"premises are checked by formula: {error}"
-    return 1 / theta, "" if check.applicable else check.reason
+        theta = contraction(problem, method, route=route).theta
+    except NotCoveredError:
+        return math.nan
+    return 1 / theta if math.isfinite(theta) else math.nan

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from istsim.methods import Method
-from istsim.problems import Quadratic
 from istsim.simulation._metrics import METRICS
 from istsim.sweeps._cell import Cell, attributes_of, method_of, problem_of
 from istsim.sweeps._fitted_rate import fitted_rate
 from istsim.sweeps._grid import Grid
 from istsim.sweeps._least import least_over_step_sizes
+from istsim.theory._law_of import dynamics_of
 
 if TYPE_CHECKING:
     import xarray
@@ -162,27 +161,9 @@ class Swept:
                 return np.nan, np.nan
             curve = np.asarray(moments.objective_gap)[recorded]
             fitted = fitted_rate(recorded, curve[None])[0] if np.isfinite(curve).all() else np.nan
-            return fitted, asymptotic_rate(problem, method, step_size)
+            return fitted, dynamics_of(problem, method).asymptotic_rates(np.array([step_size]))[0]
 
         return rates
-
-
-def asymptotic_rate(problem: Quadratic, method: Method, step_size: float, *, route: str = "formula") -> float:
-    """The factor a round of the expected objective gap's distance from its floor, asymptotically.
-
-    Raises:
-        NotCoveredError: for what the route does not cover, with the reason.
-    """
-    from istsim import theory
-
-    squared = theory.mean_square_rate(problem, method, step_size, route=route)
-    bias = np.asarray(theory.fixed_point(problem, method, step_size=step_size, route=route)) - np.asarray(
-        problem.minimizer
-    )
-    scale = 1 + np.abs(np.asarray(problem.minimizer)).max()
-    if np.abs(bias).max() <= 1e-9 * scale:
-        return squared
-    return max(squared, theory.mean_rate(problem, method, step_size, route=route))
 
 
 def assemble(grid: Grid, load: Callable[[tuple[Any, ...]], xarray.Dataset | str]) -> xarray.Dataset:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import jax.numpy as jnp
 import numpy as np
 import sympy as sp
 
@@ -55,7 +54,7 @@ class ErratumLimit(Theorem):
 
 def _relative_bias(problem: Quadratic) -> float:
     at_limit = problem.objective_gap(WeightedPermutation.of(problem).limit)
-    return float(jnp.sqrt(at_limit / problem.objective_gap(jnp.zeros(problem.dim))))
+    return float(np.sqrt(at_limit / problem.objective_gap(np.zeros(problem.dim))))
 
 
 def _odd(instance: Instance) -> str:

@@ -7,7 +7,6 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -51,11 +50,11 @@ class Instance:
             ValueError: if they describe no run.
         """
         check_problem_and_method(problem, method)
-        problem = problem.astype(jnp.float64)
+        problem = problem.astype(np.float64)
         return cls(
             problem=problem,
             method=method,
-            step_size=float(checked_step_size(step_size, jnp.float64)),
+            step_size=float(checked_step_size(step_size, np.float64)),
             rounds=positive_int("rounds", rounds),
             x0=np.asarray(starting_point(problem, x0)),
             parameters=parameters or {},

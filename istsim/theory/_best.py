@@ -69,7 +69,8 @@ def best_step_size(
         >>> abs(best - 2 / (3 + 1)) < 0.01  # 2 / (lmin + lmax)
         True
     """
-    return search_step_size(problem, method, rounds, x0, score=log_final_gaps, route=route)
+    rounds = positive_int("rounds", rounds)
+    return search_step_size(dynamics_of(problem, method, route), rounds, x0, score=log_final_gaps)
 
 
 def best(
@@ -138,12 +139,8 @@ def best(
     return member(least_of_grids(scores, low, high, _GRID, _ZOOMS))
 
 
-def search_step_size(
-    problem: Quadratic, method: Method, rounds: int, x0: Numbers | None, *, score: Score, route: str = "formula"
-) -> float:
+def search_step_size(dynamics: Dynamics, rounds: int, x0: Numbers | None, *, score: Score) -> float:
     """The step size whose exact gaps have the least score; inf marks a run that is out of the question."""
-    rounds = positive_int("rounds", rounds)
-    dynamics = dynamics_of(problem, method, route)
     limit = mean_step_size_limit_of(dynamics.law)
     if limit <= 0:
         raise ValueError("no step size makes the expected iterate converge: E[B] has an eigenvalue with real part <= 0")
@@ -161,14 +158,14 @@ def _scores_of(
     problem: Quadratic, goal: int | str, x0: Numbers | None
 ) -> Callable[[Dynamics, np.ndarray], Float[np.ndarray, " step_size"]]:
     if goal == "rate":
-        return lambda dynamics, sizes: np.log([max(dynamics.rate(size), _TINY) for size in sizes])
+        return lambda dynamics, sizes: np.log(np.maximum(dynamics.rates(sizes), _TINY))
     if goal == "stationary":
 
-        def stationary_gap(dynamics: Dynamics, size: float) -> float:
-            settled = dynamics.settled(size)
-            return np.inf if settled is None else float(np.log(max(settled.metrics[0], _TINY)))
+        def stationary_gaps(dynamics: Dynamics, sizes: np.ndarray) -> np.ndarray:
+            gaps = [np.inf if found is None else found.metrics[0] for found in dynamics.all_settled(sizes)]
+            return np.log(np.maximum(gaps, _TINY))
 
-        return lambda dynamics, sizes: np.array([stationary_gap(dynamics, size) for size in sizes])
+        return stationary_gaps
     if isinstance(goal, str):
         raise ValueError(f"goal must be a number of rounds, 'rate' or 'stationary', got {goal!r}")
     rounds = positive_int("goal", goal)

@@ -53,6 +53,10 @@ class DiagonalDynamics(Dynamics):
         """The largest of all coordinates."""
         return float(self._factors(size).max())
 
+    def rates(self, sizes):
+        """One by one."""
+        return [self.rate(size) for size in sizes]
+
     def max_stable_step_size(self):
         """The least of all coordinates: 1 - 2 s E[B] + s^2 E[B^2] is below 1 up to s = 2 E[B] / E[B^2]."""
         if self.law.depends_on_step_size:
@@ -61,6 +65,10 @@ class DiagonalDynamics(Dynamics):
         if moments.B.min() <= 1e-14 * moments.B.max():
             return 0.0
         return float((2 * moments.B / moments.BB).min())
+
+    def all_settled(self, sizes):
+        """One by one."""
+        return map(self.settled, sizes)
 
     def settled(self, size):
         """Coordinate by coordinate; the covariance of different ones when it is asked for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -109,10 +109,31 @@ class Dynamics:
         if self.law.is_deterministic:  # the map is (I - size B) M (I - size B)'
             return float(np.abs(1 - size * self.law.mean_eigenvalues(size)).max() ** 2)
         if self._is_small:
-            entries = _symmetric.count_entries(self.law.problem.dim)
-            return _symmetric.spectral_radius_of(summed(size, [power[:entries, :entries] for power in self._powers]))
+            return _symmetric.spectral_radius_of(self._map(size))
         recursion = self.law.recursion()
         return _symmetric.spectral_radius(lambda M: recursion(size, Moments(M)).second, self.law.problem.dim)
+
+    def rates(self, sizes: Float[np.ndarray, " step_size"]) -> list[float]:
+        """The rates of many step sizes."""
+        if self._is_small and not self.law.is_deterministic:
+            return _symmetric.spectral_radii_of(map(self._map, sizes))
+        return [self.rate(size) for size in sizes]
+
+    def asymptotic_rates(self, sizes: Float[np.ndarray, " step_size"]) -> list[float]:
+        """The factor a round of the expected objective gap's distance from its floor, asymptotically, by step size.
+
+        It is the rate of the squared error or, where the method is biased, that of the mean if it is slower: the mean's
+        error then counts once, not squared.
+        """
+        law, minimizer = self.law, self.law.problem.minimizer
+        unbiased = 1e-9 * (1 + np.abs(minimizer).max())
+
+        def slower(size: float, squared: float) -> float:
+            if np.abs(law.fixed_point(size) - minimizer).max() <= unbiased:
+                return squared
+            return max(squared, float(np.abs(1 - size * law.mean_eigenvalues(size)).max()))
+
+        return [slower(size, squared) for size, squared in zip(sizes, self.rates(sizes), strict=True)]
 
     def max_stable_step_size(self) -> float:
         """The supremum of the step sizes with a rate below 1; 0 if there are none."""
@@ -140,27 +161,45 @@ class Dynamics:
         Raises:
             ValueError: if its covariance could not be solved for.
         """
-        rate = self.rate(size)
-        if rate >= 1:
-            return None
-        mean, d = self.law.fixed_point(size), self.law.problem.dim
-        # Centred at the fixed point the mean vanishes, and what drives the covariance is one constant matrix.
-        recursion = self.law.centred_at(mean).recursion()
-        driven = recursion(size, Moments(np.zeros((d, d)), np.zeros(d))).second
+        return next(self.all_settled(np.array([size])))
+
+    def all_settled(self, sizes: Float[np.ndarray, " step_size"]) -> Iterator[Settled | None]:
+        """The same for many step sizes."""
+        fixed = None if self.law.depends_on_step_size else self._centred(None)
+        for size, rate in zip(sizes, self.rates(sizes), strict=True):
+            yield self._settled(size, rate, *(fixed or self._centred(size))) if rate < 1 else None
+
+    def _settled(self, size: float, rate: float, mean: np.ndarray, driven_parts: list[np.ndarray]) -> Settled:
+        problem, d, driven = self.law.problem, self.law.problem.dim, summed(size, driven_parts)
+        driven = (driven + driven.T) / 2
         if self._is_small:
-            entries = _symmetric.count_entries(d)
-            unsettled = np.eye(entries) - summed(size, [power[:entries, :entries] for power in self._powers])
+            unsettled = np.eye(_symmetric.count_entries(d)) - self._map(size)
             covariance = _symmetric.as_matrices(np.linalg.solve(unsettled, _symmetric.as_vectors(driven)), d)
         else:
+            recursion = self.law.recursion()
             covariance = _solved(lambda M: M - recursion(size, Moments(M)).second, driven, size, rate)
-        bias = mean - self.law.problem.minimizer
-        gap, gradient, distance = metrics_of(self.law.problem)(covariance + np.outer(bias, bias))
-        return Settled(mean, lambda: covariance, (float(gap), float(gradient), float(distance)))
+        bias = mean - problem.minimizer
+        gap, gradient, distance = map(float, metrics_of(problem)(covariance + np.outer(bias, bias)))
+        return Settled(mean, lambda: covariance, (gap, gradient, distance))
+
+    def _centred(self, size: float | None) -> tuple[np.ndarray, list[np.ndarray]]:
+        """The fixed point, and what the powers of the step size multiply in the covariance that a round adds there.
+
+        Centred at the fixed point the mean vanishes, and what drives the covariance is constant.
+        """
+        d, mean = self.law.problem.dim, self.law.fixed_point(size)
+        nothing = Moments(np.zeros((d, d)), np.zeros(d))
+        return mean, [part(nothing) for part in self.law.centred_at(mean).parts(size)]
 
     @property
     def _is_small(self) -> bool:
         """Whether the map of the moments is to be written out."""
         return self.law.is_polynomial and self.law.problem.dim <= _WRITTEN_OUT
+
+    def _map(self, size: float) -> np.ndarray:
+        """What a round does to `E e e'`, written out."""
+        entries = _symmetric.count_entries(self.law.problem.dim)
+        return summed(size, [power[:entries, :entries] for power in self._powers])
 
     @functools.cached_property
     def _powers(self) -> list[np.ndarray]:

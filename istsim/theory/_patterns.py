@@ -83,10 +83,9 @@ def coefficients(left: Sequence[Weight], right: Sequence[Weight], expectation: E
         expectation: of the product of "this position is held" over some of the positions, and of whatever
             else multiplies it: a function of the pattern, and of the chosen positions, a subset of it.
     """
-    # The product of the weights, multiplied out, has a term for every choice of positions at which
-    # "slope [held]" is taken. Probabilities are usually plain numbers even where JAX traces the
-    # weights: kept apart like this, the inversion is done once, outside the compiled function.
-    choices = list(itertools.product((False, True), repeat=len(left) + len(right)))
+    # Probabilities are usually plain numbers even where JAX traces the weights: kept apart like this, the inversion is
+    # done once, outside the compiled function.
+    choices, products = _multiplied_out((*left, *right))
     rows: dict[Pattern, Any] = {}
     for pattern in patterns(len(left) + len(right)):
         row = _as_array([expectation(*_held(pattern, choice, len(left))) for choice in choices])
@@ -94,10 +93,24 @@ def coefficients(left: Sequence[Weight], right: Sequence[Weight], expectation: E
         for finer in strictly_finer(pattern):
             row = row - rows[finer]
         rows[pattern] = row
-    products = _as_array([1.0])
-    for weight in (*left, *right):
-        products = (products[:, None] * _as_array([weight.offset, weight.slope])).ravel()
-    return _as_array(list(rows.values())) @ products
+    return _as_array(list(rows.values())) @ _as_array(products)
+
+
+def _multiplied_out(weights: Sequence[Weight]) -> tuple[list[tuple[bool, ...]], list[Any]]:
+    """The product of the weights: at which positions "slope [held]" is taken in each term, and the term's factor.
+
+    Terms that are known to be 0 are left out: of the 16 terms of four masks a single one remains.
+    """
+    options = [
+        [(taken, factor) for taken, factor in ((False, weight.offset), (True, weight.slope)) if not _is_zero(factor)]
+        for weight in weights
+    ]
+    terms = list(itertools.product(*options))
+    return [tuple(taken for taken, _ in term) for term in terms], [math.prod(f for _, f in term) for term in terms]
+
+
+def _is_zero(factor: Any) -> bool:
+    return is_concrete(factor) and factor == 0
 
 
 def expectation_at_one(
@@ -110,11 +123,9 @@ def expectation_at_one(
         expectation: of the product of "this position is held" over some of them: of the coordinates held on the left
             and on the right, none or number 0.
     """
-    pattern, total = (0,) * (len(left) + len(right)), 0.0
-    for choice in itertools.product((False, True), repeat=len(pattern)):
-        factor = math.prod(w.slope if taken else w.offset for w, taken in zip((*left, *right), choice, strict=True))
-        total = total + factor * expectation(*_held(pattern, choice, len(left))[1:])
-    return total
+    pattern = (0,) * (len(left) + len(right))
+    terms = zip(*_multiplied_out((*left, *right)), strict=True)
+    return sum(factor * expectation(*_held(pattern, choice, len(left))[1:]) for choice, factor in terms)
 
 
 def _held(pattern: Pattern, choice: Sequence[bool], count_left: int) -> tuple[Pattern, set[int], set[int]]:

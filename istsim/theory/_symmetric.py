@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import scipy
@@ -10,8 +10,10 @@ from jaxtyping import Float
 
 SymmetricMap = Callable[[Float[np.ndarray, "m d d"]], Float[np.ndarray, "m d d"]]
 
-# Up to so many entries of symmetric matrices, all eigenvalues are computed; beyond, the largest by Arnoldi's method.
-_ALL_EIGENVALUES = 120
+# Up to so many entries of symmetric matrices all eigenvalues are computed; beyond, the largest by Arnoldi's method,
+# and from fewer on where there are many matrices.
+_ALL_EIGENVALUES = 300
+_FEW = 60
 
 
 def count_entries(d: int) -> int:
@@ -66,14 +68,21 @@ def spectral_radius(apply: SymmetricMap, d: int) -> float:
 
 def spectral_radius_of(matrix: Float[np.ndarray, "entries entries"]) -> float:
     """The same for a map that is written out."""
-    count = len(matrix)
-    if count <= _ALL_EIGENVALUES:
-        return float(np.abs(np.linalg.eigvals(matrix)).max())
-    d = int(np.sqrt(2 * count))
+    return float(np.abs(np.linalg.eigvals(matrix)).max())
+
+
+def spectral_radii_of(matrices: Iterable[Float[np.ndarray, "entries entries"]]) -> list[float]:
+    """The same for several of one size: large ones by Arnoldi's method, for which it pays to load SciPy's part for it."""
+    every = list(matrices)
+    quicker = spectral_radius_of if len(every) == 1 or len(every[0]) <= _FEW else _largest_of
+    return [quicker(matrix) for matrix in every]
+
+
+def _largest_of(matrix: Float[np.ndarray, "entries entries"]) -> float:
     try:
-        return _by_arnoldi(lambda vector: matrix @ np.real(vector).ravel(), d)
-    except scipy.sparse.linalg.ArpackError:
-        return float(np.abs(np.linalg.eigvals(matrix)).max())
+        return _by_arnoldi(lambda vector: matrix @ np.real(vector).ravel(), int(np.sqrt(2 * len(matrix))))
+    except scipy.sparse.linalg.ArpackError:  # such as for a matrix of zeros
+        return spectral_radius_of(matrix)
 
 
 def _by_arnoldi(product: Callable[[np.ndarray], np.ndarray], d: int) -> float:
