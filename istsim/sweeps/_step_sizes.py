@@ -161,12 +161,11 @@ class Compared:
         line = np.geomspace(self.sizes[0], self.sizes[-1], finer * (points - 1) + 1)
         line[::finer] = self.sizes
         line = np.union1d(line, [best] if line[0] < best < line[-1] else [])
+        settled = self.dynamics.all_settled(line)
         start = starting_point(self.dynamics.law.problem, self.x0)
         exact = {
             "exact": self.dynamics.gaps(line, self.rounds, start)[:, -1],
-            "stationary": np.array(
-                [found.metrics[0] if found else np.nan for found in self.dynamics.all_settled(line)]
-            ),
+            "stationary": np.array([found.metrics[0] if found else np.nan for found in settled]),
             "rate": np.array(self.dynamics.asymptotic_rates(line)),
         }
         simulated = self.gaps.mean(axis=1)

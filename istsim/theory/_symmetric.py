@@ -72,7 +72,7 @@ def spectral_radius_of(matrix: Float[np.ndarray, "entries entries"]) -> float:
 
 
 def spectral_radii_of(matrices: Iterable[Float[np.ndarray, "entries entries"]]) -> list[float]:
-    """The same for several of one size: large ones by Arnoldi's method, for which it pays to load SciPy's part for it."""
+    """The same for several of one size: for large ones it pays to load what SciPy has for Arnoldi's method."""
     every = list(matrices)
     quicker = spectral_radius_of if len(every) == 1 or len(every[0]) <= _FEW else _largest_of
     return [quicker(matrix) for matrix in every]
