@@ -35,14 +35,14 @@ def check_problem_and_method(problem: Any, method: Any) -> None:
         )
 
 
-def starting_point(problem: Quadratic, x0: Numbers | None) -> Float[Array, " d"]:
+def starting_point(problem: Quadratic, x0: Numbers | None) -> Float[Any, " d"]:
     """x0 in the problem's precision; the vector of ones if None."""
     if x0 is None:
-        return jnp.ones(problem.dim, problem.dtype)
+        return np.ones(problem.dim, problem.dtype)
     start = finite_array("x0", x0, f"(d,) = ({problem.dim},)", 1)
     if start.shape != (problem.dim,):
         raise ValueError(f"x0 must have shape (d,) = ({problem.dim},), got shape {start.shape}")
-    return jnp.asarray(start, problem.dtype)
+    return np.asarray(start, problem.dtype) if is_concrete(start) else jnp.asarray(start, problem.dtype)
 
 
 def checked_step_size(step_size: Any, dtype: Any) -> Float[Array, ""]:

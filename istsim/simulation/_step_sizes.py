@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
@@ -23,8 +22,8 @@ class StepSizes(Pytree):
     """
 
     data_fields = ("sizes", "schedule")
-    sizes: Float[Array, " step_size"]
-    schedule: Float[Array, " rounds"] | None
+    sizes: Float[Any, " step_size"]
+    schedule: Float[Any, " rounds"] | None
 
     @classmethod
     def of(cls, step_size: Numbers | Callable[[int], Any], rounds: int, dtype: Any) -> StepSizes:
@@ -38,7 +37,7 @@ class StepSizes(Pytree):
             if (schedule < 0).any():
                 first = int(np.argmax(schedule < 0))
                 raise ValueError(f"step_size must be at least 0 in every round, got {schedule[first]} in round {first}")
-            return cls(jnp.ones(1, dtype), jnp.asarray(schedule, dtype))
+            return cls(np.ones(1, dtype), np.asarray(schedule, dtype))
         is_scalar = not isinstance(step_size, Sequence) and np.ndim(step_size) == 0
         sizes = finite_array(
             "step_size", [step_size] if is_scalar else step_size, "() or (m,), a number or a 1-D array", 1
@@ -47,7 +46,7 @@ class StepSizes(Pytree):
             raise ValueError("step_size must be a number or a 1-D array of at least one, got shape (0,)")
         if (sizes <= 0).any():
             raise ValueError(f"step_size must be positive, got {sizes[sizes <= 0][0]}")
-        return cls(jnp.asarray(sizes, dtype), None)
+        return cls(np.asarray(sizes, dtype), None)
 
     def between(self, first: int, end: int) -> Float[np.ndarray, "round step_size"]:
         """Those of the rounds from the first up to the end."""
