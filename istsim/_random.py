@@ -1,4 +1,8 @@
-"""Random streams: one for each purpose, named, so that adding a draw never shifts another."""
+"""Random streams: one for each purpose, named, so that adding a draw never shifts another.
+
+What draws takes one key of JAX's, which may be traced, or an array of keys as `Threefry`, for which nothing is compiled
+and each result has the leading axes of the keys. The bits are the same.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from istsim._threefry import NAME, Threefry
 
 
 def as_key(key: Any) -> jax.Array:
@@ -25,45 +31,84 @@ def as_key(key: Any) -> jax.Array:
     if dtype == jnp.uint32 and getattr(key, "shape", None) == (2,):
         return jax.random.wrap_key_data(jnp.asarray(key))
     try:
-        return jax.random.key(operator.index(key))
+        return _seeded(operator.index(key))
     except (TypeError, OverflowError):
         raise ValueError(f"key must be an int, jax.random.key(seed) or jax.random.PRNGKey(seed), got {key!r}") from None
 
 
-def stream(key: jax.Array, name: str) -> jax.Array:
+def _seeded(seed: int) -> jax.Array:
+    """`jax.random.key(seed)`, where possible without the program that XLA compiles for it."""
+    config = jax.config
+    if config.jax_default_prng_impl != NAME or config.jax_random_seed_offset or not config.jax_enable_x64:
+        return jax.random.key(seed)
+    bits = int(np.int64(seed)) % 2**64
+    return jax.random.wrap_key_data(np.array([bits >> 32, bits % 2**32], np.uint32), impl=NAME)
+
+
+def stream(key: Any, name: str) -> Any:
     """The key of the named stream ("problem", "sketch", "data", "noise") under `key`."""
-    return jax.random.fold_in(key, zlib.crc32(name.encode()))
+    return fold_in(key, zlib.crc32(name.encode()))
 
 
-def round_key(sketch_key: jax.Array, repetition: Any, round_index: Any) -> jax.Array:
+def round_key(sketch_key: Any, repetition: Any, round_index: Any) -> Any:
     """The key of one round of one repetition: a function of nothing else.
 
     Masks are therefore the same, bit for bit, whatever the number of repetitions, the chunking,
     the devices or the precision.
     """
-    return jax.random.fold_in(jax.random.fold_in(sketch_key, repetition), round_index)
+    return fold_in(fold_in(sketch_key, repetition), round_index)
 
 
-def random_order(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+def fold_in(key: Any, number: Any) -> Any:
+    """The key of that number under `key`."""
+    return key.fold_in(number) if isinstance(key, Threefry) else jax.random.fold_in(key, number)
+
+
+def split(key: Any, num: int = 2) -> tuple[Any, ...]:
+    """So many keys."""
+    return key.split(num) if isinstance(key, Threefry) else tuple(jax.random.split(key, num))
+
+
+def uniform(key: Any, shape: tuple[int, ...]) -> Any:
+    """Uniform float64 numbers in [0, 1), whatever a problem's precision: masks do not depend on it."""
+    if not isinstance(key, Threefry):
+        return jax.random.uniform(key, shape, jnp.float64)
+    # As JAX makes them: random bits are the mantissa of a number in [1, 2).
+    return ((key.bits(shape) >> np.uint64(12)) | np.float64(1).view(np.uint64)).view(np.float64) - 1
+
+
+def leading_axes(key: Any) -> tuple[int, ...]:
+    """The shape of an array of keys; JAX's come one by one."""
+    return key.shape if isinstance(key, Threefry) else ()
+
+
+def random_order(key: Any, shape: tuple[int, ...]) -> Any:
     """Uniform random permutations of 0..d-1 along the last axis of `shape`, int32.
 
     By sorting random words, on a CPU four times faster than `jax.random.permutation`, which sorts pairs. Two words
     tie, and are then ordered by index, with probability at most d^2 2^-(65 - ceil(log2 d)).
     """
-    return order_of(jnp.sort(random_words(key, shape), axis=-1))
+    bits = key.bits(shape) if isinstance(key, Threefry) else jax.random.bits(key, shape, jnp.uint64)
+    return _sorted_indices(bits)
 
 
-def random_words(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """64-bit words: the index along the last axis in the low bits, and random bits above it."""
-    index = jnp.arange(shape[-1], dtype=jnp.uint64)
-    return (jax.random.bits(key, shape, jnp.uint64) << _index_bits(shape[-1])) | index
+def inverse(order: Any) -> Any:
+    """Where each of 0..d-1 is in permutations of them along the last axis."""
+    return _sorted_indices(order.astype(np.uint64))
 
 
-def order_of(sorted_words: Any) -> Any:
-    """The order that sorting random words, by JAX or NumPy, has brought their indices into."""
-    index = 2 ** _index_bits(sorted_words.shape[-1]) - 1
-    return (sorted_words & np.uint64(index)).astype(np.int32)
+def taken_along(values: Any, indices: Any) -> Any:
+    """The values at indices along the last axis."""
+    return (np if isinstance(values, np.ndarray) else jnp).take_along_axis(values, indices, axis=-1)
 
 
-def _index_bits(length: int) -> int:
-    return max(length - 1, 1).bit_length()
+def _sorted_indices(values: Any) -> Any:
+    """The indices along the last axis that sort the low bits of values; equal ones stay in order.
+
+    The index is put in the low bits of each, which makes room for it by losing as many high ones.
+    """
+    length = values.shape[-1]
+    index_bits = max(length - 1, 1).bit_length()
+    words = (values << np.uint64(index_bits)) | np.arange(length, dtype=np.uint64)
+    ordered = np.sort(words, axis=-1) if isinstance(words, np.ndarray) else jnp.sort(words, axis=-1)
+    return (ordered & np.uint64(2**index_bits - 1)).astype(np.int32)

@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float, Int
 
 from istsim._arrays import array_namespace
 from istsim._pytree import Pytree
-from istsim._random import random_order, stream
+from istsim._random import inverse, random_order, stream
 from istsim._types import Array, Numbers
 from istsim._validation import finite_array, finite_number, is_concrete, one_of, positive_int
 from istsim.methods._noise import Noise
@@ -80,7 +80,7 @@ class Method(Pytree, abc.ABC):
 
     def draw(self, key: Any, num_workers: int) -> Draws:
         """What is random in the round of that key: here nothing."""
-        return Draws(jnp.zeros((num_workers, 0), jnp.int32), None, jnp.arange(num_workers), key)
+        return Draws(jnp.zeros((num_workers, 0), jnp.int32), None, np.arange(num_workers), key)
 
     def worker_sums(
         self, problem: Quadratic, draws: Draws, step_size: Any, x: Float[Array, " d"]
@@ -180,9 +180,8 @@ class SketchedMethod(Method):
         held = self.sketch.sample(key) if self.sketch.size is None else self.sketch.sample_indices(key)
         reporting = None
         if self.participants is not None:
-            order = random_order(stream(key, "participants"), (num_workers,))
-            reporting = jnp.zeros(num_workers, bool).at[order[: self.participants]].set(True)
-        return Draws(held, reporting, jnp.arange(num_workers), stream(key, "noise"))
+            reporting = inverse(random_order(stream(key, "participants"), (num_workers,))) < self.participants
+        return Draws(held, reporting, np.arange(num_workers), stream(key, "noise"))
 
     def worker_sums(self, problem, draws, step_size, x):
         needs_held_only = self.local_steps == 1 or (self.masks_model and self.masks_gradient)

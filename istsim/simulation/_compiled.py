@@ -1,7 +1,8 @@
 """Rounds of IST on a CPU by compiled loops, where numba is installed: the same runs as by JAX, to rounding.
 
-Masks are drawn by JAX, a block of rounds at a time, so they are the same bits; metrics are computed by JAX too, while
-the loops go on.
+Masks are drawn by NumPy and a loop, the same bits as by JAX, a block of rounds at a time; metrics are computed by NumPy.
+XLA compiles nothing, so that a first run takes no longer than numba takes to load its loops. Masks and metrics are of
+their own threads, while the loops go on.
 
 numba rather than a C++ extension: it comes as wheels for every platform, needs no compiler where istsim is installed,
 and keeps what it has compiled on disk.
@@ -20,12 +21,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, cast
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int
 
 from istsim._cores import cores
-from istsim._random import order_of, random_words, round_key
+from istsim._random import stream
+from istsim._threefry import Threefry
 from istsim.methods import IST, Method
 from istsim.methods._method import MERGES
 from istsim.problems._dense import DenseHessians
@@ -34,16 +34,18 @@ from istsim.problems._factored import FactoredHessians
 from istsim.problems._hessians import Hessians
 from istsim.problems._quadratic import Quadratic
 from istsim.problems._tridiagonal import TridiagonalHessians
+from istsim.simulation import _draws
 from istsim.simulation._huge_pages import use_huge_pages
-from istsim.simulation._metrics import metrics_of_errors
+from istsim.simulation._metrics import METRICS, metrics_by_numpy
 from istsim.simulation._run import Chunk, Run, Stretch, one_behind
-from istsim.sketches._sketch import Sketch
 
 # What is drawn at once, in bytes: enough rounds that dispatching them costs little.
 _DRAW_BYTES = 4 * 2**20
 _DRAW_ROUNDS = 512
 # Blocks of rounds to come, prepared by one core at once: as much as stays in a cache.
 _PREPARED_BYTES = 2**20
+# Pieces of work for each core: so many that all end at about the same time.
+_PIECES = 4
 # Moving a row to a larger page costs about as much as so many reads from it then save.
 _READS_PER_MOVE = 100
 # Of each row, by all runs so far.
@@ -72,46 +74,65 @@ class Block(NamedTuple):
 
 def chunks(run: Run) -> Iterator[Chunk]:
     """The run, chunk by chunk."""
+    with ThreadPoolExecutor(len(cores())) as pool:
+        start = np.broadcast_to(run.x0 - np.asarray(run.problem.minimizer), (1, *run.trajectories, run.problem.dim))
+        yield Chunk(0, 1, metrics_by_numpy(run.problem, start), None)
+        # The metrics of a chunk are computed while the loops run the next one.
+        for rounds, kept, parts, x in one_behind(_advanced(run, pool)):
+            found = [part.result() for part in parts]
+            yield Chunk(rounds, kept, {name: np.concatenate([each[name] for each in found]) for name in METRICS}, x)
+
+
+def _advanced(run: Run, pool: ThreadPoolExecutor) -> Iterator[tuple[int, int, list[Future[Any]], np.ndarray]]:
+    """For each chunk its rounds, how many records count, their metrics, and the iterates after it."""
     from istsim.simulation._kernels import advance
 
     problem, method = run.problem, cast(IST, run.method)
     hessians = problem.hessians
-    parts = tuple(np.asarray(getattr(hessians, name)) for name in hessians.data_fields)
+    parts = tuple(_read_only(getattr(hessians, name)) for name in hessians.data_fields)
     _reads[hessians] = _reads.get(hessians, 0.0) + run.rounds * run.repetitions / problem.num_workers
     if _reads[hessians] > _READS_PER_MOVE:
         for part in parts:
             use_huge_pages(part)
-    x = np.tile(np.asarray(run.x0), (run.repetitions, len(run.steps.sizes), 1))
+    x = np.tile(run.x0, (*run.trajectories, 1))
     share = _share_rounds if _prepares_ahead(run) else _share_repetitions
     records = np.empty(0)
-    with ThreadPoolExecutor(len(cores())) as pool:
-        for block, drawn in one_behind(_drawn(run, pool)):
-            stretch, length = block.stretch, run.rounds_of(block.stretch)
-            since = block.first - stretch.first
-            if since == 0:
-                records = np.zeros((run.records_of_chunk, *x.shape), x.dtype)
-            held, reporting = drawn.result()
-            rounds = functools.partial(
-                advance,
-                parts=parts,
-                b=np.asarray(problem.b),
-                held=held,
-                reporting=reporting,
-                step_sizes=np.ascontiguousarray(run.steps.between(block.first, block.first + block.rounds)),
-                scales=np.array([method.forward_scale, method.gradient_scale], x.dtype),
-                merge=MERGES.index(method.merge),
-                reports=method.num_reports(problem.num_workers),
-                local_steps=method.local_steps,
-                first=since,
-                end=length,
-                stride=stretch.stride,
-                x=x,
-                minimizer=np.asarray(problem.minimizer),
-                records=records,
-            )
-            share(pool, rounds, parts, held)
-            if since + block.rounds == length:
-                yield Chunk(length, stretch.kept, _metrics(problem, jnp.asarray(records)), x)
+    for block, drawn in one_behind(_drawn(run, pool)):
+        stretch, length = block.stretch, run.rounds_of(block.stretch)
+        since = block.first - stretch.first
+        if since == 0:
+            records = np.zeros((run.records_of_chunk, *x.shape), x.dtype)
+        held, reporting = drawn.result()
+        rounds = functools.partial(
+            advance,
+            parts=parts,
+            b=_read_only(problem.b),
+            held=held,
+            reporting=reporting,
+            step_sizes=np.array(run.steps.between(block.first, block.first + block.rounds), order="C"),
+            scales=np.array([method.forward_scale, method.gradient_scale], x.dtype),
+            merge=MERGES.index(method.merge),
+            reports=method.num_reports(problem.num_workers),
+            local_steps=method.local_steps,
+            first=since,
+            end=length,
+            stride=stretch.stride,
+            x=x,
+            minimizer=_read_only(problem.minimizer),
+            records=records,
+        )
+        share(pool, rounds, parts, held)
+        if since + block.rounds == length:
+            pieces = np.array_split(records, min(len(records), len(cores())))
+            metrics = [pool.submit(metrics_by_numpy, problem, piece) for piece in pieces]
+            yield length, stretch.kept, metrics, x
+
+
+def _read_only(array: Any) -> np.ndarray:
+    """The array in the one form for which the loops are compiled, be it NumPy's or JAX's, whose are read-only."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
 
 
 def _prepares_ahead(run: Run) -> bool:
@@ -129,17 +150,18 @@ def _share_repetitions(pool: ThreadPoolExecutor, rounds: Any, parts: Any, held: 
 
     def some(repetitions: tuple[int, int]) -> None:
         block = np.empty((1, 1, 1, *block_shape(parts, held.shape[-1])), parts[0].dtype)
-        rounds(repetitions, (0, len(held)), blocks=block, prepared=False)
+        rounds(repetitions, (0, held.shape[1]), blocks=block, prepared=False)
 
-    threads = min(len(cores()), held.shape[1])
-    list(pool.map(some, itertools.pairwise(at * held.shape[1] // threads for at in range(threads + 1))))
+    pieces = min(_PIECES * len(cores()), len(held))
+    list(pool.map(some, itertools.pairwise(at * len(held) // pieces for at in range(pieces + 1))))
 
 
 def _share_rounds(pool: ThreadPoolExecutor, rounds: Any, parts: Any, held: np.ndarray) -> None:
     """One core multiplies; all others read the blocks of the rounds to come into the cache."""
     from istsim.simulation._kernels import block_shape, prepare
 
-    shape = (*held.shape[1:3], *block_shape(parts, held.shape[-1]))
+    repetitions, num_rounds, num_workers, width = held.shape
+    shape = (repetitions, num_workers, *block_shape(parts, width))
     each = max(1, _PREPARED_BYTES // (math.prod(shape) * parts[0].itemsize))
     buffers = itertools.cycle([np.empty((each, *shape), parts[0].dtype) for _ in range(len(cores()) + 1)])
     waiting = collections.deque()
@@ -147,10 +169,10 @@ def _share_rounds(pool: ThreadPoolExecutor, rounds: Any, parts: Any, held: np.nd
     def multiply_next() -> None:
         some, blocks, done = waiting.popleft()
         done.result()
-        rounds((0, held.shape[1]), some, blocks=blocks, prepared=True)
+        rounds((0, repetitions), some, blocks=blocks, prepared=True)
 
-    for first in range(0, len(held), each):
-        some, blocks = (first, min(first + each, len(held))), next(buffers)
+    for first in range(0, num_rounds, each):
+        some, blocks = (first, min(first + each, num_rounds)), next(buffers)
         waiting.append((some, blocks, pool.submit(prepare, some, parts, held, blocks)))
         if len(waiting) > len(cores()):
             multiply_next()
@@ -161,55 +183,35 @@ def _share_rounds(pool: ThreadPoolExecutor, rounds: Any, parts: Any, held: np.nd
 def _blocks(run: Run) -> Iterator[Block]:
     """All rounds, as many at once as are drawn at once."""
     sketch = run.method.sketch_for(run.problem)
-    bytes_drawn = 8 * math.prod(sketch.order_shape) if sketch.order_shape else sketch.n * sketch.d
-    most = max(1, min(_DRAW_ROUNDS, _DRAW_BYTES // (run.repetitions * bytes_drawn)))
+    numbers = math.prod(sketch.order_shape or (sketch.n, sketch.d))
+    most = max(1, min(_DRAW_ROUNDS, _DRAW_BYTES // (8 * run.repetitions * numbers)))
     for stretch in run.stretches():
         end = stretch.first + run.rounds_of(stretch)
         for first in range(stretch.first, end, most):
             yield Block(stretch, first, min(most, end - first))
 
 
-def _drawn(run: Run, pool: ThreadPoolExecutor) -> Iterator[tuple[Block, Future[Any]]]:
+def _drawn(run: Run, pool: ThreadPoolExecutor) -> Iterator[tuple[Block, Future[tuple[np.ndarray, np.ndarray]]]]:
     """For each block who holds what, and who reports, as soon as they are known."""
+    sketch, num_workers = run.method.sketch_for(run.problem), run.problem.num_workers
+    words = None if _draws.needs_jax(sketch) else Threefry.of(run.key)
+    sketch_key = stream(run.key if words is None else words, "sketch")
 
-    def ready(block: Block, drawn: Array, reporting: Array) -> tuple[np.ndarray, np.ndarray]:
-        in_order = _in_order(run.method.sketch_for(run.problem), np.asarray(drawn)[: block.rounds])
-        return in_order, np.asarray(reporting)[: block.rounds]
+    def ready(held: Any, reporting: Any, rounds: int) -> tuple[np.ndarray, np.ndarray]:
+        return _in_order(*_draws.as_numpy(held, reporting, rounds), sketch.d)
 
-    repetitions, num_workers = jnp.arange(run.repetitions), run.problem.num_workers
     for block in _blocks(run):
-        # A power of two at least, so that few lengths are compiled.
-        count = 1 << (block.rounds - 1).bit_length()
-        drawn = _draws(run.method, run.sketch_key, repetitions, block.first, count=count, num_workers=num_workers)
-        yield block, pool.submit(ready, block, *drawn)
+        what = run.method, sketch_key, run.repetitions, block.first, block.rounds, num_workers
+        if words is None:  # by this thread, as JAX's settings may be those of a thread
+            yield block, pool.submit(ready, *_draws.by_jax(*what), block.rounds)
+        else:
+            yield block, pool.submit(lambda what: _in_order(*_draws.by_numpy(*what), sketch.d), what)
 
 
-@functools.partial(jax.jit, static_argnames=("count", "num_workers"))
-def _draws(
-    method: IST, sketch_key: Array, repetitions: Int[Array, " repetition"], start: Any, *, count: int, num_workers: int
-) -> tuple[Array, Bool[Array, "round repetition n"]]:
-    """Who holds what, and who reports, in so many rounds of all repetitions; see `_in_order`."""
+def _in_order(held: np.ndarray, reporting: np.ndarray, dim: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same with lists in order: rows and columns are then read as they lie in memory."""
+    from istsim.simulation._kernels import put_in_order
 
-    def of_round(round_index, repetition):
-        key = round_key(sketch_key, repetition, round_index)
-        draws = method.draw(key, num_workers)
-        reporting = jnp.ones(num_workers, bool) if draws.reporting is None else draws.reporting
-        shape = method.sketch.order_shape
-        return draws.held if shape is None else random_words(key, shape), reporting
-
-    rounds = start + jnp.arange(count)
-    return jax.vmap(jax.vmap(of_round, (None, 0)), (0, None))(rounds, repetitions)
-
-
-def _in_order(sketch: Sketch, drawn: np.ndarray) -> Int[np.ndarray, "*rounds n k"] | Bool[np.ndarray, "*rounds n d"]:
-    """Masks, or lists of coordinates in order: rows and columns are then read as they lie in memory.
-
-    Where the lists are cut from random orders, the words are sorted here: NumPy does it several times faster than XLA.
-    """
-    if drawn.dtype == bool:
-        return drawn
-    held = drawn if sketch.order_shape is None else sketch.cut(order_of(np.sort(drawn, axis=-1)))
-    return np.sort(held, axis=-1)
-
-
-_metrics = jax.jit(metrics_of_errors)
+    if held.dtype != bool:
+        put_in_order(held, np.zeros(-(-dim // 64), np.uint64))
+    return held, reporting

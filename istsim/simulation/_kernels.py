@@ -57,6 +57,41 @@ def _prefetch(typing_context, array, index):
     return types.void(array, index), generate
 
 
+@intrinsic
+@no_type_check
+def _lowest_bit(typing_context, word):
+    """The number of the lowest bit that is set, of a word that is not zero."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.cttz(arguments[0], ir.IntType(1)(1))
+
+    return types.uint64(types.uint64), generate
+
+
+@_compiled
+def put_in_order(held, marks):
+    """Sort lists in place, by marking what they hold.
+
+    Args:
+        held: (repetition, round, n, k) distinct coordinates.
+        marks: a zero bit for each coordinate, in words of 64.
+    """
+    for r in range(held.shape[0]):
+        for c in range(held.shape[1]):
+            for i in range(held.shape[2]):
+                some = held[r, c, i]
+                for a in range(len(some)):
+                    marks[some[a] >> 6] |= np.uint64(1) << np.uint64(some[a] & 63)
+                a = 0
+                for w in range(len(marks)):
+                    word = marks[w]
+                    while word != 0:
+                        some[a] = 64 * w + np.int64(_lowest_bit(word))
+                        word &= word - np.uint64(1)
+                        a += 1
+                    marks[w] = 0
+
+
 def _coordinates(held, on):
     """Copy the coordinates that a worker holds, in order, and return their number; from a list or a mask."""
 
@@ -132,12 +167,19 @@ def _multiply(parts, i, on, block, values, product):
 @no_type_check
 def _multiply_of(parts, i, on, block, values, product):
     def dense(parts, i, on, block, values, product):
+        # Rows are columns, by symmetry. Four at once: the product is read and written less often.
         size = len(on)
-        for a in range(size):
-            total = block[a, 0] * values[0]
-            for c in range(1, size):
-                total += block[a, c] * values[c]
-            product[a] = total
+        fours = size - size % 4
+        product[:size] = 0
+        for c in range(0, fours, 4):
+            r0, r1, r2, r3 = block[c], block[c + 1], block[c + 2], block[c + 3]
+            v0, v1, v2, v3 = values[c], values[c + 1], values[c + 2], values[c + 3]
+            for a in range(size):
+                product[a] += (r0[a] * v0 + r1[a] * v1) + (r2[a] * v2 + r3[a] * v3)
+        for c in range(fours, size):
+            row = block[c]
+            for a in range(size):
+                product[a] += row[a] * values[c]
 
     def factored(parts, i, on, block, values, product):
         # Four rows at once: what they share, `samples`, is read and written less often.
@@ -215,13 +257,13 @@ def prepare(rounds, parts, held, blocks):
     Args:
         rounds: the first, and the one after the last.
         parts: the arrays of the L_i.
-        held: (round, repetition, n, k) sorted lists.
+        held: (repetition, round, n, k) sorted lists.
         blocks: (round, repetition, n, ...), the first for the first of these rounds.
     """
     for c in range(rounds[0], rounds[1]):
-        for r in range(held.shape[1]):
+        for r in range(held.shape[0]):
             for i in range(held.shape[2]):
-                _hold(parts, i, held[c, r, i], blocks[c - rounds[0], r, i])
+                _hold(parts, i, held[r, c, i], blocks[c - rounds[0], r, i])
 
 
 @_compiled
@@ -253,8 +295,8 @@ def advance(
         rounds: the first, and the one after the last.
         parts: the arrays of the L_i.
         b: (n, d).
-        held: (round, repetition, n, k) sorted lists, or (round, repetition, n, d) masks.
-        reporting: (round, repetition, n).
+        held: (repetition, round, n, k) sorted lists, or (repetition, round, n, d) masks.
+        reporting: (repetition, round, n).
         step_sizes: (round, step_size).
         scales: alpha and beta.
         merge: the number of the merge.
@@ -283,9 +325,9 @@ def advance(
             updates[:] = 0
             holders[:] = 0
             for i in range(n):
-                if not reporting[c, r, i]:
+                if not reporting[r, c, i]:
                     continue
-                size = _coordinates(held[c, r, i], everything)
+                size = _coordinates(held[r, c, i], everything)
                 if size == 0:
                     continue
                 on = everything[:size]

@@ -35,7 +35,7 @@ def check_problem_and_method(problem: Any, method: Any) -> None:
         )
 
 
-def starting_point(problem: Quadratic, x0: Numbers | None) -> Float[Array, " d"]:
+def starting_point(problem: Quadratic, x0: Numbers | None) -> Float[Any, " d"]:
     """x0 in the problem's precision; the vector of ones if None."""
     if x0 is None:
         return np.ones(problem.dim, problem.dtype)

@@ -41,10 +41,10 @@ class Stretch(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """What an engine gives for a stretch of rounds; arrays that may still be being computed.
+    """What an engine gives for a stretch of rounds, or for the start; arrays that may still be being computed.
 
     Attributes:
-        rounds: how many.
+        rounds: how many; none for the start.
         kept: how many of the records count, the first ones.
         metrics: by name.
         x: the iterates after it, where it is the last chunk.
@@ -63,11 +63,16 @@ class Run:
     problem: Quadratic
     method: Method
     steps: StepSizes
-    sketch_key: Array
+    key: Array
     repetitions: int
-    x0: Float[Array, " d"]
+    x0: Float[np.ndarray, " d"]
     rounds: int
     record_every: int
+
+    @property
+    def trajectories(self) -> tuple[int, int]:
+        """How many there are: (repetitions, step sizes)."""
+        return self.repetitions, len(self.steps.sizes)
 
     @property
     def recorded_rounds(self) -> Int[np.ndarray, " round"]:

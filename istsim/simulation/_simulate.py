@@ -7,14 +7,14 @@ import jax
 import numpy as np
 from jaxtyping import Bool
 
-from istsim._random import as_key, stream
+from istsim._random import as_key
 from istsim._types import Numbers
 from istsim._validation import one_of, positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation import _compiled, _xla
 from istsim.simulation._devices import MeshShape, OneDevice, Pmap, ShardMap
-from istsim.simulation._metrics import METRICS, metrics
+from istsim.simulation._metrics import METRICS
 from istsim.simulation._rounds import check_problem_and_method, starting_point
 from istsim.simulation._run import Run, one_behind
 from istsim.simulation._solution import Solution
@@ -83,16 +83,14 @@ def simulate(
     rounds, repetitions = positive_int("rounds", rounds), positive_int("repetitions", repetitions)
     record_every = positive_int("record_every", record_every)
     steps = StepSizes.of(step_size, rounds, problem.dtype)
-    start, sketch_key = starting_point(problem, x0), stream(as_key(key), "sketch")
-    run = Run(problem, method, steps, sketch_key, repetitions, start, rounds, record_every)
+    start = np.asarray(starting_point(problem, x0))
+    run = Run(problem, method, steps, as_key(key), repetitions, start, rounds, record_every)
     if backend == "vmap" and mesh_shape is None and _compiled.covers(problem, method):
         chunks = _compiled.chunks(run)
     else:
         chunks = _xla.chunks(run, _devices(backend, mesh_shape, repetitions))
 
-    trajectories = (repetitions, len(steps.sizes))
-    parts = [{name: np.full((1, *trajectories), value) for name, value in metrics(problem, start).items()}]
-    x = np.broadcast_to(start, (*trajectories, problem.dim))
+    parts, x = [], np.broadcast_to(start, (*run.trajectories, problem.dim))
     with _progress_bar(rounds, progress) as bar:
         for chunk in one_behind(chunks):
             found = {name: np.asarray(values) for name, values in chunk.metrics.items()}

@@ -22,8 +22,8 @@ class StepSizes(Pytree):
     """
 
     data_fields = ("sizes", "schedule")
-    sizes: Float[Array, " step_size"]
-    schedule: Float[Array, " rounds"] | None
+    sizes: Float[Any, " step_size"]
+    schedule: Float[Any, " rounds"] | None
 
     @classmethod
     def of(cls, step_size: Numbers | Callable[[int], Any], rounds: int, dtype: Any) -> StepSizes:

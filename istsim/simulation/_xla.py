@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from istsim._random import round_key
+from istsim._random import round_key, stream
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._devices import OneDevice, Pmap, ShardMap, Share
@@ -24,13 +24,16 @@ Devices = OneDevice | ShardMap | Pmap
 
 def chunks(run: Run, devices: Devices) -> Iterator[Chunk]:
     """The run, chunk by chunk."""
+    start = {name: np.full((1, *run.trajectories), value) for name, value in _metrics(run.problem, run.x0).items()}
+    yield Chunk(0, 1, start, None)
+    sketch_key = stream(run.key, "sketch")
     problem = devices.place_problem(run.problem)
     repetitions = devices.place(np.arange(run.repetitions))
-    x = devices.place(np.broadcast_to(run.x0, (run.repetitions, len(run.steps.sizes), run.problem.dim)))
+    x = devices.place(np.broadcast_to(run.x0, (*run.trajectories, run.problem.dim)))
     advance = _compiled(devices, run.records_of_chunk, run.problem.num_workers)
     for stretch in run.stretches():
         first, end, stride, kept = stretch
-        x, found = advance(problem, repetitions, x, run.method, run.steps, run.sketch_key, first, end, stride)
+        x, found = advance(problem, repetitions, x, run.method, run.steps, sketch_key, first, end, stride)
         rounds = run.rounds_of(stretch)
         whole = {name: devices.collect(values, axis=1)[:, : run.repetitions] for name, values in found.items()}
         is_last = first + rounds == run.rounds
@@ -86,3 +89,6 @@ def _chunk(
     starts = first_round + record_every * jnp.arange(num_records)
     x, iterates = jax.lax.scan(one_record, x, starts)
     return x, metrics(problem, iterates)
+
+
+_metrics = jax.jit(metrics)

@@ -3,10 +3,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 
-import jax.numpy as jnp
 import numpy as np
-from jax import random
 
+from istsim._random import uniform
 from istsim._types import Scalar
 from istsim._validation import finite_number, is_concrete
 from istsim.sketches._sketch import Sketch, check_outcome_count
@@ -46,8 +45,7 @@ class Bernoulli(Sketch):
 
     def sample(self, key):
         """Independent coins, shape (n, d)."""
-        # Always float64, so that the masks do not depend on a problem's precision.
-        return random.uniform(key, (self.n, self.d), jnp.float64) < self.p
+        return uniform(key, (self.n, self.d)) < self.p
 
     def inclusion_probability(self, size):
         """`p^size`."""

@@ -4,12 +4,11 @@ import dataclasses
 import functools
 import itertools
 import math
+from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
-from jax import random
 
-from istsim._random import random_order
+from istsim._random import random_order, split
 from istsim._validation import positive_int
 from istsim.sketches._sketch import MAX_OUTCOMES, Sketch
 
@@ -45,9 +44,9 @@ class Coverage(Sketch):
 
     def sample(self, key):
         """One round's masks, shape (n, d)."""
-        workers_key, coordinates_key = random.split(key)
+        workers_key, coordinates_key = split(key)
         rows, columns = random_order(workers_key, (self.n,)), random_order(coordinates_key, (self.d,))
-        return jnp.asarray(_design(self))[rows][:, columns]
+        return _dealt(self, rows[..., :, None], columns[..., None, :])
 
     def inclusion_probability(self, size):
         """Counted: how many `size`-tuples of positions each worker holds."""
@@ -89,7 +88,11 @@ class Coverage(Sketch):
 @functools.lru_cache(maxsize=32)
 def _design(sketch: Coverage) -> np.ndarray:
     """The masks before relabelling, shape (n, d)."""
-    worker, position = np.arange(sketch.n)[:, None], np.arange(sketch.d)
+    return _dealt(sketch, np.arange(sketch.n)[:, None], np.arange(sketch.d))
+
+
+def _dealt(sketch: Coverage, worker: Any, position: Any) -> Any:
+    """Whether that position of the coordinates goes to that position of the workers."""
     return (worker - position * sketch.copies) % sketch.n < sketch.copies
 
 

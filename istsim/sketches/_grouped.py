@@ -54,7 +54,7 @@ class Grouped(Sketch):
 
     def sample(self, key):
         """One round's masks, shape (n, d)."""
-        return self.sketch.sample(key)[:, np.asarray(self.groups)]
+        return self.sketch.sample(key)[..., np.asarray(self.groups)]
 
     def inclusion_probability(self, size):
         """That of the sketch, for `size` different groups."""

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import dataclasses
 
-import jax.numpy as jnp
 import numpy as np
 
+from istsim._random import leading_axes
 from istsim.sketches._sketch import Sketch
 
 
@@ -29,7 +29,7 @@ class Identity(Sketch):
 
     def sample(self, key):
         """The mask of ones, shape (n, d); the key is not used."""
-        return jnp.ones((self.n, self.d), bool)
+        return np.ones((*leading_axes(key), self.n, self.d), bool)
 
     def inclusion_probability(self, size):
         """Always 1."""

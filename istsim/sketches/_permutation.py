@@ -5,11 +5,9 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 
-import jax.numpy as jnp
 import numpy as np
-from jax import random
 
-from istsim._random import random_order
+from istsim._random import inverse, random_order, split, taken_along
 from istsim.sketches._sketch import Sketch, check_outcome_count, falling_ratio, missed_probability
 
 
@@ -57,20 +55,19 @@ class Permutation(Sketch):
         """Each worker's coordinates, where all hold equally many."""
         if self.n <= self.d:
             return super().sample_indices(key)
-        workers_key, coordinates_key = random.split(key)
-        dealt = random_order(coordinates_key, (self.d,))[jnp.arange(self.n) % self.d]
-        return jnp.zeros_like(dealt).at[random_order(workers_key, (self.n,))].set(dealt)[:, None]
+        workers_key, coordinates_key = split(key)
+        position = inverse(random_order(workers_key, (self.n,))) % self.d
+        return taken_along(random_order(coordinates_key, (self.d,)), position)[..., None]
 
     def sample(self, key):
         """One round's masks, shape (n, d)."""
         if self.size is not None:
             return super().sample(key)
-        workers_key, coordinates_key = random.split(key)
+        workers_key, coordinates_key = split(key)
         sizes = self.d // self.n + (random_order(workers_key, (self.n,)) < self.d % self.n)
-        owner_of_position = jnp.searchsorted(jnp.cumsum(sizes), jnp.arange(self.d), side="right")
-        owner = jnp.zeros(self.d, owner_of_position.dtype)
-        owner = owner.at[random_order(coordinates_key, (self.d,))].set(owner_of_position)
-        return owner == jnp.arange(self.n)[:, None]
+        ends = sizes.cumsum(axis=-1)
+        position = inverse(random_order(coordinates_key, (self.d,)))[..., None, :]
+        return ((ends - sizes)[..., None] <= position) & (position < ends[..., None])
 
     def inclusion_probability(self, size):
         """Falling factorials `q^(size) / d^(size)`, averaged over the block sizes there are."""

@@ -103,8 +103,12 @@ class Sketch(Pytree, abc.ABC):
         Pure JAX, so that it runs under `jit` and `vmap`. A sketch of fixed size may define
         `sample_indices` instead.
         """
-        mask = jnp.zeros((self.n, self.d), bool)
         indices = self.sample_indices(key)
+        if isinstance(indices, np.ndarray):
+            mask = np.zeros((*indices.shape[:-1], self.d), bool)
+            np.put_along_axis(mask, indices, True, axis=-1)
+            return mask
+        mask = jnp.zeros((self.n, self.d), bool)
         return mask.at[jnp.arange(self.n)[:, None], indices].set(True, mode="promise_in_bounds")
 
     @abc.abstractmethod
