@@ -7,6 +7,7 @@ and each result has the leading axes of the keys. The bits are the same.
 from __future__ import annotations
 
 import operator
+import statistics
 import zlib
 from typing import Any
 
@@ -15,6 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from istsim._threefry import NAME, Threefry
+from istsim._validation import is_concrete
+
+# Quantiles of so many numbers are computed one by one.
+_FEW = 2**14
 
 
 def as_key(key: Any) -> jax.Array:
@@ -75,6 +80,40 @@ def uniform(key: Any, shape: tuple[int, ...]) -> Any:
         return jax.random.uniform(key, shape, jnp.float64)
     # As JAX makes them: random bits are the mantissa of a number in [1, 2).
     return ((key.bits(shape) >> np.uint64(12)) | np.float64(1).view(np.uint64)).view(np.float64) - 1
+
+
+def normal(key: Any, shape: tuple[int, ...]) -> Any:
+    """Standard normal float64 numbers."""
+    if not isinstance(key, Threefry):
+        return jax.random.normal(key, shape, jnp.float64)
+    # As JAX makes them, to rounding: the quantiles of uniform numbers between -1 and 1.
+    lowest = np.nextafter(-1.0, 0.0)
+    number = np.maximum(uniform(key, shape) * (1.0 - lowest) + lowest, lowest)
+    return -np.sign(number) * _normal_quantiles((1.0 - np.abs(number)) / 2)
+
+
+def _normal_quantiles(probabilities: np.ndarray) -> np.ndarray:
+    if probabilities.size > _FEW:
+        from scipy.special import ndtri
+
+        return ndtri(probabilities)
+    # Python's own function takes less time for these than SciPy takes to load.
+    quantile = statistics.NormalDist().inv_cdf
+    return np.array([quantile(p) for p in probabilities.ravel().tolist()]).reshape(probabilities.shape)
+
+
+def orthogonal(key: Any, d: int, shape: tuple[int, ...] = ()) -> Any:
+    """Uniform random orthogonal matrices, (*shape, d, d), in float64."""
+    if not isinstance(key, Threefry):
+        return jax.random.orthogonal(key, d, shape=shape, dtype=jnp.float64)
+    Q, R = np.linalg.qr(normal(key, (*shape, d, d)))
+    return Q * np.sign(np.einsum("...ii->...i", R))[..., None, :]
+
+
+def known_key(key: Any) -> Any:
+    """A key as `Threefry`, for which nothing is compiled; JAX's own where it is traced or of another implementation."""
+    found = as_key(key)
+    return (Threefry.of(found) or found) if is_concrete(found) else found
 
 
 def leading_axes(key: Any) -> tuple[int, ...]:

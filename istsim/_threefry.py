@@ -1,15 +1,21 @@
-"""JAX's threefry2x32 keys, hashed by a loop that numba keeps on disk: the bits of `jax.random`, and nothing to compile."""
+"""JAX's threefry2x32 keys, hashed by NumPy or by a loop that numba keeps on disk.
+
+The bits are those of `jax.random`, and nothing is compiled for them.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from typing import Any
 
 import jax
 import numpy as np
 
 NAME = "threefry2x32"
+# So many pairs are hashed by NumPy in less time than numba takes to load.
+_FEW = 2**20
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,12 +68,28 @@ class Threefry:
 
     def _hashed(self, high: np.ndarray, low: np.ndarray) -> np.ndarray:
         """The hash of each pair by each key, (..., pairs): one uint64 of two words."""
-        from istsim._threefry_loop import hash_pairs  # needs numba
-
         keys = self.words.reshape(-1, 2).copy()  # of one type to numba, whatever they are a view of
+        if len(keys) * len(low) <= _FEW and "numba" not in sys.modules:
+            return _hash_pairs(keys, high, low).reshape(*self.shape, len(low))
+        from istsim._threefry_loop import hash_pairs
+
         found = np.empty((len(keys), len(low)), np.uint64)
         hash_pairs(keys, high, low, found)
         return found.reshape(*self.shape, len(low))
+
+
+def _hash_pairs(keys: np.ndarray, high: np.ndarray, low: np.ndarray) -> np.ndarray:
+    """The hash function threefry2x32 (Salmon et al., 2011) in NumPy: what `_threefry_loop.hash_pairs` does."""
+    k0, k1 = keys[:, :1], keys[:, 1:]
+    schedule = (k0, k1, k0 ^ k1 ^ np.uint32(0x1BD11BDA))
+    x0, x1 = high + k0, low + k1
+    for group in range(5):
+        for rotation in ((13, 15, 26, 6), (17, 29, 16, 24))[group % 2]:
+            x0 = x0 + x1
+            x1 = ((x1 << np.uint32(rotation)) | (x1 >> np.uint32(32 - rotation))) ^ x0
+        x0 = x0 + schedule[(group + 1) % 3]
+        x1 = x1 + schedule[(group + 2) % 3] + np.uint32(group + 1)
+    return (x0.astype(np.uint64) << np.uint64(32)) | x1
 
 
 def _halves(hashed: np.ndarray) -> np.ndarray:

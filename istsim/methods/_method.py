@@ -80,7 +80,7 @@ class Method(Pytree, abc.ABC):
 
     def draw(self, key: Any, num_workers: int) -> Draws:
         """What is random in the round of that key: here nothing."""
-        return Draws(jnp.zeros((num_workers, 0), jnp.int32), None, np.arange(num_workers), key)
+        return Draws(np.zeros((num_workers, 0), np.int32), None, np.arange(num_workers), key)
 
     def worker_sums(
         self, problem: Quadratic, draws: Draws, step_size: Any, x: Float[Array, " d"]
@@ -185,7 +185,8 @@ class SketchedMethod(Method):
 
     def worker_sums(self, problem, draws, step_size, x):
         needs_held_only = self.local_steps == 1 or (self.masks_model and self.masks_gradient)
-        if draws.held.dtype != bool and self.noise is None and needs_held_only:
+        in_jax = array_namespace(draws.held, x, step_size) is jnp
+        if in_jax and draws.held.dtype != bool and self.noise is None and needs_held_only:
             starts, updates, on = *self._on_coordinates(problem, draws, step_size, x), draws.held
             holders = jnp.ones(on.shape, x.dtype)
         else:
@@ -254,7 +255,8 @@ class SketchedMethod(Method):
         """The sum of the gradients at the local steps' points: `(w_0 - w_H) / step_size`, without dividing."""
 
         def local_step(index: Any, total: Any) -> Any:
-            return total + gradients(starts - step_size * total, index)
+            # A step size of its own for each point stands along the workers' axis.
+            return total + gradients(starts - array_namespace(step_size).asarray(step_size)[..., None] * total, index)
 
         if self.local_steps == 1:
             return gradients(starts, 0)
@@ -276,9 +278,13 @@ class SketchedMethod(Method):
         return alpha * weights, beta * weights
 
 
-def _as_mask(held: Bool[Array, "*rounds n d"] | Int[Array, "n k"], dim: int) -> Bool[Array, "*rounds n d"]:
+def _as_mask(held: Bool[Array, "*rounds n d"] | Int[Array, "*rounds n k"], dim: int) -> Bool[Array, "*rounds n d"]:
     if held.dtype == bool:
         return held
+    if isinstance(held, np.ndarray):
+        mask = np.zeros((*held.shape[:-1], dim), bool)
+        np.put_along_axis(mask, held, True, axis=-1)
+        return mask
     return jnp.zeros((len(held), dim), bool).at[jnp.arange(len(held))[:, None], held].set(True)
 
 

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
-from jax import random
+import numpy as np
 from jaxtyping import Float
 
-from istsim._random import as_key, stream
+from istsim._arrays import array_namespace
+from istsim._random import known_key, normal, orthogonal, split, stream
 from istsim._types import Array
 from istsim._validation import finite_number, positive_int
 from istsim.problems._quadratic import Quadratic
@@ -55,17 +55,18 @@ def random_quadratic(
     if not 0 <= matrix_heterogeneity <= 1:
         raise ValueError(f"matrix_heterogeneity must lie between 0 and 1, got {matrix_heterogeneity}")
 
-    directions_key, matrices_key, minimizer_key, vectors_key = random.split(stream(as_key(key), "problem"), 4)
-    directions = random.orthogonal(directions_key, d, dtype=jnp.float64)
-    eigenvalues = jnp.geomspace(1.0, 1.0 / condition_number, d)
-    root = (directions * jnp.sqrt(eigenvalues)) @ directions.T
+    directions_key, matrices_key, minimizer_key, vectors_key = split(stream(known_key(key), "problem"), 4)
+    directions = orthogonal(directions_key, d)
+    xp = array_namespace(directions)
+    eigenvalues = np.geomspace(1.0, 1.0 / condition_number, d)
+    root = (directions * np.sqrt(eigenvalues)) @ directions.T
 
-    gaussians = random.normal(matrices_key, (n, d, d), dtype=jnp.float64)
+    gaussians = normal(matrices_key, (n, d, d))
     grams = gaussians @ gaussians.transpose(0, 2, 1)
     # Congruence by the inverse square root of the average makes the G_i average to I exactly.
-    values, vectors = jnp.linalg.eigh(grams.mean(axis=0))
-    whitening = (vectors / jnp.sqrt(values)) @ vectors.T
-    mixed = (1 - matrix_heterogeneity) * jnp.eye(d) + matrix_heterogeneity * (whitening @ grams @ whitening)
+    values, vectors = xp.linalg.eigh(grams.mean(axis=0))
+    whitening = (vectors / xp.sqrt(values)) @ vectors.T
+    mixed = (1 - matrix_heterogeneity) * np.eye(d) + matrix_heterogeneity * (whitening @ grams @ whitening)
     L = root @ mixed @ root
     L = (L + L.transpose(0, 2, 1)) / 2
 
@@ -85,11 +86,11 @@ def random_vectors(
         raise ValueError("interpolation sets all b_i = 0 and so needs vector_heterogeneity = 0")
     d = len(mean_hessian)
     if interpolation:
-        return jnp.zeros((n, d))
+        return np.zeros((n, d))
     minimizer_key, deviations_key = keys
-    minimizer = random.normal(minimizer_key, (d,), dtype=jnp.float64)
-    deviations = random.normal(deviations_key, (n, d), dtype=jnp.float64)
+    minimizer = normal(minimizer_key, (d,))
+    deviations = normal(deviations_key, (n, d))
     deviations = deviations - deviations.mean(axis=0)
     # Centring n independent deviations takes 1/n of their variance.
-    scale = heterogeneity * jnp.sqrt(n / max(n - 1, 1))
+    scale = heterogeneity * np.sqrt(n / max(n - 1, 1))
     return (mean_hessian @ minimizer)[None] + scale * deviations

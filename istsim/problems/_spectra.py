@@ -2,10 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
-from jax import random
-
-from istsim._random import as_key, stream
+from istsim._arrays import array_namespace
+from istsim._random import known_key, orthogonal, split, stream
 from istsim._types import Numbers
 from istsim._validation import finite_array, finite_number
 from istsim.problems._quadratic import Quadratic
@@ -44,9 +42,9 @@ def quadratic_with_spectra(
         raise ValueError(f"eigenvalues must have shape (n, d) with n, d >= 1 and be at least 0, got {spectra}")
     heterogeneity = finite_number("vector_heterogeneity", vector_heterogeneity)
     n, d = spectra.shape
-    directions_key, *vector_keys = random.split(stream(as_key(key), "problem"), 3)
-    directions = random.orthogonal(directions_key, d, shape=() if shared_directions else (n,), dtype=jnp.float64)
-    L = jnp.einsum("...ik,nk,...jk->nij" if shared_directions else "nik,nk,njk->nij", directions, spectra, directions)
+    directions_key, *vector_keys = split(stream(known_key(key), "problem"), 3)
+    directions = orthogonal(directions_key, d, () if shared_directions else (n,))
+    L = (directions * spectra[:, None, :]) @ array_namespace(directions).swapaxes(directions, -1, -2)
     vectors = random_vectors(
         (vector_keys[0], vector_keys[1]), L.mean(axis=0), n, heterogeneity=heterogeneity, interpolation=interpolation
     )

@@ -2,16 +2,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
-from jax import random
+import numpy as np
 
-from istsim._random import as_key, stream
+from istsim._random import known_key, normal, stream
 from istsim._validation import finite_number, positive_int
 from istsim.problems._quadratic import Quadratic
 
 
 def tridiagonal_quadratic(
-    key: Any, n: int, d: int, *, noise_scale: float, smallest_eigenvalue: float, dtype: Any = jnp.float64
+    key: Any, n: int, d: int, *, noise_scale: float, smallest_eigenvalue: float, dtype: Any = np.float64
 ) -> Quadratic:
     """The tridiagonal problems of the experiments with permutation compressors, kept tridiagonal.
 
@@ -43,14 +42,14 @@ def tridiagonal_quadratic(
         raise ValueError(f"noise_scale must be at least 0, got {noise_scale}")
     if smallest_eigenvalue <= 0:
         raise ValueError(f"smallest_eigenvalue must be positive, got {smallest_eigenvalue}")
-    u, v = noise_scale * random.normal(stream(as_key(key), "problem"), (2, n), dtype=jnp.float64)
+    u, v = noise_scale * normal(stream(known_key(key), "problem"), (2, n))
     u = u + 1
-    least = u.mean() * jnp.sin(jnp.pi / (2 * (d + 1))) ** 2  # eigenvalue of mean(u) T / 4
+    least = u.mean() * np.sin(np.pi / (2 * (d + 1))) ** 2  # eigenvalue of mean(u) T / 4
     diagonals, off_diagonals, first = (
         of_worker[:, None].astype(dtype) for of_worker in (u / 2 + smallest_eigenvalue - least, -u / 4, u * (v - 1) / 4)
     )
     return Quadratic.from_tridiagonals(
-        jnp.broadcast_to(diagonals, (n, d)),
-        jnp.broadcast_to(off_diagonals, (n, d - 1)),
-        jnp.pad(first, ((0, 0), (0, d - 1))),
+        np.broadcast_to(diagonals, (n, d)),
+        np.broadcast_to(off_diagonals, (n, d - 1)),
+        np.pad(first, ((0, 0), (0, d - 1))),
     )

@@ -10,11 +10,15 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import random
 from jaxtyping import Float
 
 from istsim import theory
-from istsim.simulation import trajectory
+from istsim._random import fold_in, known_key, stream
+from istsim._threefry import Threefry
+from istsim.methods import Method
+from istsim.problems import Quadratic
+from istsim.simulation import _numpy, trajectory
+from istsim.simulation._metrics import metrics
 from istsim.theorems._instance import Instance
 from istsim.theorems._theorem import ROUNDING
 from istsim.theory._contraction import contraction_of
@@ -36,9 +40,8 @@ class Batches:
     @functools.cached_property
     def _iterates(self) -> Float[np.ndarray, "batch repetition start iterates d"]:
         instance = self.instance
-        starts = jnp.concatenate(
-            [instance.x0[None], jnp.zeros((1, instance.problem.dim)), jnp.eye(instance.problem.dim)]
-        )
+        d = instance.problem.dim
+        starts = np.concatenate([instance.x0[None], np.zeros((1, d)), np.eye(d)])
         found = _simulate(instance.problem, instance.method, instance.step_size, starts, self.seed, instance.rounds)
         return np.asarray(found).reshape(BATCHES, -1, *found.shape[1:])
 
@@ -87,7 +90,7 @@ class Batches:
         rate = theory.mean_square_rate(instance.problem, instance.method, instance.step_size)
         rounds = math.ceil(math.log(1e-14) / math.log(max(rate, 1e-14)))
         found = _simulate(instance.problem, instance.method, instance.step_size, instance.x0[None], self.seed, rounds)
-        gaps = np.asarray(jax.vmap(instance.problem.objective_gap)(found[:, 0, -1]))
+        gaps = metrics(instance.problem, np.asarray(found[:, 0, -1]))["objective_gap"]
         # What is left of the start, where nothing is random.
         gaps = np.where(gaps < 1e-12 * float(instance.problem.objective_gap(instance.x0)), 0.0, gaps)
         return gaps.reshape(BATCHES, -1).mean(axis=1)
@@ -194,12 +197,28 @@ def allowed_deviation(false_alarm_rate: float, count: int) -> float:
     return float(stats.t.isf(false_alarm_rate / 2 / count, BATCHES - 1))
 
 
+def _simulate(
+    problem: Quadratic, method: Method, step_size: float, starts: Float[np.ndarray, "start d"], seed: int, rounds: int
+) -> Float[np.ndarray, "repetition start iterates d"]:
+    """All iterates from all starts; the runs of one repetition see the same sketches."""
+    key = known_key(seed)
+    if not isinstance(key, Threefry) or not _numpy.covers(problem, method):
+        return np.asarray(_simulate_by_jax(problem, method, step_size, starts, key, rounds=rounds))
+    x = np.tile(starts, (REPETITIONS, 1, 1))
+    iterates = np.empty((*x.shape[:2], rounds + 1, x.shape[2]))
+    sketch_keys = stream(fold_in(key, np.arange(REPETITIONS)), "sketch")
+    for index in range(rounds + 1):
+        iterates[:, :, index] = x
+        x = _numpy.one_round(problem, method, sketch_keys, 0, index, step_size, x)
+    return iterates
+
+
 @functools.partial(jax.jit, static_argnames="rounds")
-def _simulate(problem, method, step_size, starts, seed, rounds):
+def _simulate_by_jax(problem, method, step_size, starts, key, *, rounds):
     def run(key, start):
         return trajectory(problem, method, step_size=step_size, rounds=rounds, key=key, x0=start)
 
-    keys = random.split(random.key(seed), REPETITIONS)
+    keys = jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(REPETITIONS))
     return jax.vmap(jax.vmap(run, (None, 0)), (0, None))(keys, starts)
 
 
