@@ -27,7 +27,7 @@ def array_namespace(*values: Any) -> Any:
     Example:
         >>> import numpy
         >>> from istsim._arrays import array_namespace
-        >>> array_namespace(1.0, xp.ones(3)) is numpy
+        >>> array_namespace(1.0, numpy.ones(3)) is numpy
         True
     """
     for value in values:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import math
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -29,6 +30,7 @@ from istsim._random import inverse, random_order, stream
 from istsim._types import Array, Numbers
 from istsim._validation import finite_array, finite_number, is_concrete, one_of, positive_int
 from istsim.methods._noise import Noise
+from istsim.problems._dense import DenseHessians
 from istsim.problems._hessians import rows_of
 from istsim.problems._quadratic import Quadratic
 from istsim.sketches._identity import Identity
@@ -47,8 +49,8 @@ class Draws(NamedTuple):
         noise_key: from which each worker's gradient noise is drawn by its number.
     """
 
-    held: Bool[Array, "n d"] | Int[Array, "n k"]
-    reporting: Bool[Array, " n"] | None
+    held: Bool[Array, "*rounds n d"] | Int[Array, "*rounds n k"]
+    reporting: Bool[Array, "*rounds n"] | None
     workers: Int[Array, " n"]
     noise_key: Any
 
@@ -83,8 +85,8 @@ class Method(Pytree, abc.ABC):
         return Draws(np.zeros((num_workers, 0), np.int32), None, np.arange(num_workers), key)
 
     def worker_sums(
-        self, problem: Quadratic, draws: Draws, step_size: Any, x: Float[Array, " d"]
-    ) -> dict[str, Float[Array, " d"]]:
+        self, problem: Quadratic, draws: Draws, step_size: Any, x: Float[Array, "*_ d"]
+    ) -> dict[str, Float[Array, "*_ d"]]:
         """What the merge needs to know of the workers, summed over those at hand.
 
         They may be a part of all: the sums of the parts are added up before `combine`.
@@ -93,8 +95,8 @@ class Method(Pytree, abc.ABC):
 
     @abc.abstractmethod
     def combine(
-        self, problem: Quadratic, sums: dict[str, Float[Array, " d"]], step_size: Any, x: Float[Array, " d"]
-    ) -> Float[Array, " d"]:
+        self, problem: Quadratic, sums: dict[str, Float[Array, "*_ d"]], step_size: Any, x: Float[Array, "*_ d"]
+    ) -> Float[Array, "*_ d"]:
         """The next iterate, from the sums over all workers."""
 
     def floats_per_round(self, problem: Quadratic) -> tuple[float, float]:
@@ -185,10 +187,12 @@ class SketchedMethod(Method):
 
     def worker_sums(self, problem, draws, step_size, x):
         needs_held_only = self.local_steps == 1 or (self.masks_model and self.masks_gradient)
-        in_jax = array_namespace(draws.held, x, step_size) is jnp
-        if in_jax and draws.held.dtype != bool and self.noise is None and needs_held_only:
+        if array_namespace(draws.held, x, step_size) is np:
+            # There lists are for what most is computed by: blocks of dense matrices.
+            needs_held_only = self.masks_model and self.masks_gradient and isinstance(problem.hessians, DenseHessians)
+        if draws.held.dtype != bool and self.noise is None and needs_held_only:
             starts, updates, on = *self._on_coordinates(problem, draws, step_size, x), draws.held
-            holders = jnp.ones(on.shape, x.dtype)
+            holders = np.ones(on.shape, x.dtype)
         else:
             mask = _as_mask(draws.held, problem.dim)
             starts, updates, on = *self._on_masks(problem, draws, mask, step_size, x), None
@@ -209,12 +213,12 @@ class SketchedMethod(Method):
         return starts - step_size / reports * sums["updates"]
 
     def _on_coordinates(
-        self, problem: Quadratic, draws: Draws, step_size: Any, x: Float[Array, " d"]
-    ) -> tuple[Float[Array, "n k"], Float[Array, "n _"]]:
+        self, problem: Quadratic, draws: Draws, step_size: Any, x: Float[Array, "*_ d"]
+    ) -> tuple[Float[Array, "*_ n k"], Float[Array, "*_ n _"]]:
         """Starts and updates, gathering only what is held: the workers hold equally many coordinates."""
         held, hessians = draws.held, problem.hessians
         alpha, beta = self._scales(draws, x, on=held)
-        starts = alpha * x[held]
+        starts = alpha * (x[held] if x.ndim == 1 else np.take_along_axis(x[..., None, :], held, axis=-1))
         if not self.masks_gradient:
             return starts, beta * (hessians.apply_columns(held, starts) - problem.b)
         b = rows_of(problem.b, held)
@@ -267,7 +271,7 @@ class SketchedMethod(Method):
             total = local_step(index, total)
         return total
 
-    def _scales(self, draws: Draws, x: Float[Array, "*points d"], on: Int[Array, "n k"] | None) -> tuple[Any, Any]:
+    def _scales(self, draws: Draws, x: Float[Array, "*points d"], on: Int[Array, "*_ n k"] | None) -> tuple[Any, Any]:
         """alpha and beta in the arithmetic of x, times the weights of the workers and coordinates at hand."""
         asarray = array_namespace(x, self.forward_scale, self.gradient_scale).asarray
         alpha, beta = asarray(self.forward_scale, x.dtype), asarray(self.gradient_scale, x.dtype)
@@ -291,7 +295,7 @@ def _as_mask(held: Bool[Array, "*rounds n d"] | Int[Array, "*rounds n k"], dim: 
 def _total(
     values: Float[Array, "*_ n _"],
     reporting: Bool[Array, "*_ n"] | None,
-    on: Int[Array, "n k"] | None,
+    on: Int[Array, "*_ n k"] | None,
     x: Float[Array, "*_ d"],
 ) -> Float[Array, "*_ d"]:
     """The sum over the reporting workers of whole vectors, or of values `on` lists of coordinates."""
@@ -299,4 +303,15 @@ def _total(
         values = array_namespace(values, reporting).where(reporting[..., None], values, 0)
     if on is None:
         return values.sum(axis=-2)
+    if array_namespace(values, on) is np:
+        return _scattered(values, on, x.shape[-1]).astype(x.dtype)
     return jnp.zeros_like(x).at[on].add(values, mode="promise_in_bounds")
+
+
+def _scattered(values: Float[np.ndarray, "*_ n k"], on: Int[np.ndarray, "*_ n k"], d: int) -> Any:
+    """The sums, shape (..., d), of the values at each coordinate."""
+    shape = np.broadcast_shapes(values.shape, on.shape)
+    places = np.broadcast_to(on, shape).reshape(-1, math.prod(shape[-2:]))
+    places = places + d * np.arange(len(places))[:, None]
+    values = np.broadcast_to(values, shape)
+    return np.bincount(places.ravel(), values.ravel(), minlength=d * len(places)).reshape(*shape[:-2], d)

@@ -59,5 +59,5 @@ class Masks:
 
 
 @jax.jit
-def _sampled(sketch: Sketch, key: jax.Array, number: Any) -> jax.Array:
+def _sampled(sketch: Sketch, key: jax.Array, number: Any) -> Any:
     return sketch.sample(round_key(key, 0, number))

@@ -53,6 +53,9 @@ class DenseHessians(Hessians):
         return jnp.einsum("nkj,nk->nj", rows_of(self.matrices, indices), values)
 
     def apply_block(self, indices, values):
+        if array_namespace(self.matrices, indices) is np:  # of many rounds and points
+            block = self.matrices[np.arange(self.num_workers)[:, None, None], indices[..., None], indices[..., None, :]]
+            return np.einsum("...ij,...j->...i", block, values)
         workers = jnp.arange(self.num_workers)[:, None, None]
         block = jnp.asarray(self.matrices).at[workers, indices[:, :, None], indices[:, None, :]]
         return jnp.einsum("nij,nj->ni", block.get(mode="promise_in_bounds"), values)

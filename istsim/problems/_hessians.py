@@ -110,7 +110,9 @@ def multiply_each(
     return np.moveaxis(products.reshape(n, *points.shape[:-2], i), 0, -2)
 
 
-def rows_of(table: Float[Array, "n d ..."], indices: Int[Array, "n k"]) -> Float[Array, "n k ..."]:
-    """For each worker the rows of its table at its indices, which are known to be in range."""
-    workers = jnp.arange(indices.shape[0])[:, None]
+def rows_of(table: Float[Array, "n d ..."], indices: Int[Array, "*_ n k"]) -> Float[Array, "..."]:
+    """For each worker the rows of its table at its indices, which are known to be in range; in NumPy of many rounds."""
+    workers = np.arange(indices.shape[-2])[:, None]
+    if array_namespace(table, indices) is np:
+        return table[workers, indices]
     return jnp.asarray(table).at[workers, indices].get(mode="promise_in_bounds")

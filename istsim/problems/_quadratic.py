@@ -254,8 +254,8 @@ class Quadratic(Pytree):
         x = self._point(x)
         return 0.5 * x @ self.mean_hessian_times(x) - self.mean_vector @ x
 
-    def gradient(self, x: Numbers) -> Float[Array, " d"]:
-        """`grad f(x) = Lbar x - bbar` at x of shape (d,), shape (d,)."""
+    def gradient(self, x: Numbers) -> Float[Array, "*_ d"]:
+        """`grad f(x) = Lbar x - bbar` at points x of shape (..., d), shape (..., d)."""
         return self.mean_hessian_times(self._point(x)) - self.mean_vector
 
     def objective_gap(self, x: Numbers) -> Float[Array, ""]:

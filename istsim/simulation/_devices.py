@@ -231,12 +231,12 @@ def split_workers(tree: Tree, parts: int) -> Tree:
     What belongs to workers is split evenly, after padding with zeros; the rest is repeated.
     """
 
-    def split(array: jax.Array) -> np.ndarray:
+    def split(array: Any) -> np.ndarray:
         missing = -len(array) % parts
         padded = np.pad(array, [(0, missing), *[(0, 0)] * (array.ndim - 1)]) if missing else np.asarray(array)
         return padded.reshape(parts, -1, *array.shape[1:])
 
-    def repeat(array: jax.Array) -> np.ndarray:
+    def repeat(array: Any) -> np.ndarray:
         return np.broadcast_to(array, (parts, *array.shape))
 
     return _map_workers(tree, split, repeat)

@@ -1,23 +1,38 @@
-"""Rounds of the library's methods in NumPy: for runs that end before anything could be loaded or compiled for them."""
+"""Short runs of the library's methods in NumPy: they end before anything could be loaded or compiled for them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
-from istsim._arrays import as_known
-from istsim._random import round_key
+from istsim._random import round_key, stream
 from istsim._threefry import Threefry
-from istsim.methods._method import Method, SketchedMethod
+from istsim.methods._method import Draws, Method, SketchedMethod
 from istsim.problems._matrix_free import MatrixFreeHessians
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._draws import needs_jax
+from istsim.simulation._metrics import metrics_by_numpy
 from istsim.simulation._rounds import advance
+from istsim.simulation._run import Chunk, Run
+
+# Numbers that a run may handle in its rounds: up to so many it takes at most as long as numba takes to load. The rule
+# knows the run alone, so that the same run gives the same bits whatever ran before.
+_MOST_NUMBERS = 2**23
+# What calling NumPy in a round takes, in numbers that are handled meanwhile.
+_NUMBERS_PER_ROUND = 10_000
 
 
-def covers(problem: Quadratic, method: Method) -> bool:
+def covers(run: Run) -> bool:
+    """Whether it is by JAX's usual keys, on a CPU, and its round is written in NumPy."""
+    on_cpu = jax.default_backend() == "cpu"
+    return on_cpu and Threefry.of(run.key) is not None and is_written(run.problem, run.method)
+
+
+def is_written(problem: Quadratic, method: Method) -> bool:
     """Whether a round is written in NumPy: that of a library's method, without noise, by a sketch of the library's."""
     return (
         type(method).__module__.startswith("istsim.methods.")
@@ -27,28 +42,53 @@ def covers(problem: Quadratic, method: Method) -> bool:
     )
 
 
+def is_short(run: Run) -> bool:
+    """Whether it pays to run it here."""
+    held = run.problem.num_workers * float(run.method.sketch_for(run.problem).inclusion_probability(1))
+    numbers = run.repetitions * len(run.steps.sizes) * held * run.problem.dim
+    return run.rounds * (numbers + _NUMBERS_PER_ROUND) <= _MOST_NUMBERS
+
+
+def chunks(run: Run) -> Iterator[Chunk]:
+    """The run, chunk by chunk."""
+    problem, method = run.problem, run.method
+    sketch_key, repetitions = stream(Threefry.of(run.key), "sketch"), np.arange(run.repetitions)
+    x = np.tile(run.x0, (*run.trajectories, 1))
+    yield Chunk(0, 1, metrics_by_numpy(problem, (x - problem.minimizer)[None]), None)
+    for stretch in run.stretches():
+        length = run.rounds_of(stretch)
+        draws = method.draw(round_key(sketch_key, repetitions, stretch.first + np.arange(length)), problem.num_workers)
+        steps = run.steps.between(stretch.first, stretch.first + length)
+        records = np.full((run.records_of_chunk, *x.shape), np.nan, x.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):  # a divergent run is a result
+            for index in range(length):
+                x = one_round(problem, method, _of_round(draws, index), steps[index, :, None], x)
+                if (index + 1) % stretch.stride == 0 or index + 1 == length:
+                    records[index // stretch.stride] = x - problem.minimizer
+        yield Chunk(length, stretch.kept, metrics_by_numpy(problem, records), x)
+
+
+def _of_round(draws: Draws, index: int) -> Draws:
+    """What was drawn for one of many rounds, which stand along the second axis, if anything was."""
+    if draws.held.shape[-1] == 0:
+        return draws
+    reporting = None if draws.reporting is None else draws.reporting[:, index]
+    return draws._replace(held=draws.held[:, index], reporting=reporting)
+
+
 def one_round(
-    problem: Quadratic,
-    method: Method,
-    sketch_keys: Threefry,
-    repetition: Any,
-    round_index: int,
-    step_size: Any,
-    x: Float[np.ndarray, "repetition point d"],
+    problem: Quadratic, method: Method, draws: Draws, step_size: Any, x: Float[np.ndarray, "repetition point d"]
 ) -> Float[np.ndarray, "repetition point d"]:
     """The next iterates.
 
     Args:
         problem: The quadratic.
         method: The method.
-        sketch_keys: A key, or one for each repetition.
-        repetition: The numbers of the repetitions under a single key, or 0 where each has its own.
-        round_index: The number of the round.
+        draws: What is random in this round of each repetition.
         step_size: A number, or shape (point, 1), one for each point.
         x: The points of a repetition all see the same sketches.
     """
-    draws = method.draw(round_key(sketch_keys, repetition, round_index), problem.num_workers)
     if isinstance(method, SketchedMethod):
         reporting = None if draws.reporting is None else draws.reporting[:, None]
         draws = draws._replace(held=draws.held[:, None], reporting=reporting)
-    return as_known(advance(problem, method, draws, step_size, x))
+    return advance(problem, method, draws, step_size, x)

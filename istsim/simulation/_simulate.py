@@ -12,7 +12,7 @@ from istsim._types import Numbers
 from istsim._validation import one_of, positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
-from istsim.simulation import _compiled, _xla
+from istsim.simulation import _compiled, _numpy, _xla
 from istsim.simulation._devices import MeshShape, OneDevice, Pmap, ShardMap
 from istsim.simulation._metrics import METRICS
 from istsim.simulation._rounds import check_problem_and_method, starting_point
@@ -85,7 +85,9 @@ def simulate(
     steps = StepSizes.of(step_size, rounds, problem.dtype)
     start = np.asarray(starting_point(problem, x0))
     run = Run(problem, method, steps, as_key(key), repetitions, start, rounds, record_every)
-    if backend == "vmap" and mesh_shape is None and _compiled.covers(problem, method):
+    if backend == "vmap" and mesh_shape is None and _numpy.covers(run) and _numpy.is_short(run):
+        chunks = _numpy.chunks(run)
+    elif backend == "vmap" and mesh_shape is None and _compiled.covers(problem, method):
         chunks = _compiled.chunks(run)
     else:
         chunks = _xla.chunks(run, _devices(backend, mesh_shape, repetitions))

@@ -10,10 +10,11 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Bool, Int
 
 from istsim._pytree import Pytree
 from istsim._random import random_order
+from istsim._types import Array
 from istsim._validation import positive_int
 
 MAX_OUTCOMES = 1_000_000
@@ -91,13 +92,13 @@ class Sketch(Pytree, abc.ABC):
         """The sets of any number of rounds, `(..., n, size)`, from random orders of shape `(..., *order_shape)`."""
         raise NotImplementedError(f"{self} is not cut from a random order")
 
-    def sample_indices(self, key: Any) -> Int[Array, "n size"]:
+    def sample_indices(self, key: Any) -> Int[Array, "*rounds n size"]:
         """Draw one round's sets as lists of distinct coordinates, where their `size` is fixed."""
         if self.order_shape is None:
             raise NotImplementedError(f"{self} has no fixed size: use sample")
         return self.cut(random_order(key, self.order_shape))
 
-    def sample(self, key: Any) -> Bool[Array, "n d"]:
+    def sample(self, key: Any) -> Bool[Array, "*rounds n d"]:
         """Draw one round's masks from a JAX key: entry (i, j) says whether worker i holds coordinate j.
 
         Pure JAX, so that it runs under `jit` and `vmap`. A sketch of fixed size may define

@@ -165,7 +165,7 @@ class Dynamics:
 
     def all_settled(self, sizes: Float[np.ndarray, " step_size"]) -> Iterator[Settled | None]:
         """The same for many step sizes."""
-        fixed = None if self.law.depends_on_step_size else self._centred(None)
+        fixed = self._centred(None) if self.law.is_polynomial and not self.law.depends_on_step_size else None
         for size, rate in zip(sizes, self.rates(sizes), strict=True):
             yield self._settled(size, rate, *(fixed or self._centred(size))) if rate < 1 else None
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from istsim import theory
-from istsim._random import fold_in, known_key, stream
+from istsim._random import fold_in, known_key, round_key, stream
 from istsim._threefry import Threefry
 from istsim.methods import Method
 from istsim.problems import Quadratic
@@ -202,14 +202,15 @@ def _simulate(
 ) -> Float[np.ndarray, "repetition start iterates d"]:
     """All iterates from all starts; the runs of one repetition see the same sketches."""
     key = known_key(seed)
-    if not isinstance(key, Threefry) or not _numpy.covers(problem, method):
+    if not isinstance(key, Threefry) or not _numpy.is_written(problem, method):
         return np.asarray(_simulate_by_jax(problem, method, step_size, starts, key, rounds=rounds))
     x = np.tile(starts, (REPETITIONS, 1, 1))
     iterates = np.empty((*x.shape[:2], rounds + 1, x.shape[2]))
     sketch_keys = stream(fold_in(key, np.arange(REPETITIONS)), "sketch")
     for index in range(rounds + 1):
         iterates[:, :, index] = x
-        x = _numpy.one_round(problem, method, sketch_keys, 0, index, step_size, x)
+        draws = method.draw(round_key(sketch_keys, 0, index), problem.num_workers)
+        x = _numpy.one_round(problem, method, draws, step_size, x)
     return iterates
 
 
