@@ -75,7 +75,7 @@ class Share(NamedTuple):
         each = -(-num_workers // self.parts)
         missing = each * self.parts - num_workers
 
-        def part(array: jax.Array) -> jax.Array:
+        def part(array: Any) -> jax.Array:
             padded = jnp.pad(array, [(0, missing), *[(0, 0)] * (array.ndim - 1)])
             return jax.lax.dynamic_slice_in_dim(padded, self.here * each, each)
 
