@@ -2,7 +2,7 @@
 
 Known numbers are computed by NumPy and BLAS at once. JAX would compile a program for every new shape first, which takes
 seconds where the answer takes milliseconds. Where JAX traces an argument (`jit`, `grad`, `vmap`), the same lines run in
-`jax.numpy`.
+`jax.numpy`. Very long recursions are compiled all the same: see `theory._dynamics`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ from listed import close, problem_of
 
 import istsim
 from istsim import theory
-from istsim.theory._forms import CoordinateForms, GroupForms, OuterBetween
+from istsim.theory import _dynamics
+from istsim.theory._forms import CoordinateForms, GroupForms
 from istsim.theory._patterns import patterns
 
 
@@ -40,6 +41,22 @@ def test_groups_of_one_coordinate_each_are_no_groups():
     close(plain.matrix_vector(r[0], s, k3), grouped.matrix_vector(r[0], s, k3))
     close(plain.matrix_diagonal(X, s, k3), grouped.matrix_diagonal(X, s, k3))
     close(plain.matrix_matrix(X, k4), grouped.matrix_matrix(X, k4))
-    outer = OuterBetween(r[0], s[0], k4)
-    symmetric = [forms.symmetric_part(X + X.T, k4, outer) for forms in (plain, grouped)]
+    symmetric = [forms.symmetric_form(k4, k4)(X + X.T, r[0], s[0]) for forms in (plain, grouped)]
     close(symmetric[0] + symmetric[0].T, symmetric[1] + symmetric[1].T)
+
+
+@pytest.mark.parametrize(
+    "method", [istsim.IST(istsim.Permutation(2, 4)), istsim.CompressedGradient(istsim.RandK(2, 4, 3))]
+)
+def test_long_recursions_give_the_same_numbers_by_numpy_by_a_matrix_and_compiled(method, monkeypatch):
+    problem, run = problem_of(2, 4), {"step_size": 0.05, "rounds": 40}
+    by_matrix = theory.exact_moments(problem, method, **run)
+    monkeypatch.setattr(_dynamics, "_WRITTEN_OUT", 0)
+    by_numpy = theory.exact_moments(problem, method, **run)
+    monkeypatch.setattr(_dynamics, "_MANY_ROUNDS", 10)
+    compiled = theory.exact_moments(problem, method, **run)
+    for name in ("mean", "objective_gap", "gradient_norm_squared", "distance_squared"):
+        expected = getattr(by_numpy, name)
+        assert isinstance(getattr(compiled, name), np.ndarray)
+        close(getattr(by_matrix, name), expected)
+        close(getattr(compiled, name), expected)

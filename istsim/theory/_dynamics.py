@@ -13,7 +13,7 @@ import numpy as np
 import scipy
 from jaxtyping import Float, Int
 
-from istsim._arrays import array_namespace, scan
+from istsim._arrays import array_namespace, as_known, scan
 from istsim._types import Array
 from istsim.problems._quadratic import Quadratic
 from istsim.theory import _symmetric
@@ -23,6 +23,9 @@ from istsim.theory._forms import outer
 # Up to this dimension the map of the moments is written out as a matrix: many step sizes share it, and a round with one
 # is a single product. At d = 24 it has 325^2 numbers, and writing it out costs as much as a few hundred rounds.
 _WRITTEN_OUT = 24
+# Between that and this dimension a compiled round takes less time than NumPy's, by up to a half, and compiling pays off
+# from so many rounds on; beyond, products of matrices are all that counts, and take the same time by both.
+_COMPILED, _MANY_ROUNDS = 250, 4000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,9 +79,11 @@ class Dynamics:
             covariance_at: the rounds at which the covariance is kept.
         """
         chosen = np.zeros(0, int) if covariance_at is None else covariance_at
-        if array_namespace(self.law, sizes, x0, weighting) is jnp:
-            return History(*_traced_history(self.law, sizes, x0, weighting, chosen))
-        d, constant = self.law.problem.dim, bool((sizes == sizes[0]).all())
+        d = self.law.problem.dim
+        pays_off = _WRITTEN_OUT < d <= _COMPILED and len(sizes) > _MANY_ROUNDS and self.law.is_polynomial
+        if pays_off or array_namespace(self.law, sizes, x0, weighting) is jnp:
+            return History(*as_known(_compiled_history(self.law, sizes, x0, weighting, chosen)))
+        constant = bool((sizes == sizes[0]).all())
         if constant and not len(chosen) and self._is_small and len(sizes) >= _symmetric.count_entries(d):
             return self._history_of_products(float(sizes[0]), len(sizes), x0, weighting)
         with np.errstate(over="ignore", invalid="ignore"):  # a divergent run is a result
@@ -279,7 +284,7 @@ def _history(law: AffineLaw, sizes: Any, x0: Any, weighting: Any, chosen: Any) -
     return mean, tuple(values), covariance
 
 
-_traced_history = jax.jit(_history)
+_compiled_history = jax.jit(_history)
 
 
 def metrics_of(

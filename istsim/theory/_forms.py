@@ -20,14 +20,13 @@ in a recursion for symmetric moments, half of the work is too.
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from istsim._arrays import array_namespace, scan
+from istsim._arrays import array_namespace
 from istsim._pytree import Pytree
 from istsim._types import Array
 from istsim.theory._patterns import Pattern
@@ -36,10 +35,10 @@ WorkerCoefficients = Mapping[Pattern, Float[Array, " m"]]
 
 
 class Between(NamedTuple):
-    """A matrix X between two L, and the coefficients of the positions (a, c | e, b)."""
+    """A matrix X between two L, and the coefficients of the positions (a, c | e, b) as `Forms.prepared` makes them."""
 
     X: Float[Array, "*many d d"]
-    k: WorkerCoefficients
+    k: Any
 
 
 class OuterBetween(NamedTuple):
@@ -47,7 +46,7 @@ class OuterBetween(NamedTuple):
 
     left: Float[Array, "*many d"]
     right: Float[Array, "*many d"]
-    k: WorkerCoefficients
+    k: Any
 
 
 def backwards(k: WorkerCoefficients) -> WorkerCoefficients:
@@ -86,13 +85,7 @@ def outer(left: Float[Array, "*_ d"], right: Float[Array, "*_ d"]) -> Float[Arra
 
 
 class Forms(Pytree, abc.ABC):
-    """The expressions for n symmetric matrices L (and perhaps their sum, as one more worker's).
-
-    Attributes:
-        L: shape (m, d, d).
-    """
-
-    L: Float[Array, "m d d"]
+    """The expressions for n symmetric matrices L (and perhaps their sum, as one more worker's)."""
 
     @staticmethod
     def of(L: Float[Array, "m d d"], labels: Int[np.ndarray, " d"]) -> Forms:
@@ -120,36 +113,75 @@ class Forms(Pytree, abc.ABC):
     ) -> Float[Array, "*many d d"]:
         """`sum_c L[a,c] X[c,b] s[b]` at positions (a, c | b)."""
 
+    def prepared(self, k: WorkerCoefficients) -> Any:
+        """The coefficients of four positions with all that follows from them and the L alone."""
+        return k
+
     @abc.abstractmethod
     def half(self, terms: Sequence[Between | OuterBetween]) -> Float[Array, "*many d d"]:
         """H, summed over the terms."""
 
     def matrix_matrix(self, X: Float[Array, "*many d d"], k: WorkerCoefficients) -> Float[Array, "*many d d"]:
         """F: `sum_{c,e} L[a,c] X[c,e] L[e,b]` at positions (a, c | e, b)."""
-        return self.half([Between(X, k)]) + transposed(self.half([Between(transposed(X), backwards(k))]))
+        one, other = self.prepared(k), self.prepared(backwards(k))
+        return self.half([Between(X, one)]) + transposed(self.half([Between(transposed(X), other)]))
 
-    def symmetric_part(
-        self, X: Float[Array, "*many d d"], k: WorkerCoefficients, outer: OuterBetween | None = None
-    ) -> Float[Array, "*many d d"]:
-        """A matrix with the symmetric part of F, for a symmetric X and the outer term together."""
-        terms: list[Between | OuterBetween] = [Between(X, added(k, backwards(k)))]
-        if outer is not None:
-            terms += [outer, OuterBetween(outer.right, outer.left, backwards(outer.k))]
-        return self.half(terms)
+    def symmetric_form(
+        self, k: WorkerCoefficients, k_outer: WorkerCoefficients | None = None
+    ) -> Callable[..., Float[Array, "*many d d"]]:
+        """For round after round: a function that gives a matrix with the symmetric part of F.
+
+        Args:
+            k: The coefficients of F, for a symmetric X.
+            k_outer: Those of F for another matrix, `left right'`, that is added.
+
+        Returns:
+            A function of X and, for the other matrix, of left and right.
+        """
+        inside = self.prepared(added(k, backwards(k)))
+        one, other = (self.prepared(each) for each in (k_outer, backwards(k_outer))) if k_outer else (None, None)
+
+        def form(X: Any, left: Any = None, right: Any = None) -> Any:
+            terms: list[Between | OuterBetween] = [Between(X, inside)]
+            if left is not None:
+                terms += [OuterBetween(left, right, one), OuterBetween(right, left, other)]
+            return self.half(terms)
+
+        return form
+
+
+class Prepared(NamedTuple):
+    """What patterns of the positions (a, c | e, b) multiply, where every coordinate is held on its own.
+
+    Named by which positions are equal; those of shape (m, 1) or (m, d) belong to the L, the others are (d, d). What is
+    its own mirror image is halved.
+    """
+
+    none: Any
+    eb: Any
+    ab: Any
+    ce: Any
+    ab_ce: Any
+    ae: Any
+    aeb: Any
+    all: Any
+    ac_eb: Any
+    ae_cb: Any
+    ace: Any
 
 
 class CoordinateForms(Forms):
     """Every coordinate is held on its own.
 
     Attributes:
-        rows: shape (d, m, d), the L once more, the rows outermost: products with all of them, and sums over the
-            workers of products, are then each one product of two matrices.
+        rows: shape (d, m, d), the L with the rows outermost: products with all of them, and sums over the workers of
+            products, are then each one product of two matrices.
         D: shape (m, d), the diagonals of L.
         squares, scaled_rows, outers: shape (2, d, d), sums of `L[a,b]^2`, `D[a] L[a,b]` and `D[a] D[b]`, over all but
             the last entry and for the last, since all but the last have equal coefficients.
     """
 
-    data_fields = ("L", "rows", "D", "squares", "scaled_rows", "outers")
+    data_fields = ("rows", "D", "squares", "scaled_rows", "outers")
     rows: Float[Array, "d m d"]
     D: Float[Array, "m d"]
     squares: Float[Array, "2 d d"]
@@ -166,7 +198,6 @@ class CoordinateForms(Forms):
             return xp.stack([of_workers(L[:-1], D[:-1]), of_workers(L[-1:], D[-1:])])
 
         vars(forms).update(
-            L=L,
             rows=xp.stack(L, axis=1),
             D=D,
             squares=sums(lambda L, D: xp.einsum("mab,mab->ab", L, L)),
@@ -188,7 +219,7 @@ class CoordinateForms(Forms):
         """Outer products with L v."""
         k = {pattern: value[:, None] for pattern, value in k.items()}
         v = v[..., None, :]
-        Lv, Dv = (v @ self.L.reshape(-1, v.shape[-1]).T).reshape(*v.shape[:-2], *self.D.shape), self.D * v
+        Lv, Dv = self._with_vector(v[..., 0, :]), self.D * v
         outers = transposed(k[0, 1, 2] * Lv + k[0, 0, 1] * Dv) @ s  # none; a = c
         columns = self._weighted_columns(k[0, 1, 1] * v * s)  # c = b
         diagonal = ((k[0, 1, 0] * Lv + k[0, 0, 0] * Dv) * s).sum(axis=-2)  # a = b; all
@@ -196,7 +227,7 @@ class CoordinateForms(Forms):
 
     def matrix_diagonal(self, X, s, k):
         """One matrix product a worker."""
-        xp = array_namespace(X, self.L)
+        xp = array_namespace(X, self.rows)
         k = {pattern: value[:, None] for pattern, value in k.items()}
         LX, x = self._times(X), diagonals(X)[..., None, :]
         whole = xp.einsum("...amb,mb->...ab", LX, k[0, 1, 2] * s) + X * ((k[0, 0, 1] * self.D).T @ s)  # none; a = c
@@ -205,11 +236,31 @@ class CoordinateForms(Forms):
         diagonal = ((k[0, 1, 0] * LX_diagonal + k[0, 0, 0] * self.D * x) * s).sum(axis=-2)  # a = b; all
         return whole + columns + on_diagonal(diagonal)
 
+    def prepared(self, k):
+        """See `Prepared`."""
+        D, each = self.D, {pattern: value[:, None] for pattern, value in k.items()}
+
+        def ends(pattern: Pattern, sums: Float[Array, "2 d d"]) -> Any:
+            return k[pattern][0] * sums[0] + k[pattern][-1] * sums[1]
+
+        return Prepared(
+            none=each[0, 1, 2, 3] / 2,
+            eb=each[0, 1, 2, 2] * D,
+            ab=each[0, 1, 2, 0] / 2,
+            ce=each[0, 1, 1, 2] / 2,
+            ab_ce=each[0, 1, 1, 0] / 2,
+            ae=each[0, 1, 0, 2],
+            aeb=each[0, 1, 0, 0] * D,
+            all=each[0, 0, 0, 0] * D * D / 2,
+            ac_eb=ends((0, 0, 1, 1), self.outers) / 2,
+            ae_cb=ends((0, 1, 0, 1), self.squares) / 2,
+            ace=ends((0, 0, 0, 1), self.scaled_rows),
+        )
+
     def half(self, terms):
         """The products L X, and one more for all that ends in "times L"."""
-        rows, D = self.rows, self.D
+        rows, xp = self.rows, array_namespace(self.rows, *(value for term in terms for value in term[:-1]))
         d, m, _ = rows.shape
-        xp = array_namespace(rows, *(value for term in terms for value in term[:-1]))
         before_L: Any = 0.0
         between: Any = 0.0
         held_twice: Any = 0.0
@@ -217,41 +268,40 @@ class CoordinateForms(Forms):
         diagonal: Any = 0.0
         result: Any = 0.0
         for term in terms:
-            k = {pattern: value[:, None] for pattern, value in term.k.items()}
-            ends = {pattern: value[np.array([0, -1])] for pattern, value in term.k.items()}
+            k: Prepared = term.k
             if isinstance(term, Between):
                 X, x, LX = term.X, diagonals(term.X)[..., None, :], self._times(term.X)
-                LX_diagonal = xp.einsum("...ama->...ma", LX)
-                before_L += k[0, 1, 2, 3] / 2 * LX  # none
-                result += xp.einsum("...amb,mb->...ab", LX, k[0, 1, 2, 2] * D)  # e = b
-                diagonal += k[0, 1, 2, 0] * xp.einsum("...ame,ame->...ma", LX, rows) / 2  # a = b
+                LX_diagonal = xp.einsum("...ama->...ma", LX).copy()
+                result += xp.einsum("...amb,mb->...ab", LX, k.eb)
+                diagonal += k.ab * xp.einsum("...ame,ame->...ma", LX, rows)
+                LX *= k.none  # in place in NumPy, as all further sums: new arrays cost as much as the arithmetic
+                before_L = LX
             else:
                 X, x = outer(term.left, term.right), (term.left * term.right)[..., None, :]
                 L_left, L_right = (self._with_vector(vector) for vector in (term.left, term.right))
                 LX_diagonal = L_left * term.right[..., None, :]
-                result += transposed(k[0, 1, 2, 3] * L_left) @ L_right / 2  # none
-                result += transposed(k[0, 1, 2, 2] * L_left) @ (D * term.right[..., None, :])  # e = b
-                diagonal += k[0, 1, 2, 0] * L_left * L_right / 2  # a = b
-            between += k[0, 1, 1, 2] * x / 2  # c = e
-            held_twice += k[0, 1, 1, 0] * x / 2  # a = b, c = e
-            row_weights += k[0, 1, 0, 2] * LX_diagonal  # a = e
-            diagonal += k[0, 1, 0, 0] * D * LX_diagonal + k[0, 0, 0, 0] * D * D * x / 2  # a = e = b; all
-
-            def of(pattern: Pattern, sums: Float[Array, "2 d d"], ends: Any = ends) -> Float[Array, "d d"]:
-                return ends[pattern][0] * sums[0] + ends[pattern][1] * sums[1]
-
-            result += X * of((0, 0, 1, 1), self.outers) / 2 + transposed(X) * of((0, 1, 0, 1), self.squares) / 2
-            result += transposed(x) * of((0, 0, 0, 1), self.scaled_rows)  # a = c = e
+                result += transposed(k.none * L_left) @ L_right + transposed(L_left) @ (k.eb * term.right[..., None, :])
+                diagonal += k.ab * L_left * L_right
+            between += k.ce * x
+            held_twice += k.ab_ce * x
+            row_weights += k.ae * LX_diagonal
+            diagonal += k.aeb * LX_diagonal + k.all * x
+            result += X * k.ac_eb
+            result += transposed(X) * k.ae_cb
+            result += transposed(x) * k.ace
         # All workers but the last have the same coefficients, and so the same entry here.
         squared = held_twice[..., 0, :] @ self.squares[0] + held_twice[..., -1, :] @ self.squares[1]
-        result += self._weighted_rows(row_weights) + on_diagonal(diagonal.sum(axis=-2) + squared)
-        before_L = before_L + between[..., None, :, :] * rows
-        return result + before_L.reshape(*before_L.shape[:-3], d, m * d) @ self.L.reshape(m * d, d)
+        result += self._weighted_rows(row_weights)
+        result += on_diagonal(diagonal.sum(axis=-2) + squared)
+        before_L += between[..., None, :, :] * rows
+        # The L are symmetric: their rows are their columns.
+        result += before_L.reshape(*before_L.shape[:-3], d, m * d) @ rows.reshape(d, m * d).T
+        return result
 
     def _with_vector(self, vector: Float[Array, "*many d"]) -> Float[Array, "*many m d"]:
         """`L v` for every L."""
-        m, d = self.D.shape
-        return (vector @ self.L.reshape(m * d, d).T).reshape(*vector.shape[:-1], m, d)
+        d, m, _ = self.rows.shape
+        return transposed((vector @ self.rows.reshape(d * m, d).T).reshape(*vector.shape[:-1], d, m))
 
     def _weighted_columns(self, weights: Float[Array, "*many m d"]) -> Float[Array, "*many d d"]:
         """`sum_m L_m diag(weights_m)`."""
@@ -259,15 +309,7 @@ class CoordinateForms(Forms):
 
     def _weighted_rows(self, weights: Float[Array, "*many m d"]) -> Float[Array, "*many d d"]:
         """`sum_m diag(weights_m) L_m`."""
-        if array_namespace(weights, self.L) is np:
-            return np.einsum("...ma,mab->...ab", weights, self.L)
-
-        # One worker after the other: XLA adds up over a leading axis of large arrays ten times more slowly.
-        def add(total: Any, index: Any) -> Any:
-            return total + weights[..., index, :, None] * self.L[index], ()
-
-        start = jnp.zeros((*weights.shape[:-2], *self.L.shape[1:]))
-        return scan(jnp, add, start, jnp.arange(len(self.L)))[0]
+        return array_namespace(weights, self.rows).einsum("...ma,amb->...ab", weights, self.rows)
 
 
 class GroupForms(Forms):
@@ -278,6 +320,7 @@ class GroupForms(Forms):
     """
 
     data_fields = ("L",)
+    L: Float[Array, "m d d"]
     groups: tuple[int, ...]
 
     def __init__(self, L: Float[Array, "m d d"], groups: tuple[int, ...]):

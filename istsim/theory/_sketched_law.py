@@ -201,11 +201,13 @@ class SketchedLaw(AffineLaw):
         operator, residual = self._mean_update()
         forms, r, centre = self._forms(), self._residuals(), self.centre
         output, model, lost = self.output_weight, self.model_weight, self.lost_weight
-        of_second = self._coefficients([output, model], [model, output])
         of_vector = self._coefficients([output, model], [output])
         residual_second = self._residual_second(forms, r)
-        # -2 E[B m z' (I - M)' ...]: with the transpose, which symmetrising adds.
-        of_model = {p: -2 * value for p, value in self._coefficients([output, model], [lost, output]).items()}
+        of_model = None
+        if self.method.masks_model:
+            # -2 E[B m z' (I - M)' ...]: with the transpose, which symmetrising adds.
+            of_model = {p: -2 * value for p, value in self._coefficients([output, model], [lost, output]).items()}
+        second = forms.symmetric_form(self._coefficients([output, model], [model, output]), of_model)
 
         def constant(moments):
             return moments.second
@@ -217,10 +219,9 @@ class SketchedLaw(AffineLaw):
         def quadratic(moments):
             M, m, _ = moments
             if m is None:
-                return forms.symmetric_part(M, of_second)
-            between = OuterBetween(m, centre, of_model) if self.method.masks_model else None
+                return second(M)
             vectors = moments.one_for(2) * residual_second - 2 * forms.matrix_vector(m, r, of_vector)
-            return forms.symmetric_part(M, of_second, between) + vectors
+            return (second(M, m, centre) if of_model else second(M)) + vectors
 
         if not self.loses_model:
             return constant, linear, quadratic
@@ -239,7 +240,7 @@ class SketchedLaw(AffineLaw):
         result = forms.vector_vector(r, r, self._coefficients([output], [output]))
         if self.method.masks_model:
             mixed = forms.matrix_vector(centre, r, self._coefficients([output, lost], [output]))
-            outer = OuterBetween(centre, centre, self._coefficients([output, lost], [lost, output]))
+            outer = OuterBetween(centre, centre, forms.prepared(self._coefficients([output, lost], [lost, output])))
             half = forms.half([outer])
             result = result + mixed + mixed.T + half + half.T
         noise = self.method.noise
