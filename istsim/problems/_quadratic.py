@@ -251,8 +251,8 @@ class Quadratic(Pytree):
 
     def value(self, x: Numbers) -> Float[Array, ""]:
         """`f(x) = 1/2 x'Lbar x - bbar'x` at x of shape (d,), a scalar."""
-        x = self._point(x)
-        return 0.5 * x @ self.mean_hessian_times(x) - self.mean_vector @ x
+        point = self._point(x)
+        return 0.5 * point @ self.mean_hessian_times(point) - self.mean_vector @ point
 
     def gradient(self, x: Numbers) -> Float[Array, "*_ d"]:
         """`grad f(x) = Lbar x - bbar` at points x of shape (..., d), shape (..., d)."""

@@ -31,11 +31,9 @@ class DiagonalDynamics(Dynamics):
         if weighting is not None or (covariance_at is not None and len(covariance_at)):
             return super().history(sizes, x0, weighting, covariance_at)
         arguments = self.law, sizes, x0
-        d = self.law.problem.dim
-        if array_namespace(*arguments) is jnp:
-            return History(*_traced_history(*arguments), np.zeros((0, d, d)))
         with np.errstate(over="ignore", invalid="ignore"):  # a divergent run is a result
-            return History(*_history(*arguments), np.zeros((0, d, d)))
+            mean, metrics = (_traced_history if array_namespace(*arguments) is jnp else _history)(*arguments)
+        return History(mean, metrics, np.zeros((0, self.law.problem.dim, self.law.problem.dim)))
 
     def gaps(self, sizes, rounds, x0):
         """All step sizes at once."""

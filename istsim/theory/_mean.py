@@ -174,4 +174,4 @@ def mean_step_size_limit_of(law: AffineLaw) -> float:
     """The same for a law."""
     eigenvalues = law.mean_eigenvalues()
     # |1 - s z| < 1 for a complex z with positive real part iff s < 2 Re z / |z|^2.
-    return float(np.min(np.maximum(2 * eigenvalues.real, 0) / np.abs(eigenvalues) ** 2))
+    return float(np.min(np.maximum(2 * np.real(eigenvalues), 0) / np.abs(eigenvalues) ** 2))
