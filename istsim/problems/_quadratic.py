@@ -249,19 +249,19 @@ class Quadratic(Pytree):
         """`f(x*)`, a scalar."""
         return self.value(self.minimizer)
 
-    def value(self, x: Numbers) -> Float[Array, ""]:
-        """`f(x) = 1/2 x'Lbar x - bbar'x` at x of shape (d,), a scalar."""
+    def value(self, x: Numbers) -> Float[Array, "..."]:
+        """`f(x) = 1/2 x'Lbar x - bbar'x` at points x of shape (..., d), shape (...)."""
         point = self._point(x)
-        return 0.5 * point @ self.mean_hessian_times(point) - self.mean_vector @ point
+        return 0.5 * (point * self.mean_hessian_times(point)).sum(axis=-1) - point @ self.mean_vector
 
     def gradient(self, x: Numbers) -> Float[Array, "*_ d"]:
         """`grad f(x) = Lbar x - bbar` at points x of shape (..., d), shape (..., d)."""
         return self.mean_hessian_times(self._point(x)) - self.mean_vector
 
-    def objective_gap(self, x: Numbers) -> Float[Array, ""]:
-        """`f(x) - f(x*)` as `1/2 (x - x*)'Lbar(x - x*)`, accurate near the optimum; a scalar."""
+    def objective_gap(self, x: Numbers) -> Float[Array, "..."]:
+        """`f(x) - f(x*)` as `1/2 (x - x*)'Lbar(x - x*)`, accurate near the optimum, at points x of shape (..., d)."""
         error = self._point(x) - self.minimizer
-        return 0.5 * error @ self.mean_hessian_times(error)
+        return 0.5 * (error * self.mean_hessian_times(error)).sum(axis=-1)
 
     def _point(self, x: Numbers) -> Float[Array, "..."]:
         """x in the problem's precision: a NumPy array, unless it or the problem is JAX's."""

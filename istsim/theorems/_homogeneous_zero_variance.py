@@ -4,7 +4,6 @@ from typing import ClassVar
 
 import sympy as sp
 
-from istsim.simulation._metrics import metrics
 from istsim.theorems._premises import equal_matrices, equal_vectors
 from istsim.theorems._theorem import Kind, Theorem, rounds_of
 from istsim.theorems._weighted_permutation import draw_weighted, weighted_permutation
@@ -45,5 +44,5 @@ class HomogeneousZeroVariance(Theorem):
 
     def sequences(self, instance):
         """From the second moments, and from the mean."""
-        gaps = metrics(instance.problem, instance.mean)["objective_gap"]
+        gaps = instance.problem.objective_gap(instance.mean)
         return {k: rounds_of(instance), expected: instance.objective_gap, of_mean: gaps}
