@@ -406,7 +406,9 @@ def compilations():
     return names
 
 
-def test_new_values_of_the_same_shapes_compile_nothing(compilations):
+def test_new_values_of_the_same_shapes_compile_nothing(compilations, monkeypatch):
+    monkeypatch.setattr("istsim.simulation._numpy.is_short", lambda run: False)
+
     def run(step_size, key, problem, alpha, **changes):
         method = istsim.IST(istsim.Permutation(2, 6), forward_scale=alpha)
         return gap(simulate(problem, method, step_size=step_size, key=key, repetitions=7, **changes))
@@ -421,7 +423,8 @@ def test_new_values_of_the_same_shapes_compile_nothing(compilations):
     assert (first != second).any()
 
 
-def test_more_chunks_of_rounds_compile_nothing_new(compilations):
+def test_more_chunks_of_rounds_compile_nothing_new(compilations, monkeypatch):
+    monkeypatch.setattr("istsim.simulation._numpy.is_short", lambda run: False)
     gap(simulate(rounds=512, repetitions=2))
     before = len(compilations)
     gap(simulate(rounds=2048, repetitions=2))
