@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import random
 from jaxtyping import Float
@@ -34,35 +33,38 @@ class Batches:
     seed: int
 
     @functools.cached_property
-    def _iterates(self) -> Float[np.ndarray, "batch repetition start iterates d"]:
-        instance = self.instance
-        starts = jnp.concatenate(
-            [instance.x0[None], jnp.zeros((1, instance.problem.dim)), jnp.eye(instance.problem.dim)]
-        )
-        found = _simulate(instance.problem, instance.method, instance.step_size, starts, self.seed, instance.rounds)
-        return np.asarray(found).reshape(BATCHES, -1, *found.shape[1:])
+    def _iterates(self) -> Float[np.ndarray, "batch repetition iterates d"]:
+        return self._simulated(self.instance.x0[None], self.instance.rounds)[:, :, 0]
 
     @functools.cached_property
     def _rounds(self) -> tuple[Float[np.ndarray, "batch repetition d d"], Float[np.ndarray, "batch repetition d"]]:
         """The B and c of every first round."""
-        after, step_size = self._iterates[:, :, 1:, 1], self.instance.step_size
-        columns = np.eye(self.instance.problem.dim) - (after[:, :, 1:] - after[:, :, :1])
+        d, step_size = self.instance.problem.dim, self.instance.step_size
+        after = self._simulated(np.concatenate([np.zeros((1, d)), np.eye(d)]), 1)[:, :, :, 1]
+        columns = np.eye(d) - (after[:, :, 1:] - after[:, :, :1])
         return np.swapaxes(columns, 2, 3) / step_size, after[:, :, 0] / step_size
+
+    def _simulated(
+        self, starts: Float[np.ndarray, "start d"], rounds: int
+    ) -> Float[np.ndarray, "batch repetition start iterates d"]:
+        instance = self.instance
+        found = np.asarray(_simulate(instance.problem, instance.method, instance.step_size, starts, self.seed, rounds))
+        return found.reshape(BATCHES, -1, *found.shape[1:])
 
     @functools.cached_property
     def mean(self) -> Float[np.ndarray, "batch iterates d"]:
         """Of x_k."""
-        return self._iterates[:, :, 0].mean(axis=1)
+        return self._iterates.mean(axis=1)
 
     @functools.cached_property
     def second(self) -> Float[np.ndarray, "batch iterates d d"]:
         """Of `x_k x_k'`."""
-        return _outer_mean(self._iterates[:, :, 0])
+        return _outer_mean(self._iterates)
 
     @functools.cached_property
     def error(self) -> Float[np.ndarray, "batch iterates d d"]:
         """Of `(x_k - x*) (x_k - x*)'`."""
-        return _outer_mean(self._iterates[:, :, 0] - self.instance.minimizer)
+        return _outer_mean(self._iterates - self.instance.minimizer)
 
     @functools.cached_property
     def B(self) -> Float[np.ndarray, "batch d d"]:
@@ -86,11 +88,11 @@ class Batches:
         instance = self.instance
         rate = theory.mean_square_rate(instance.problem, instance.method, instance.step_size)
         rounds = math.ceil(math.log(1e-14) / math.log(max(rate, 1e-14)))
-        found = _simulate(instance.problem, instance.method, instance.step_size, instance.x0[None], self.seed, rounds)
-        gaps = np.asarray(jax.vmap(instance.problem.objective_gap)(found[:, 0, -1]))
+        error = self._simulated(instance.x0[None], rounds)[:, :, 0, -1] - instance.minimizer
+        gaps = 0.5 * np.einsum("gra,ab,grb->gr", error, instance.Lbar, error)
         # What is left of the start, where nothing is random.
         gaps = np.where(gaps < 1e-12 * float(instance.problem.objective_gap(instance.x0)), 0.0, gaps)
-        return gaps.reshape(BATCHES, -1).mean(axis=1)
+        return gaps.mean(axis=1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
