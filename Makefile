@@ -9,12 +9,16 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export JUPYTER_PREFER_ENV_PATH := 1
 
 BIN := .venv/bin
-STAMP := .venv/.installed
+# What figures, theorems and proofs need, without torch, which is larger than all of that; then everything.
+LIGHT := .venv/.light
+ALL := .venv/.all
+# What is never imported need not be compiled, which takes a fifth of the space.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 
 .DELETE_ON_ERROR:
 .PHONY: all reproduce verify proofs test test-slow check docs site wheel check-all clean help
 
-all: $(STAMP)
+all: $(ALL)
 	@echo "The environment is in .venv. Next: make reproduce, make test or make help."
 
 help:
@@ -30,9 +34,9 @@ help:
 	@echo "make check-all   all of these, and the built package in an environment of its own"
 	@echo "make clean       remove all that make made, except results"
 
-# The stamp is made last: an interrupted installation is started again, in a fresh environment unless
-# an older one was complete.
-$(STAMP): pyproject.toml constraints.txt
+# No stamp is there while packages are installed: an interrupted installation is started again, in a fresh environment
+# unless an older one was complete.
+$(LIGHT): pyproject.toml constraints.txt
 	@command -v "$(PYTHON)" >/dev/null || { \
 	    echo "make: $(PYTHON) not found; istsim needs Python 3.11 or newer (make PYTHON=/path/to/python3)" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -40,32 +44,39 @@ $(STAMP): pyproject.toml constraints.txt
 	         "name another one: make PYTHON=python3.12" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
 	    echo "make: $(PYTHON) cannot make environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	@echo "Installing istsim and what it needs into .venv (a few minutes the first time) ..."
-	@if [ -e $@ ] && $(BIN)/python -c "" 2>/dev/null; then rm -f $@; else "$(PYTHON)" -m venv --clear .venv; fi
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]'
+	@echo "Installing istsim and what the figures need into .venv (a few minutes the first time) ..."
+	@if [ -e $@ ] && $(BIN)/python -c "" 2>/dev/null; then rm -f $@ $(ALL); else "$(PYTHON)" -m venv --clear .venv; fi
+	@$(PIP_INSTALL) --editable '.[reproduce]'
 	@touch $@
 
-reproduce: $(STAMP)
+$(ALL): $(LIGHT)
+	@echo "Installing everything else, torch among it, into .venv (some minutes the first time) ..."
+	@rm -f $(LIGHT) $@
+	@$(PIP_INSTALL) --editable '.[all]'
+	@touch $(LIGHT) $@
+
+# Networks are trained in torch.
+reproduce: $(if $(filter --networks --studies,$(ARGS)),$(ALL),$(LIGHT))
 	@$(BIN)/istsim reproduce $(ARGS)
 
-verify: $(STAMP)
+verify: $(LIGHT)
 	@$(BIN)/istsim verify $(ARGS)
 
-proofs: $(STAMP)
+proofs: $(LIGHT)
 	@$(BIN)/python -m istsim.derivations proofs docs/proofs
 
-test: $(STAMP)
+test: $(ALL)
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-slow: $(STAMP)
+test-slow: $(ALL)
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 
-check: $(STAMP)
+check: $(ALL)
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/pyright
 
-docs: $(STAMP)
+docs: $(ALL)
 	$(BIN)/python -m sphinx -E -W --keep-going --quiet docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
@@ -73,7 +84,7 @@ site: docs
 	$(BIN)/python docs/check_site.py docs/_build/html
 
 # Source distribution, the wheel made from it, and the wheel at work where nothing else of the clone is.
-wheel: $(STAMP)
+wheel: $(ALL)
 	@set -eu; tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
 	$(BIN)/python -m build --outdir "$$tmp/dist" . >"$$tmp/log" 2>&1 || { cat "$$tmp/log"; exit 1; }; \
 	$(BIN)/python -m venv "$$tmp/venv"; \

@@ -10,7 +10,7 @@ from typing import Any
 from istsim._cores import cores
 
 _CORE = ("istsim", "jax", "jaxlib", "numpy", "scipy", "sympy", "xarray")
-_NOT_FOR_USERS = ("all", "dev", "docs")
+_NOT_FOR_USERS = ("all", "dev", "docs", "reproduce")
 
 
 def examine() -> dict[str, Any]:

@@ -22,7 +22,11 @@ _DATASETS = (".nc", ".nc4", ".h5")
 
 
 def reproduce(
-    out: Path = Path("results"), only: tuple[str, ...] = (), quick: bool = False, studies: bool = False
+    out: Path = Path("results"),
+    only: tuple[str, ...] = (),
+    quick: bool = False,
+    studies: bool = False,
+    networks: bool = False,
 ) -> None:
     """Run the convergence experiments and write figures (SVG, PNG), their data (netCDF) and report.html.
 
@@ -36,12 +40,14 @@ def reproduce(
         quick: Fewer repetitions, and shorter runs of the studies.
         studies: Without --only, also the studies on networks: an hour and a half on two cores. Interrupted, they go
             on where they were.
+        networks: Train the networks of the predictions anew, in torch; --studies does so too. Else their data are
+            those that come with istsim.
     """
     from istsim.experiments import DisagreementError
     from istsim.experiments import reproduce as run
 
     try:
-        paths = run(out, only, quick, studies)
+        paths = run(out, only, quick, studies, networks)
     except DisagreementError as error:
         print(f"istsim: {error}", file=sys.stderr)
         sys.exit(1)

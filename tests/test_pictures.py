@@ -54,7 +54,7 @@ def test_a_picture_shows_what_its_theorem_is_about(picture):
     ids=["rounds", "parameter", "entries"],
 )
 def test_both_sides_and_simulation_are_shown(picture, lines, x, count_false_alarm_rate):
-    data = picture.measure(picture.instances())
+    data = picture.measure(quick=False)
     count_false_alarm_rate(data.attrs["false_alarm_rate"])
     assert data.line.values.tolist() == lines
     np.testing.assert_array_equal(data.x, x)
@@ -69,7 +69,7 @@ def test_where_both_sides_are_0_their_rounding_is_no_disagreement():
     everything = istsim.IST(istsim.RandK(2, 4, 4), forward_scale=1.0)
     half = istsim.IST(istsim.RandK(2, 4, 2), forward_scale=1.0)
     instances = {k: Instance.of(PROBLEM, method, step_size=0.1, rounds=1) for k, method in ((2, half), (4, everything))}
-    data = Picture("overlap-reduces-bias", "No bias.", "subnetwork size k", lambda: instances).measure(instances)
+    data = Picture("overlap-reduces-bias", "No bias.", "subnetwork size k", lambda: instances).measure(quick=False)
     assert sides_agree(data)
     assert float(data.error.isel(x=-1).max()) == 0
 
@@ -82,7 +82,7 @@ def test_a_simulation_that_misses_the_left_side_is_a_disagreement(tmp_path, monk
         return estimate + 1.0, error
 
     monkeypatch.setattr(_picture, "jackknife", missing)
-    monkeypatch.setattr("istsim.experiments._reproduce.predictions", tuple)
+    monkeypatch.setattr("istsim.experiments._reproduce.PREDICTIONS", ())
     monkeypatch.setattr("istsim.experiments._reproduce.EXPERIMENTS", ())
     monkeypatch.setattr("istsim.experiments._reproduce.PICTURES", (OVER_ENTRIES,))
     with pytest.raises(DisagreementError, match="perm-q-mean"):

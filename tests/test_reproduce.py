@@ -13,6 +13,7 @@ import istsim
 from istsim import experiments, figures
 from istsim._files import written_whole
 from istsim.experiments import EXPERIMENTS, Curve, DisagreementError, agrees, caption, measure
+from istsim.experiments._networks import PREDICTIONS
 
 
 def tiny_curve(label: str, method, **changes) -> Curve:
@@ -33,7 +34,7 @@ def tiny_data(count_false_alarm_rate) -> xarray.Dataset:
         tiny_curve("CG", istsim.CompressedGradient(sketch)),
         tiny_curve("IST", istsim.IST(sketch)),
     ]
-    data = tiny_experiment(figures.comparison, curves).measure(curves)
+    data = tiny_experiment(figures.comparison, curves).measure(quick=True)
     count_false_alarm_rate(float(data.false_alarm_rate.sum()))
     return data
 
@@ -235,7 +236,7 @@ def test_reproduce_reports_a_disagreement_after_writing_everything(tmp_path, mon
         "istsim.experiments._experiment.measure",
         lambda curve: measure(curve).assign(deviation=lambda data: data.deviation + 6.0),
     )
-    monkeypatch.setattr("istsim.experiments._reproduce.predictions", tuple)
+    monkeypatch.setattr("istsim.experiments._reproduce.PREDICTIONS", ())
     monkeypatch.setattr("istsim.experiments._reproduce.EXPERIMENTS", (tiny_experiment(figures.neighbourhood, curves),))
     monkeypatch.setattr("istsim.experiments._reproduce.PICTURES", ())
     with pytest.raises(DisagreementError, match="tiny"):
@@ -246,7 +247,7 @@ def test_reproduce_reports_a_disagreement_after_writing_everything(tmp_path, mon
 def test_a_disagreement_is_a_line_and_exit_code_1(monkeypatch, capsys):
     from istsim import cli
 
-    def disagree(out, only, quick, studies):
+    def disagree(out, only, quick, studies, networks):
         raise DisagreementError("simulated means disagree in tiny")
 
     monkeypatch.setattr("istsim.experiments.reproduce", disagree)
@@ -301,31 +302,63 @@ def test_a_missing_extra_is_named_with_its_command(monkeypatch):
         require("sklearn.datasets", extra="data")
 
 
-@pytest.mark.slow
-def test_a_residual_network_is_predicted_and_trained(tmp_path):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The predictions of networks and their runs, by name, made anew."""
     pytest.importorskip("torch", reason="torch is not installed")
-    experiments.reproduce(tmp_path, only=("resnet-prediction",), quick=True)
-    data = xarray.load_dataset(tmp_path / "resnet-prediction.nc", engine="h5netcdf").isel(round=-1)
-    start = xarray.load_dataset(tmp_path / "resnet-prediction.nc", engine="h5netcdf").predicted_loss.isel(round=0)
-    predicted, trained = data.predicted_loss - start, data.loss.mean("repetition") - start
-    assert (np.sign(predicted) == np.sign(trained)).all()
-    assert float((predicted / trained).sel(algorithm="SDP, backward masking")) == pytest.approx(1, abs=0.4)
+    out = tmp_path_factory.mktemp("networks")
+    names = [prediction.name for prediction in PREDICTIONS]
+    experiments.reproduce(out, only=names, quick=True, networks=True)
+    return {name: xarray.load_dataset(out / f"{name}.nc", engine="h5netcdf") for name in names}
 
 
 @pytest.mark.slow
-def test_a_network_is_predicted_and_trained(tmp_path):
-    pytest.importorskip("torch", reason="torch is not installed")
-    experiments.reproduce(tmp_path, only=("network-prediction",), quick=True)
-    page = (tmp_path / "report.html").read_text()
-    assert re.search(r"backward masking: the loss changes by -0\.\d+ as predicted, by -0\.\d+ ±", page)
-    assert re.search(r"forward masking: the loss changes by \+0\.\d+ as predicted, by \+0\.\d+ ±", page)
-    assert (tmp_path / "network-prediction.svg").exists()
-    data = xarray.load_dataset(tmp_path / "network-prediction.nc", engine="h5netcdf").isel(round=-1)
-    change = data.predicted_loss - data.predicted_loss.sel(algorithm="SDP, backward masking")
+def test_a_residual_network_is_predicted_and_trained(trained):
+    data = trained["resnet-prediction"]
+    predicted, found = (
+        (loss - data.predicted_loss.isel(round=0)).isel(round=-1)
+        for loss in (data.predicted_loss, data.loss.mean("repetition"))
+    )
+    assert (np.sign(predicted) == np.sign(found)).all()
+    assert float((predicted / found).sel(algorithm="SDP, backward masking")) == pytest.approx(1, abs=0.4)
+
+
+@pytest.mark.slow
+def test_a_network_is_predicted_and_trained(trained):
+    data = trained["network-prediction"]
+    told = PREDICTIONS[0].caption(data)
+    assert re.search(r"backward masking: the loss changes by -0\.\d+ as predicted, by -0\.\d+ ±", told)
+    assert re.search(r"forward masking: the loss changes by \+0\.\d+ as predicted, by \+0\.\d+ ±", told)
+    assert "not made now" not in told
+    last = data.isel(round=-1)
+    change = last.predicted_loss - last.predicted_loss.sel(algorithm="SDP, backward masking")
     assert float(change.sel(algorithm="SDP, forward masking")) > 0.1
 
 
-def test_a_prediction_by_name_is_refused_without_torch(tmp_path, monkeypatch):
+@pytest.mark.slow
+@pytest.mark.parametrize("prediction", PREDICTIONS, ids=lambda prediction: prediction.name)
+def test_stored_predictions_are_those_of_the_code(prediction, trained):
+    stored, anew = prediction.stored(), trained[prediction.name]
+    assert stored.attrs["text"] == anew.attrs["text"] == prediction.text
+    np.testing.assert_allclose(stored.predicted_loss, anew.predicted_loss, rtol=1e-6)
+    # The first runs have the same masks.
+    np.testing.assert_allclose(stored.loss[:, : anew.sizes["repetition"]], anew.loss, rtol=1e-6)
+
+
+def test_predictions_are_shown_without_torch_and_the_report_says_that_they_are_stored(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    experiments.reproduce(tmp_path, only=["network-prediction"])
+    data = xarray.load_dataset(tmp_path / "network-prediction.nc", engine="h5netcdf")
+    assert data.sizes["repetition"] == 40
+    page = (tmp_path / "report.html").read_text()
+    assert (
+        f"come with istsim, and were made by istsim {data.attrs['istsim_version']}, jax {data.attrs['jax_version']} "
+        f"and torch {data.attrs['torch_version']}."
+    ) in page
+
+
+@pytest.mark.parametrize("options", [{"networks": True}, {"studies": True}], ids=str)
+def test_a_prediction_that_is_to_be_made_anew_is_refused_without_torch(options, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ImportError, match=r"istsim\[torch\]"):
-        experiments.reproduce(tmp_path, only=("network-prediction",), quick=True)
+        experiments.reproduce(tmp_path, only=["network-prediction"], quick=True, **options)

@@ -185,7 +185,7 @@ def test_captions_and_figures_of_claims_that_fail_are_made_too():
 
 
 class Tiny(studies.Study):
-    name, title = "ist", "A tiny study"
+    name, title, seconds = "ist", "A tiny study", 1.0
 
     def num_runs(self, quick):
         return 1

@@ -26,6 +26,7 @@ class Experiment:
         curves: what to run; the argument asks for the quick form.
         figure: from the data to a figure.
         lines: for a scan, exact values on fine grids, as a dataset that joins the curves'.
+        seconds: of a processor that it took in full where this was measured, for the time left.
     """
 
     name: str
@@ -34,16 +35,13 @@ class Experiment:
     curves: Callable[[bool], Sequence[Curve]]
     figure: Callable[[xarray.Dataset], matplotlib.figure.Figure]
     lines: Callable[[], xarray.Dataset] | None = None
+    seconds: float = 1.0
 
-    def measure(self, curves: Sequence[Curve], on_curve: Callable[[], object] = lambda: None) -> xarray.Dataset:
-        """Measure the curves one after the other, calling `on_curve` after each: all data as one dataset."""
+    def measure(self, quick: bool) -> xarray.Dataset:
+        """Measure the curves one after the other: all data as one dataset."""
         import xarray
 
-        parts = []
-        for curve in curves:
-            parts.append(measure(curve))
-            on_curve()
-        data: Any = xarray.concat(parts, dim="curve")
+        data: Any = xarray.concat([measure(curve) for curve in self.curves(quick)], dim="curve")
         if self.lines is not None:
             data = data.merge(self.lines())
         data.attrs = {"experiment": self.name, "title": self.title, "text": self.text}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from istsim import figures
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _UNITS, _IMAGES = 6, 400
+_MADE_BY = ("istsim", "jax", "torch")  # whose versions are stored with the data
 
 
 def _perceptron() -> nn.Module:
@@ -51,6 +53,7 @@ class NetworkPrediction:
         step_size: of the rounds.
         rounds: that are predicted.
         local_steps: of IST; None for SDP with forward masking in its place.
+        seconds: of a processor that it took in full where this was measured, for the time left.
     """
 
     name: str
@@ -62,6 +65,7 @@ class NetworkPrediction:
     step_size: float
     rounds: int
     local_steps: int | None
+    seconds: float
 
     def measure(self, quick: bool) -> xarray.Dataset:
         """Predict, then train: all data as one dataset over `algorithm`."""
@@ -101,8 +105,16 @@ class NetworkPrediction:
             algorithm=list(methods)
         )
         together["floor"] = "algorithm", [one.attrs["floor"] for one in found]
-        together.attrs = {"experiment": self.name, "title": self.title, "text": self.text}
+        together.attrs = {"experiment": self.name, "title": self.title, "text": self.text, "stored": 0}
+        together.attrs |= {f"{name}_version": metadata.version(name) for name in _MADE_BY}
         return together
+
+    def stored(self) -> xarray.Dataset:
+        """The data of a full `measure` that come with the package, so that nobody needs torch to see them."""
+        import xarray
+
+        data = xarray.load_dataset(Path(__file__).parent / "stored" / f"{self.name}.nc", engine="h5netcdf")
+        return data.assign_attrs(stored=1)
 
     def figure(self, data: xarray.Dataset) -> matplotlib.figure.Figure:
         """From the data to a figure."""
@@ -119,10 +131,17 @@ class NetworkPrediction:
                 f"{name}: the loss changes by {float(one.predicted_loss) - start:+.4f} as predicted, by "
                 f"{float(one.loss.mean('repetition')) - start:+.4f} ± {error:.1g} in training"
             )
+        origin = ""
+        if data.attrs["stored"]:
+            *some, last = (f"{name} {data.attrs[f'{name}_version']}" for name in _MADE_BY)
+            origin = (
+                f" These data were not made now: they come with istsim, and were made by {', '.join(some)} and {last}. "
+                "With --networks they are made anew."
+            )
         return (
             f"{data.attrs['text']} Lines: predicted by the exact engine, without training. Dots: mean of {count} runs, "
             "with two standard errors. Below: the root of the parameters' summed variances over masks. "
-            f"{'; '.join(told)}."
+            f"{'; '.join(told)}.{origin}"
         )
 
 
@@ -142,6 +161,7 @@ PREDICTIONS = (
         step_size=0.1,
         rounds=15,
         local_steps=None,
+        seconds=10.0,
     ),
     NetworkPrediction(
         name="resnet-prediction",
@@ -158,10 +178,6 @@ PREDICTIONS = (
         step_size=0.005,
         rounds=10,
         local_steps=3,
+        seconds=60.0,
     ),
 )
-
-
-def predictions() -> tuple[NetworkPrediction, ...]:
-    """Those that can be made here: they need torch."""
-    return PREDICTIONS if importlib.util.find_spec("torch") is not None else ()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from istsim.experiments._experiment import caption
 from istsim.experiments._gallery import EXPERIMENTS
-from istsim.experiments._networks import predictions
+from istsim.experiments._made import SHOWN, read
+from istsim.experiments._networks import PREDICTIONS
 from istsim.experiments._picture import picture_caption
 from istsim.experiments._theorem_table import COLUMNS, theorem_row
 from istsim.experiments._theorems import PICTURES
@@ -24,7 +25,7 @@ def as_markdown(folder: Path, at: str) -> str:
         folder: what `reproduce` wrote to.
         at: the same folder, as links of the page name it.
     """
-    data = {shown.name: _read(folder / f"{shown.name}.nc") for shown in (*EXPERIMENTS, *predictions(), *PICTURES)}
+    data = {shown.name: read(folder, shown.name) for shown in SHOWN}
     return "\n".join([*_figures(data, at), *_theorems(data, at)])
 
 
@@ -32,7 +33,7 @@ def _figures(data: dict[str, xarray.Dataset], at: str) -> Iterator[str]:
     for experiment in EXPERIMENTS:
         yield f"## {experiment.title}\n"
         yield _figure(experiment.name, at, _escaped(caption(data[experiment.name])))
-    for prediction in predictions():
+    for prediction in PREDICTIONS:
         yield f"## {prediction.title}\n"
         yield _figure(prediction.name, at, _escaped(prediction.caption(data[prediction.name])))
 
@@ -58,9 +59,3 @@ def _escaped(text: str) -> str:
     for sign in "\\`*_[]<>|$":
         text = text.replace(sign, "\\" + sign)
     return text
-
-
-def _read(path: Path) -> xarray.Dataset:
-    import xarray
-
-    return xarray.load_dataset(path, engine="h5netcdf")

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import sympy as sp
 
-from istsim import theorems
+from istsim import figures, theorems
 from istsim.theorems import Instance
 from istsim.verify._sampled import REPETITIONS, Batches, allowed_deviation, deviations, jackknife
 
 if TYPE_CHECKING:
+    import matplotlib.figure
     import xarray
 
 FALSE_ALARM_RATE = 1e-7
@@ -30,6 +31,7 @@ class Picture:
         instances: for values on that axis, instances of which the sides at the last round are shown; or a single
             instance at the value None, of which all rounds are shown, or all entries if the sides have no rounds.
         entries: labels and indices of the entries that are shown of vectors and matrices, a line for each.
+        seconds: of a processor that it took where this was measured, for the time left.
     """
 
     name: str
@@ -37,25 +39,18 @@ class Picture:
     axis: str
     instances: Callable[[], Mapping[float | None, Instance]]
     entries: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=lambda: {"": ()})
+    seconds: float = 1.0
 
-    def measure(
-        self, instances: Mapping[float | None, Instance], on_instance: Callable[[], object] = lambda: None
-    ) -> xarray.Dataset:
-        """Both sides, and the left one simulated, as a dataset over "line" and "x".
-
-        Args:
-            instances: those of this picture.
-            on_instance: called after each of them.
-        """
+    def measure(self, quick: bool) -> xarray.Dataset:
+        """Both sides, and the left one simulated, as a dataset over "line" and "x"; quick is no different from full."""
         import xarray
 
-        theorem, parts, holds = theorems.get(self.name), [], True
+        theorem, instances, parts, holds = theorems.get(self.name), self.instances(), [], True
         for instance in instances.values():
             exact = theorem.sides(instance)
             holds = holds and theorem.holds(exact)
             estimate, error = jackknife(Batches(instance, seed=0), lambda sampled: theorem.sides(sampled).lhs)
             parts.append({"lhs": exact.lhs, "rhs": exact.rhs, "simulated": estimate, "error": error})
-            on_instance()
         first = next(iter(instances.values()))
         has_rounds = bool(theorem.sequences(first))
         if None not in instances:
@@ -96,6 +91,10 @@ class Picture:
             coords={"x": x, "line": list(self.entries)},
             attrs=attributes,
         )
+
+    def figure(self, data: xarray.Dataset) -> matplotlib.figure.Figure:
+        """From the data to a figure."""
+        return figures.theorem(data)
 
     def _lines(self, side: np.ndarray) -> np.ndarray:
         """The entries shown, of sides whose last axis is x."""

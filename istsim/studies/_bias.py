@@ -75,6 +75,7 @@ class ForwardMaskingBias(Study):
 
     name = "forward-masking-bias"
     title = "Forward masking: the bias against coverage and overlap"
+    seconds = 600.0
 
     def num_runs(self, quick: bool) -> int:
         """One for each way to deal."""

@@ -37,6 +37,7 @@ class IndependentSubnetworkTraining(Study):
 
     name = "ist"
     title = "IST, local SGD and data parallelism: what 95 % of the digits cost"
+    seconds = 600.0
 
     def num_runs(self, quick: bool) -> int:
         """In one process and in several."""

@@ -43,6 +43,7 @@ class LocalUpdateFindings(Study):
 
     name = "local-updates"
     title = "Local updates: gradients, capacity, time and filters"
+    seconds = 3600.0
 
     def num_runs(self, quick: bool) -> int:
         """Of all parts."""

@@ -88,6 +88,7 @@ class MeasuredMemory(_Measured):
 
     name = "measured-memory"
     title = "Memory, bytes and seconds a step, measured"
+    seconds = 500.0
     methods: ClassVar = {
         "DDP": {**_FOUR, "method": "ddp"},
         "DDP, checkpointing": {**_FOUR, "method": "ddp", "checkpointing": True},
@@ -116,6 +117,7 @@ class MeasuredLocalUpdates(_Measured):
 
     name = "measured-local-updates"
     title = "Local updates beside a pipeline and backpropagation: memory, bytes and seconds a step, measured"
+    seconds = 300.0
     methods: ClassVar = {
         "backpropagation": {"method": "dense", "workers": 1, "rounds": 40},
         "pipeline, 4 stages": {"method": "pipeline", "workers": 4, "rounds": 40},

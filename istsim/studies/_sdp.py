@@ -36,6 +36,7 @@ class SubnetworkDataParallelism(Study):
 
     name = "sdp"
     title = "Subnetwork data parallelism: loss and memory against the coverage"
+    seconds = 3600.0
 
     def num_runs(self, quick: bool) -> int:
         """Of all models."""

@@ -73,6 +73,7 @@ class StepsToResult(Study):
 
     name = "steps-to-result"
     title = "Steps to a result against the batch size and the part that workers hold"
+    seconds = 900.0
 
     def num_runs(self, quick: bool) -> int:
         """One for each choice of masks and batch size."""

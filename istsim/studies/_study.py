@@ -22,6 +22,7 @@ class Study(abc.ABC):
     Attributes:
         name: of its files.
         title: a line for people.
+        seconds: of a processor, about, that all full runs take, for the time left.
 
     Example:
         >>> from istsim import studies
@@ -38,6 +39,7 @@ class Study(abc.ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]
+    seconds: ClassVar[float]
 
     @abc.abstractmethod
     def num_runs(self, quick: bool) -> int:

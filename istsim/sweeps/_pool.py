@@ -11,6 +11,11 @@ from typing import Any
 
 from istsim._cores import cores
 
+CANNOT_START = (
+    "the processes end as they start. In a script, put what starts them under "
+    "`if __name__ == '__main__':`, because each of them imports it"
+)
+
 
 def process_pool(size: int) -> ProcessPoolExecutor:
     """That many processes. They are spawned: forked ones hang once JAX has started."""

@@ -15,7 +15,7 @@ from istsim.sweeps._cell import Cell, identity_of, method_of, problem_of, run_ce
 from istsim.sweeps._commit import commit
 from istsim.sweeps._grid import Grid
 from istsim.sweeps._identity import content
-from istsim.sweeps._pool import end_if_imported_by_one_of_us, process_pool, starts
+from istsim.sweeps._pool import CANNOT_START, end_if_imported_by_one_of_us, process_pool, starts
 from istsim.sweeps._store import Store
 from istsim.sweeps._swept import Swept, assemble
 from istsim.sweeps._table import failures
@@ -157,10 +157,7 @@ def _outcomes(
                 yield one, outcome
     except BrokenProcessPool:
         if not starts():
-            raise RuntimeError(
-                "the processes that run the cells end as they start. In a script, put what starts them under "
-                "`if __name__ == '__main__':`, because each of them imports it"
-            ) from None
+            raise RuntimeError(CANNOT_START) from None
         # One of the cells took its process with it, and so all that waited. Each alone, they show which.
         for one in left.values():
             try:

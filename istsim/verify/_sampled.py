@@ -37,34 +37,38 @@ class Batches:
     seed: int
 
     @functools.cached_property
-    def _iterates(self) -> Float[np.ndarray, "batch repetition start iterates d"]:
-        instance = self.instance
-        d = instance.problem.dim
-        starts = np.concatenate([instance.x0[None], np.zeros((1, d)), np.eye(d)])
-        found = _simulate(instance.problem, instance.method, instance.step_size, starts, self.seed, instance.rounds)
-        return np.asarray(found).reshape(BATCHES, -1, *found.shape[1:])
+    def _iterates(self) -> Float[np.ndarray, "batch repetition iterates d"]:
+        return self._simulated(self.instance.x0[None], self.instance.rounds)[:, :, 0]
 
     @functools.cached_property
     def _rounds(self) -> tuple[Float[np.ndarray, "batch repetition d d"], Float[np.ndarray, "batch repetition d"]]:
         """The B and c of every first round."""
-        after, step_size = self._iterates[:, :, 1:, 1], self.instance.step_size
-        columns = np.eye(self.instance.problem.dim) - (after[:, :, 1:] - after[:, :, :1])
+        d, step_size = self.instance.problem.dim, self.instance.step_size
+        after = self._simulated(np.concatenate([np.zeros((1, d)), np.eye(d)]), 1)[:, :, :, 1]
+        columns = np.eye(d) - (after[:, :, 1:] - after[:, :, :1])
         return np.swapaxes(columns, 2, 3) / step_size, after[:, :, 0] / step_size
+
+    def _simulated(
+        self, starts: Float[np.ndarray, "start d"], rounds: int
+    ) -> Float[np.ndarray, "batch repetition start iterates d"]:
+        instance = self.instance
+        found = _simulate(instance.problem, instance.method, instance.step_size, starts, self.seed, rounds)
+        return found.reshape(BATCHES, -1, *found.shape[1:])
 
     @functools.cached_property
     def mean(self) -> Float[np.ndarray, "batch iterates d"]:
         """Of x_k."""
-        return self._iterates[:, :, 0].mean(axis=1)
+        return self._iterates.mean(axis=1)
 
     @functools.cached_property
     def second(self) -> Float[np.ndarray, "batch iterates d d"]:
         """Of `x_k x_k'`."""
-        return _outer_mean(self._iterates[:, :, 0])
+        return _outer_mean(self._iterates)
 
     @functools.cached_property
     def error(self) -> Float[np.ndarray, "batch iterates d d"]:
         """Of `(x_k - x*) (x_k - x*)'`."""
-        return _outer_mean(self._iterates[:, :, 0] - self.instance.minimizer)
+        return _outer_mean(self._iterates - self.instance.minimizer)
 
     @functools.cached_property
     def B(self) -> Float[np.ndarray, "batch d d"]:
@@ -88,11 +92,10 @@ class Batches:
         instance = self.instance
         rate = theory.mean_square_rate(instance.problem, instance.method, instance.step_size)
         rounds = math.ceil(math.log(1e-14) / math.log(max(rate, 1e-14)))
-        found = _simulate(instance.problem, instance.method, instance.step_size, instance.x0[None], self.seed, rounds)
-        gaps = instance.problem.objective_gap(found[:, 0, -1])
+        gaps = instance.problem.objective_gap(self._simulated(instance.x0[None], rounds)[:, :, 0, -1])
         # What is left of the start, where nothing is random.
         gaps = np.where(gaps < 1e-12 * float(instance.problem.objective_gap(instance.x0)), 0.0, gaps)
-        return gaps.reshape(BATCHES, -1).mean(axis=1)
+        return gaps.mean(axis=1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,0 +1,96 @@
+"""Figures and their data, made in several processes."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from istsim import figures
+from istsim._cores import cores
+from istsim._files import written_whole
+from istsim.experiments._experiment import Experiment
+from istsim.experiments._gallery import EXPERIMENTS
+from istsim.experiments._networks import PREDICTIONS, NetworkPrediction
+from istsim.experiments._picture import Picture
+from istsim.experiments._theorems import PICTURES
+from istsim.sweeps._pool import CANNOT_START, end_if_imported_by_one_of_us, process_pool, starts
+
+if TYPE_CHECKING:
+    import xarray
+
+    from istsim.studies import Study
+
+_PROCESSES = 2  # More would be faster, but each holds programs and runs in memory.
+
+
+Shown = Experiment | NetworkPrediction | Picture
+
+SHOWN: tuple[Shown, ...] = (*EXPERIMENTS, *PREDICTIONS, *PICTURES)
+
+
+def made(wanted: Sequence[Shown], out: Path, quick: bool) -> Iterator[Shown]:
+    """Measure, draw and write all, two at a time where there are two cores, and give each when it is there.
+
+    Args:
+        wanted: from `SHOWN`, by whose names processes find them.
+        out: the folder to write to.
+        quick: fewer repetitions.
+
+    Raises:
+        RuntimeError: if processes cannot be started, or one of them dies.
+    """
+    count = min(_PROCESSES, len(cores()), len(wanted))
+    if count < 2:
+        for shown in wanted:
+            write(out, shown, shown.measure(quick))
+            yield shown
+        return
+    end_if_imported_by_one_of_us()
+    try:
+        with process_pool(count) as pool:
+            # The longest first, so that no process waits long for the last.
+            longest = sorted(wanted, key=lambda shown: -shown.seconds)
+            tasks = {pool.submit(_make, shown.name, out, quick): shown for shown in longest}
+            try:
+                for task in concurrent.futures.as_completed(tasks):
+                    task.result()
+                    yield tasks[task]
+            finally:
+                pool.shutdown(cancel_futures=True)
+    except BrokenProcessPool:
+        why = "a process died, perhaps out of memory" if starts() else CANNOT_START
+        raise RuntimeError(why) from None
+
+
+def write(out: Path, shown: Shown | Study, data: xarray.Dataset) -> None:
+    """The figure and its data."""
+    drawn = shown.figure(data)
+    *pictures, numbers = files(out, shown.name)
+    for path in pictures:
+        figures.save(drawn, path)
+    with written_whole(numbers) as part:
+        data.to_netcdf(part, engine="h5netcdf")
+
+
+def files(out: Path, name: str) -> list[Path]:
+    """The files of what is shown by this name, the data last."""
+    return [out / f"{name}.{suffix}" for suffix in ("svg", "png", "nc")]
+
+
+def read(out: Path, name: str) -> xarray.Dataset:
+    """The data that were written."""
+    import xarray
+
+    return xarray.load_dataset(files(out, name)[-1], engine="h5netcdf")
+
+
+def _make(name: str, out: Path, quick: bool) -> None:
+    """In a process of its own."""
+    import jax
+
+    shown = next(shown for shown in SHOWN if shown.name == name)
+    write(out, shown, shown.measure(quick))
+    jax.clear_caches()  # Programs of one experiment are of no use to the next, and take as much memory as all else.
