@@ -76,6 +76,10 @@ class Method(Pytree, abc.ABC):
         """
         return Identity(problem.num_workers, problem.dim)
 
+    def gathers_in_numpy(self, problem: Quadratic) -> bool:
+        """Whether rounds in NumPy gather the coordinates that are held: where blocks of dense matrices are needed."""
+        return self.masks_model and self.masks_gradient and isinstance(problem.hessians, DenseHessians)
+
     def num_reports(self, num_workers: int) -> int:
         """m, how many of n workers take part in a round."""
         return num_workers if self.participants is None else self.participants
@@ -188,8 +192,7 @@ class SketchedMethod(Method):
     def worker_sums(self, problem, draws, step_size, x):
         needs_held_only = self.local_steps == 1 or (self.masks_model and self.masks_gradient)
         if array_namespace(draws.held, x, step_size) is np:
-            # There lists are for what most is computed by: blocks of dense matrices.
-            needs_held_only = self.masks_model and self.masks_gradient and isinstance(problem.hessians, DenseHessians)
+            needs_held_only = self.gathers_in_numpy(problem)
         if draws.held.dtype != bool and self.noise is None and needs_held_only:
             starts, updates, on = *self._on_coordinates(problem, draws, step_size, x), draws.held
             holders = np.ones(on.shape, x.dtype)

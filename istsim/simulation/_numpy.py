@@ -24,6 +24,8 @@ from istsim.simulation._run import Chunk, Run
 _MOST_NUMBERS = 2**23
 # What calling NumPy in a round takes, in numbers that are handled meanwhile.
 _NUMBERS_PER_ROUND = 10_000
+# Multiplications that take as long as what else is done with a number.
+_PRODUCTS_PER_NUMBER = 20
 
 
 def covers(run: Run) -> bool:
@@ -44,8 +46,11 @@ def is_written(problem: Quadratic, method: Method) -> bool:
 
 def is_short(run: Run) -> bool:
     """Whether it pays to run it here."""
-    held = run.problem.num_workers * float(run.method.sketch_for(run.problem).inclusion_probability(1))
-    numbers = run.repetitions * len(run.steps.sizes) * held * run.problem.dim
+    problem, method = run.problem, run.method
+    size = method.sketch_for(problem).size if method.gathers_in_numpy(problem) else None
+    # Lists have as many numbers as are held; masks have all, each in a product with a row of L_i.
+    of_worker = problem.dim * (1 + problem.dim / _PRODUCTS_PER_NUMBER) if size is None else size
+    numbers = run.repetitions * len(run.steps.sizes) * problem.num_workers * of_worker * method.local_steps
     return run.rounds * (numbers + _NUMBERS_PER_ROUND) <= _MOST_NUMBERS
 
 

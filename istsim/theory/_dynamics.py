@@ -21,8 +21,8 @@ from istsim.theory._affine import AffineLaw, Moments, summed
 from istsim.theory._forms import outer
 
 # Up to this dimension the map of the moments is written out as a matrix: many step sizes share it, and a round with one
-# is a single product. At d = 24 it has 325^2 numbers, and writing it out costs as much as a few hundred rounds.
-_WRITTEN_OUT = 24
+# is a single product. At d = 32 it has 561^2 numbers, and writing it out costs as much as a few hundred rounds.
+_WRITTEN_OUT = 32
 # Between that and this dimension a compiled round takes less time than NumPy's, by up to a half, and compiling pays off
 # from so many rounds on; beyond, products of matrices are all that counts, and take the same time by both.
 _COMPILED, _MANY_ROUNDS = 250, 4000

@@ -68,7 +68,7 @@ def spectral_radius(apply: SymmetricMap, d: int) -> float:
 
 def spectral_radius_of(matrix: Float[np.ndarray, "entries entries"]) -> float:
     """The same for a map that is written out."""
-    return float(np.abs(np.linalg.eigvals(matrix)).max())
+    return _largest_of(matrix) if len(matrix) > _ALL_EIGENVALUES else float(np.abs(np.linalg.eigvals(matrix)).max())
 
 
 def spectral_radii_of(matrices: Iterable[Float[np.ndarray, "entries entries"]]) -> list[float]:
@@ -82,7 +82,7 @@ def _largest_of(matrix: Float[np.ndarray, "entries entries"]) -> float:
     try:
         return _by_arnoldi(lambda vector: matrix @ np.real(vector).ravel(), int(np.sqrt(2 * len(matrix))))
     except scipy.sparse.linalg.ArpackError:  # such as for a matrix of zeros
-        return spectral_radius_of(matrix)
+        return float(np.abs(np.linalg.eigvals(matrix)).max())
 
 
 def _by_arnoldi(product: Callable[[np.ndarray], np.ndarray], d: int) -> float:
