@@ -148,6 +148,10 @@ def _sorted_indices(values: Any) -> Any:
     """
     length = values.shape[-1]
     index_bits = max(length - 1, 1).bit_length()
-    words = (values << np.uint64(index_bits)) | np.arange(length, dtype=np.uint64)
-    ordered = np.sort(words, axis=-1) if isinstance(words, np.ndarray) else jnp.sort(words, axis=-1)
-    return (ordered & np.uint64(2**index_bits - 1)).astype(np.int32)
+    index, low = np.arange(length, dtype=np.uint64), np.uint64(2**index_bits - 1)
+    words = (values << np.uint64(index_bits)) | index
+    if not isinstance(words, np.ndarray):
+        return (jnp.sort(words, axis=-1) & low).astype(np.int32)
+    words.sort(axis=-1)
+    words &= low
+    return words.astype(np.int32)

@@ -35,6 +35,7 @@ from istsim.problems._hessians import Hessians
 from istsim.problems._quadratic import Quadratic
 from istsim.problems._tridiagonal import TridiagonalHessians
 from istsim.simulation import _draws
+from istsim.simulation._blas import one_thread_a_product
 from istsim.simulation._huge_pages import use_huge_pages
 from istsim.simulation._metrics import METRICS, metrics_by_numpy
 from istsim.simulation._run import Chunk, Run, Stretch, one_behind
@@ -46,6 +47,8 @@ _DRAW_ROUNDS = 512
 _PREPARED_BYTES = 2**20
 # Pieces of work for each core: so many that all end at about the same time.
 _PIECES = 4
+# Points whose metrics are computed by one product: enough for it to be fast, few enough to stay in a cache.
+_PIECE_POINTS = 256
 # Moving a row to a larger page costs about as much as so many reads from it then save.
 _READS_PER_MOVE = 100
 # Of each row, by all runs so far.
@@ -74,7 +77,7 @@ class Block(NamedTuple):
 
 def chunks(run: Run) -> Iterator[Chunk]:
     """The run, chunk by chunk."""
-    with ThreadPoolExecutor(len(cores())) as pool:
+    with one_thread_a_product(), ThreadPoolExecutor(len(cores())) as pool:
         start = np.broadcast_to(run.x0 - np.asarray(run.problem.minimizer), (1, *run.trajectories, run.problem.dim))
         yield Chunk(0, 1, metrics_by_numpy(run.problem, start), None)
         # The metrics of a chunk are computed while the loops run the next one.
@@ -96,12 +99,14 @@ def _advanced(run: Run, pool: ThreadPoolExecutor) -> Iterator[tuple[int, int, li
             use_huge_pages(part)
     x = np.tile(run.x0, (*run.trajectories, 1))
     share = _share_rounds if _prepares_ahead(run) else _share_repetitions
-    records = np.empty(0)
+    # Two, as the metrics of one are computed while the next is filled.
+    buffers = itertools.cycle([np.empty((run.records_of_chunk, *x.shape), x.dtype) for _ in range(2)])
+    records = next(buffers)
     for block, drawn in one_behind(_drawn(run, pool)):
         stretch, length = block.stretch, run.rounds_of(block.stretch)
         since = block.first - stretch.first
         if since == 0:
-            records = np.zeros((run.records_of_chunk, *x.shape), x.dtype)
+            records = next(buffers)
         held, reporting = drawn.result()
         rounds = functools.partial(
             advance,
@@ -123,7 +128,9 @@ def _advanced(run: Run, pool: ThreadPoolExecutor) -> Iterator[tuple[int, int, li
         )
         share(pool, rounds, parts, held)
         if since + block.rounds == length:
-            pieces = np.array_split(records, min(len(records), len(cores())))
+            recorded = records[: -(-length // stretch.stride)]
+            most = max(1, _PIECE_POINTS // math.prod(run.trajectories))
+            pieces = [recorded[first : first + most] for first in range(0, len(recorded), most)]
             metrics = [pool.submit(metrics_by_numpy, problem, piece) for piece in pieces]
             yield length, stretch.kept, metrics, x
 

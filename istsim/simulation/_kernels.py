@@ -159,6 +159,26 @@ def _hold_of(parts, i, on, block):
     return {(3,): dense, (3, 1): factored, (2, 2): tridiagonal, (2,): diagonal}[tuple(part.ndim for part in parts)]
 
 
+def _ask_for(parts, i, held, part, of):
+    """Ask memory for a part of what worker i, who is next, will hold, while there is something else to compute."""
+
+
+@overload(_ask_for, jit_options=_OPTIONS)
+@no_type_check
+def _ask_for_of(parts, i, held, part, of):
+    def dense_on_lists(parts, i, held, part, of):
+        matrix, size = parts[0][i], len(held)
+        for a in range(part * size // of, (part + 1) * size // of):
+            row = matrix[held[a]]
+            for c in range(a, size):
+                _prefetch(row, held[c])
+
+    def nothing(parts, i, held, part, of):
+        pass
+
+    return dense_on_lists if parts[0].ndim == 3 and len(parts) == 1 and held.dtype != types.boolean else nothing
+
+
 def _multiply(parts, i, on, block, values, product):
     """product = L_i's block on the coordinates times values."""
 
@@ -240,14 +260,16 @@ def block_shape(parts, size):
 @_compiled
 def _combine(updates, holders, step_size, scales, merge, reports, x):
     alpha, beta = scales
-    for j in range(len(x)):
-        step = step_size * beta * updates[j]
-        if merge == _MEAN:
-            x[j] -= step / reports
-        elif merge == _OWNERS:
-            x[j] -= step / max(holders[j], 1)
-        elif merge == _LITERAL:
-            x[j] = (alpha * holders[j] * x[j] - step) / reports
+    step = step_size * beta
+    if merge == _MEAN:
+        for j in range(len(x)):
+            x[j] -= step / reports * updates[j]
+    elif merge == _OWNERS:
+        for j in range(len(x)):
+            x[j] -= step * updates[j] / max(holders[j], 1)
+    elif merge == _LITERAL:
+        for j in range(len(x)):
+            x[j] = (alpha * holders[j] * x[j] - step * updates[j]) / reports
 
 
 @_compiled
@@ -313,7 +335,8 @@ def advance(
     n, width = held.shape[2:]
     lanes, d = x.shape[1:]
     everything = np.empty(width, np.int32)
-    start, point, product, total = (
+    start, point, product, total, b_held = (
+        np.empty(width, x.dtype),
         np.empty(width, x.dtype),
         np.empty(width, x.dtype),
         np.empty(width, x.dtype),
@@ -338,7 +361,10 @@ def advance(
                     _hold(parts, i, on, block)
                 for a in range(size):
                     holders[on[a]] += 1
+                    b_held[a] = b[i, on[a]]
                 for s in range(lanes):
+                    if not prepared and i + 1 < n:
+                        _ask_for(parts, i + 1, held[r, c, i + 1], s, lanes)
                     for a in range(size):
                         start[a] = scales[0] * x[r, s, on[a]]
                         total[a] = 0
@@ -347,7 +373,7 @@ def advance(
                             point[a] = start[a] - step_sizes[c, s] * total[a]
                         _multiply(parts, i, on, block, point, product)
                         for a in range(size):
-                            total[a] += product[a] - b[i, on[a]]
+                            total[a] += product[a] - b_held[a]
                     for a in range(size):
                         updates[s, on[a]] += total[a]
             for s in range(lanes):
