@@ -7,7 +7,10 @@ import platform
 import re
 from typing import Any
 
+from istsim import _compilation_cache
+from istsim._compilation_cache import SWITCH
 from istsim._cores import cores
+from istsim._loops import why_not
 
 _CORE = ("istsim", "jax", "jaxlib", "numpy", "scipy", "sympy", "xarray")
 _NOT_FOR_USERS = ("all", "dev", "docs", "reproduce")
@@ -24,6 +27,8 @@ def examine() -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}, {len(cores())} cores",
         "devices": [f"{device.device_kind} ({device.platform})" for device in jax.devices()],
         "x64": bool(jax.config.read("jax_enable_x64")),
+        "loops": why_not(),
+        "cache": str(_compilation_cache.folder() or ""),
         "extras": {extra: {name: _version(name) for name in names} for extra, names in _extras().items()},
     }
 
@@ -34,6 +39,8 @@ def as_text(found: dict[str, Any]) -> str:
         "versions   " + ", ".join(f"{name} {version}" for name, version in found["versions"].items()),
         "machine    " + found["machine"],
         "devices    " + ", ".join(found["devices"]),
+        "loops      " + (found["loops"] + "; runs are compiled by XLA" if found["loops"] else "compiled by numba"),
+        "cache      " + (found["cache"] or f"none: no folder that can be written to, or {SWITCH}=0"),
         "precision  " + ("64 bits" if found["x64"] else "32 bits: something switched JAX's x64 mode off"),
         "",
         "extras",

@@ -13,6 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from istsim._loops import why_not
+
 NAME = "threefry2x32"
 # So many pairs are hashed by NumPy in less time than numba takes to load.
 _FEW = 2**20
@@ -69,7 +71,7 @@ class Threefry:
     def _hashed(self, high: np.ndarray, low: np.ndarray) -> np.ndarray:
         """The hash of each pair by each key, (..., pairs): one uint64 of two words."""
         keys = self.words.reshape(-1, 2).copy()  # of one type to numba, whatever they are a view of
-        if len(keys) * len(low) <= _FEW and "numba" not in sys.modules:
+        if (len(keys) * len(low) <= _FEW and "numba" not in sys.modules) or why_not():
             return _hash_pairs(keys, high, low).reshape(*self.shape, len(low))
         from istsim._threefry_loop import hash_pairs
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from istsim import _compilation_cache
 from istsim._optional import require
 from istsim.sweeps import Grid
 
@@ -511,6 +512,7 @@ def main() -> None:
         }
         if arguments[:1] == ["train"]:  # else importing torch is not worth while
             commands["train"] = _train_with_options(arguments)
+        _compilation_cache.use()
         if arguments and arguments[0] in commands:  # alone, so that errors point to its own help
             tyro.cli(commands[arguments[0]], prog=f"istsim {arguments[0]}", args=arguments[1:])
         else:

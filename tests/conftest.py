@@ -13,6 +13,7 @@ jaxtyping.install_import_hook("istsim", "typecheck.check")
 # In the environment, so that the processes that tests start compile so as well.
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_use_fusion_emitters=false"
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+os.environ["ISTSIM_COMPILATION_CACHE"] = "0"
 
 import jax  # noqa: E402
 

@@ -118,6 +118,6 @@ def test_what_the_loops_do_not_cover_goes_by_xla(method):
 
 
 def test_without_numba_nothing_is_missing(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("istsim.simulation._compiled.why_not", lambda: "numba is not installed")
     assert not _compiled.covers(DENSE, METHODS["mean"])
     assert np.isfinite(istsim.simulate(DENSE, METHODS["mean"], step_size=0.1, rounds=2, key=jax.random.key(0)).x).all()

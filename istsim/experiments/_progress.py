@@ -16,5 +16,5 @@ def progress_bar(seconds: float) -> Any:
     return tqdm(
         total=seconds,
         smoothing=0,  # The average since the start, which knows better than the last piece.
-        bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left",
+        bar_format="{desc}{percentage:3.0f}%|{bar}| {elapsed}, {remaining} left",
     )

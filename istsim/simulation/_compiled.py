@@ -1,6 +1,6 @@
 """Rounds of IST on a CPU by compiled loops, where numba is installed: the same runs as by JAX, to rounding.
 
-Masks are drawn by NumPy and a loop, the same bits as by JAX, a block of rounds at a time; metrics are computed by NumPy.
+Masks are drawn by NumPy and a loop, the same bits as by JAX, a block of rounds at a time; metrics are NumPy's as well.
 XLA compiles nothing, so that a first run takes no longer than numba takes to load its loops. Masks and metrics are of
 their own threads, while the loops go on.
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import collections
 import functools
-import importlib.util
 import itertools
 import math
 import weakref
@@ -24,6 +23,7 @@ import jax
 import numpy as np
 
 from istsim._cores import cores
+from istsim._loops import why_not
 from istsim._random import stream
 from istsim._threefry import Threefry
 from istsim.methods import IST, Method
@@ -58,12 +58,12 @@ _reads: weakref.WeakKeyDictionary[Hessians, float] = weakref.WeakKeyDictionary()
 def covers(problem: Quadratic, method: Method) -> bool:
     """Whether the loops can run it: IST without weights and noise, L_i of a structure they know, a CPU, numba."""
     return (
-        importlib.util.find_spec("numba") is not None
-        and jax.default_backend() == "cpu"
+        jax.default_backend() == "cpu"
         and type(problem.hessians) in (DenseHessians, FactoredHessians, TridiagonalHessians, DiagonalHessians)
         and type(method) is IST  # a subclass may have a round of its own
         and method.noise is None
         and method.weights is None
+        and not why_not()  # last, as it takes time to find out
     )
 
 

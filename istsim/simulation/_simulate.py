@@ -15,6 +15,7 @@ from istsim.problems._quadratic import Quadratic
 from istsim.simulation import _compiled, _numpy, _xla
 from istsim.simulation._devices import MeshShape, OneDevice, Pmap, ShardMap
 from istsim.simulation._metrics import METRICS
+from istsim.simulation._programs import forget_if_many
 from istsim.simulation._rounds import check_problem_and_method, starting_point
 from istsim.simulation._run import Run, one_behind
 from istsim.simulation._solution import Solution
@@ -78,6 +79,7 @@ def simulate(
         >>> solution.x.shape
         (2, 10, 8)
     """
+    forget_if_many()
     check_problem_and_method(problem, method)
     one_of("backend", backend, BACKENDS)
     rounds, repetitions = positive_int("rounds", rounds), positive_int("repetitions", repetitions)

@@ -12,6 +12,7 @@ from istsim._types import Numbers
 from istsim._validation import positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
+from istsim.simulation._programs import forget_if_many
 from istsim.simulation._rounds import advance, check_problem_and_method, checked_step_size, starting_point
 from istsim.simulation._step_sizes import StepSizes
 
@@ -56,6 +57,7 @@ def trajectory(
         >>> jax.grad(final_value)(0.1).shape
         ()
     """
+    forget_if_many(problem, method, step_size, key, x0)
     check_problem_and_method(problem, method)
     rounds = positive_int("rounds", rounds)
     if callable(step_size):
