@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from istsim.experiments._curve import Curve, measure
+from istsim.experiments._seconds import SECONDS
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -26,7 +27,6 @@ class Experiment:
         curves: what to run; the argument asks for the quick form.
         figure: from the data to a figure.
         lines: for a scan, exact values on fine grids, as a dataset that joins the curves'.
-        seconds: of a processor that it took in full where this was measured, for the time left.
     """
 
     name: str
@@ -35,7 +35,11 @@ class Experiment:
     curves: Callable[[bool], Sequence[Curve]]
     figure: Callable[[xarray.Dataset], matplotlib.figure.Figure]
     lines: Callable[[], xarray.Dataset] | None = None
-    seconds: float = 1.0
+
+    @property
+    def seconds(self) -> float:
+        """The expected seconds of a processor, see `_seconds`."""
+        return SECONDS.get(self.name, 1.0)
 
     def measure(self, quick: bool) -> xarray.Dataset:
         """Measure the curves one after the other: all data as one dataset."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import concurrent.futures
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from istsim.experiments._experiment import Experiment
 from istsim.experiments._gallery import EXPERIMENTS
 from istsim.experiments._networks import PREDICTIONS, NetworkPrediction
 from istsim.experiments._picture import Picture
+from istsim.experiments._progress import Progress
 from istsim.experiments._theorems import PICTURES
 from istsim.sweeps._pool import CANNOT_START, end_if_imported_by_one_of_us, process_pool, starts
 
@@ -31,13 +33,14 @@ Shown = Experiment | NetworkPrediction | Picture
 SHOWN: tuple[Shown, ...] = (*EXPERIMENTS, *PREDICTIONS, *PICTURES)
 
 
-def made(wanted: Sequence[Shown], out: Path, quick: bool) -> Iterator[Shown]:
-    """Measure, draw and write all, two at a time where there are two cores, and give each when it is there.
+def make(wanted: Sequence[Shown], out: Path, quick: bool, progress: Progress) -> None:
+    """Measure, draw and write all, two at a time where there are two cores.
 
     Args:
         wanted: from `SHOWN`, by whose names processes find them.
         out: the folder to write to.
         quick: fewer repetitions.
+        progress: is told when each begins and ends.
 
     Raises:
         RuntimeError: if processes cannot be started, or one of them dies.
@@ -45,8 +48,9 @@ def made(wanted: Sequence[Shown], out: Path, quick: bool) -> Iterator[Shown]:
     count = min(_PROCESSES, len(cores()), len(wanted))
     if count < 2:
         for shown in wanted:
+            progress.begin(shown.name, shown.seconds)
             write(out, shown, shown.measure(quick))
-            yield shown
+            progress.end(shown.name)
         return
     end_if_imported_by_one_of_us()
     try:
@@ -54,10 +58,15 @@ def made(wanted: Sequence[Shown], out: Path, quick: bool) -> Iterator[Shown]:
             # The longest first, so that no process waits long for the last.
             longest = sorted(wanted, key=lambda shown: -shown.seconds)
             tasks = {pool.submit(_make, shown.name, out, quick): shown for shown in longest}
+            waiting = iter(longest)
+            for shown in itertools.islice(waiting, count):
+                progress.begin(shown.name, shown.seconds)
             try:
                 for task in concurrent.futures.as_completed(tasks):
                     task.result()
-                    yield tasks[task]
+                    progress.end(tasks[task].name)
+                    for shown in itertools.islice(waiting, 1):
+                        progress.begin(shown.name, shown.seconds)
             finally:
                 pool.shutdown(cancel_futures=True)
     except BrokenProcessPool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from istsim import figures
+from istsim.experiments._seconds import SECONDS
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -53,7 +54,6 @@ class NetworkPrediction:
         step_size: of the rounds.
         rounds: that are predicted.
         local_steps: of IST; None for SDP with forward masking in its place.
-        seconds: of a processor that it took in full where this was measured, for the time left.
     """
 
     name: str
@@ -65,7 +65,11 @@ class NetworkPrediction:
     step_size: float
     rounds: int
     local_steps: int | None
-    seconds: float
+
+    @property
+    def seconds(self) -> float:
+        """The expected seconds of a processor, see `_seconds`."""
+        return SECONDS.get(self.name, 1.0)
 
     def measure(self, quick: bool) -> xarray.Dataset:
         """Predict, then train: all data as one dataset over `algorithm`."""
@@ -161,7 +165,6 @@ PREDICTIONS = (
         step_size=0.1,
         rounds=15,
         local_steps=None,
-        seconds=10.0,
     ),
     NetworkPrediction(
         name="resnet-prediction",
@@ -178,6 +181,5 @@ PREDICTIONS = (
         step_size=0.005,
         rounds=10,
         local_steps=3,
-        seconds=60.0,
     ),
 )

@@ -10,6 +10,7 @@ import numpy as np
 import sympy as sp
 
 from istsim import figures, theorems
+from istsim.experiments._seconds import SECONDS
 from istsim.theorems import Instance
 from istsim.verify._sampled import REPETITIONS, Batches, allowed_deviation, deviations, jackknife
 
@@ -31,7 +32,6 @@ class Picture:
         instances: for values on that axis, instances of which the sides at the last round are shown; or a single
             instance at the value None, of which all rounds are shown, or all entries if the sides have no rounds.
         entries: labels and indices of the entries that are shown of vectors and matrices, a line for each.
-        seconds: of a processor that it took where this was measured, for the time left.
     """
 
     name: str
@@ -39,7 +39,11 @@ class Picture:
     axis: str
     instances: Callable[[], Mapping[float | None, Instance]]
     entries: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=lambda: {"": ()})
-    seconds: float = 1.0
+
+    @property
+    def seconds(self) -> float:
+        """The expected seconds of a processor, see `_seconds`."""
+        return SECONDS.get(self.name, 1.0)
 
     def measure(self, quick: bool) -> xarray.Dataset:
         """Both sides, and the left one simulated, as a dataset over "line" and "x"; quick is no different from full."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,10 +9,10 @@ from istsim._optional import require
 from istsim._validation import one_of
 from istsim.experiments._experiment import agrees
 from istsim.experiments._gallery import EXPERIMENTS
-from istsim.experiments._made import files, made, read, write
+from istsim.experiments._made import files, make, read, write
 from istsim.experiments._networks import PREDICTIONS
 from istsim.experiments._picture import sides_agree
-from istsim.experiments._progress import progress_bar
+from istsim.experiments._progress import Progress
 from istsim.experiments._report import report
 from istsim.experiments._studies import STUDIES, chosen_studies
 from istsim.experiments._theorems import PICTURES
@@ -63,17 +64,13 @@ def reproduce(
 
     stored = [prediction for prediction in predictions if prediction not in anew]
     to_make = [*experiments, *pictures, *anew]
-    with progress_bar(sum(shown.seconds for shown in (*to_make, *studied))) as bar:
+    with Progress(sum(shown.seconds for shown in (*to_make, *studied))) as progress:
         for prediction in stored:
             write(out, prediction, prediction.stored())
-        for shown in made(to_make, out, quick):
-            bar.set_description(shown.name)
-            bar.update(shown.seconds)
+        make(to_make, out, quick, progress)
         for study in studied:
-            bar.set_description(study.name)
-            seconds = study.seconds / study.num_runs(quick)
-            runs = out / "runs" / f"{study.name}{'-quick' * quick}"
-            write(out, study, study.measure(quick, runs, lambda seconds=seconds: bar.update(seconds)))
+            on_run = functools.partial(progress.add, study.name, study.seconds / study.num_runs(quick))
+            write(out, study, study.measure(quick, out / "runs" / f"{study.name}{'-quick' * quick}", on_run))
 
     shown_in_order = (*experiments, *predictions, *studied, *pictures)
     data = {shown.name: read(out, shown.name) for shown in shown_in_order}
