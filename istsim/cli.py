@@ -260,7 +260,7 @@ def costs(
         save(parallelism(found), figure)
 
 
-def bench(quick: bool = False, json: Path | None = None) -> None:
+def bench(quick: bool = False, first_answer: bool = False, json: Path | None = None) -> None:
     """Time simulated rounds beside NumPy's, torch's and what memory allows; then how the time of a run grows.
 
     All are timed in turn; the table says how many times slower than istsim the others are. It takes 20 minutes.
@@ -269,12 +269,18 @@ def bench(quick: bool = False, json: Path | None = None) -> None:
 
     Args:
         quick: The smallest problem only.
-        json: File for the results.
+        first_answer: Instead, what the first call of the most usual functions costs in a fresh process, and the second,
+            beside what one would do without istsim: two minutes or so.
+        json: File for the results; of an existing one, what is not measured now stays.
     """
-    from istsim.benchmark import run_benchmark, write_json
+    from istsim.benchmark import run_benchmark, run_first_answers, write_json
 
     _check_folder("--json", json)
-    result = run_benchmark(quick, report=lambda line: print(line, flush=True))
+
+    def report(line: str) -> None:
+        print(line, flush=True)
+
+    result = run_first_answers(report) if first_answer else run_benchmark(quick, report=report)
     if json is not None:
         write_json(json, result)
 

@@ -8,7 +8,8 @@ import pytest
 
 import istsim
 from istsim import benchmark
-from istsim.benchmark import Workload, _baselines, _report, _rounds
+from istsim.benchmark import Workload, _baselines, _report, _rounds, write_json
+from istsim.benchmark._first_answers import CALLS, Call, as_line, loop_to_one_percent, time_first_answers
 
 SMALL = Workload(2, 6)
 
@@ -80,3 +81,45 @@ def test_the_page_and_the_lines_show_what_was_measured(tmp_path):
         assert f"{row['milliseconds'][_rounds.OURS]:.4f} ms" in _report.LINES["rounds"](row)
     benchmark.write_json(tmp_path / "again.json", result)
     assert json.loads((tmp_path / "again.json").read_text(encoding="utf-8")) == result
+
+
+def test_first_answers_are_timed_in_fresh_processes():
+    calls = {
+        "quick": Call("[time.sleep(0.01), 1]"),
+        "broken": Call("1 / 0"),
+        "names": Call("problem.dim + method.sketch.n"),
+    }
+    quick, broken, names = time_first_answers(calls)
+    assert len(quick["cpu"]) == len(quick["wall"]) == 2
+    assert min(quick["wall"]) >= 0.01
+    assert broken == {"name": "broken", "failed": "ZeroDivisionError: division by zero"}
+    assert "failed" not in names
+    assert "of CPU" in as_line(quick)
+    assert as_line(broken).endswith("ZeroDivisionError: division by zero")
+
+
+def test_the_calls_that_are_timed_are_what_they_say():
+    problem = istsim.random_quadratic(
+        0, 5, 20, condition_number=5.0, matrix_heterogeneity=0.1, vector_heterogeneity=0.1
+    )
+    names = {"istsim": istsim, "theory": istsim.theory, "problem": problem}
+    names["method"] = istsim.IST(istsim.Permutation(5, 20))
+    assert len(eval(CALLS["theory.exact_moments"].first, names).objective_gap) == 101
+    assert len(eval(CALLS["the same with 101 rounds, after 100"].first, names).objective_gap) == 102
+    assert eval(CALLS["random_quadratic"].first, names).num_workers == 5
+
+
+def test_the_loop_that_is_timed_for_comparison_agrees_with_the_exact_gap():
+    problem = istsim.random_quadratic(0, 3, 6, condition_number=5.0, matrix_heterogeneity=0.1, vector_heterogeneity=0.1)
+    found = loop_to_one_percent(problem, step_size=0.2, rounds=20)
+    method = istsim.IST(istsim.Permutation(3, 6))
+    exact = istsim.theory.exact_moments(problem, method, step_size=0.2, rounds=20).objective_gap[-1]
+    assert found == pytest.approx(exact, rel=0.05)  # five standard errors of one percent
+
+
+def test_first_answers_join_what_was_measured_before(tmp_path):
+    file = tmp_path / "results.json"
+    file.write_text('{"rounds": [1]}')
+    rows = [{"name": "a call", "cpu": [1.0, 0.5], "wall": [1.0, 0.5]}]
+    write_json(file, {"machine": {"cores": 2}, "first_answers": rows})
+    assert json.loads(file.read_text()) == {"rounds": [1], "first_answers": {"machine": {"cores": 2}, "rows": rows}}

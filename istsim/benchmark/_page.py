@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from istsim.benchmark import _report
+from istsim.benchmark._first_answers import TITLE
 from istsim.benchmark._rounds import OURS
 
 
@@ -21,7 +22,19 @@ def as_markdown(result: dict[str, Any]) -> str:
     parts += [f"## {_report.CORES}", _cores_table(result["cores"])]
     parts += [f"## {_report.GROWTH}", _growth_table(result["growth"])]
     parts += [f"## {_report.IMPORT}", *(_report.LINES["import"](row) + "." for row in result["import"])]
+    if first := result.get("first_answers"):
+        parts += [f"## {TITLE}", _report.machine_line(first) + ".", _first_table(first["rows"])]
     return "\n\n".join(parts) + "\n"
+
+
+def _first_table(rows: Sequence[dict[str, Any]]) -> str:
+    lines = []
+    for row in rows:
+        if "failed" in row:
+            lines.append([row["name"], row["failed"], "", "", ""])
+        else:
+            lines.append([row["name"], *(f"{seconds:.3f}" for seconds in (*row["cpu"], *row["wall"]))])
+    return _table(["call", "first, s of CPU", "second", "first, s by the clock", "second"], lines)
 
 
 def _rounds_table(rows: Sequence[dict[str, Any]]) -> str:

@@ -19,6 +19,7 @@ import jax
 from istsim._cores import cores
 from istsim._files import written_whole
 from istsim.benchmark import _rounds as by
+from istsim.benchmark._first_answers import TITLE, as_line, time_first_answers
 from istsim.benchmark._growth import SERIES, time_growth
 from istsim.benchmark._memory import READ_BYTES, reading
 from istsim.benchmark._timing import interleaved
@@ -56,10 +57,25 @@ def run_benchmark(quick: bool = False, report: Callable[[str], None] = print) ->
     return result
 
 
+def run_first_answers(report: Callable[[str], None] = print) -> dict[str, Any]:
+    """Time the first calls in fresh processes and report each line as it is known."""
+    result: dict[str, Any] = {"machine": _machine()}
+    report(machine_line(result))
+    report(f"\n{TITLE}\n")
+    result["first_answers"] = []
+    for row in time_first_answers():
+        result["first_answers"].append(row)
+        report(as_line(row))
+    return result
+
+
 def write_json(path: Path, result: dict[str, Any]) -> None:
-    """What `run_benchmark` returned, for programs."""
+    """What was measured, for programs; what an existing file has of other parts stays."""
+    measured = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if "first_answers" in result:  # measured by itself, perhaps on another machine than the rest
+        result = {"first_answers": {"machine": result["machine"], "rows": result["first_answers"]}}
     with written_whole(path) as part:
-        part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(measured | result, indent=1) + "\n", encoding="utf-8")
 
 
 DENSE = "One round, masks drawn and metrics recorded, L_i as dense arrays: milliseconds, and how much slower others are"

@@ -48,8 +48,9 @@ def is_short(run: Run) -> bool:
     """Whether it pays to run it here."""
     problem, method = run.problem, run.method
     size = method.sketch_for(problem).size if method.gathers_in_numpy(problem) else None
-    # Lists have as many numbers as are held; masks have all, each in a product with a row of L_i.
-    of_worker = problem.dim * (1 + problem.dim / _PRODUCTS_PER_NUMBER) if size is None else size
+    # Lists have as many numbers as are held; masks have all. Each is in a product with a row of as many.
+    length = problem.dim if size is None else size
+    of_worker = length * (1 + length / _PRODUCTS_PER_NUMBER)
     numbers = run.repetitions * len(run.steps.sizes) * problem.num_workers * of_worker * method.local_steps
     return run.rounds * (numbers + _NUMBERS_PER_ROUND) <= _MOST_NUMBERS
 
