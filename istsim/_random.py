@@ -43,11 +43,12 @@ def as_key(key: Any) -> jax.Array:
 
 def _seeded(seed: int) -> jax.Array:
     """`jax.random.key(seed)`, where possible without the program that XLA compiles for it."""
-    config = jax.config
+    config: Any = jax.config
     if config.jax_default_prng_impl != NAME or config.jax_random_seed_offset or not config.jax_enable_x64:
         return jax.random.key(seed)
     bits = int(np.int64(seed)) % 2**64
-    return jax.random.wrap_key_data(np.array([bits >> 32, bits % 2**32], np.uint32), impl=NAME)
+    words: Any = np.array([bits >> 32, bits % 2**32], np.uint32)
+    return jax.random.wrap_key_data(words, impl=NAME)
 
 
 def stream(key: Any, name: str) -> Any:

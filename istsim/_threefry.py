@@ -37,7 +37,8 @@ class Threefry:
         """A typed key of JAX's; None where it is of another implementation, such as rbg."""
         if str(jax.random.key_impl(key)) != NAME:
             return None
-        return cls(np.asarray(jax.random.key_data(key)), bool(jax.config.jax_threefry_partitionable))
+        config: Any = jax.config
+        return cls(np.asarray(jax.random.key_data(key)), bool(config.jax_threefry_partitionable))
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -51,9 +51,9 @@ def reproduce(
     names = tuple(shown.name for shown in (*EXPERIMENTS, *PREDICTIONS, *PICTURES)) + STUDIES
     for name in only:
         one_of("only", name, names)
-    experiments, predictions, pictures = (
-        [shown for shown in every if not only or shown.name in only] for every in (EXPERIMENTS, PREDICTIONS, PICTURES)
-    )
+    experiments = [shown for shown in EXPERIMENTS if not only or shown.name in only]
+    predictions = [shown for shown in PREDICTIONS if not only or shown.name in only]
+    pictures = [shown for shown in PICTURES if not only or shown.name in only]
     studied = chosen_studies(only, studies)
     anew = predictions if networks or studies else []
     if anew:

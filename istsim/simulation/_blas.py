@@ -42,7 +42,7 @@ def one_thread_a_product() -> Iterator[None]:
 
 def _function(verb: str) -> Any:
     """OpenBLAS's function that gets or sets the number of threads; None if NumPy does not use it."""
-    core = getattr(np, "_core", None) or np.core  # the name before NumPy 2
+    core: Any = getattr(np, "_core", None) or np.core  # the name before NumPy 2
     try:
         library = ctypes.CDLL(core._multiarray_umath.__file__)  # finds what NumPy itself is linked to
     except OSError:

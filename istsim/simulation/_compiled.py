@@ -208,7 +208,7 @@ def _drawn(run: Run, pool: ThreadPoolExecutor) -> Iterator[tuple[Block, Future[t
         return _in_order(*_draws.as_numpy(held, reporting, rounds), sketch.d)
 
     for block in _blocks(run):
-        what = run.method, sketch_key, run.repetitions, block.first, block.rounds, num_workers
+        what = cast(IST, run.method), sketch_key, run.repetitions, block.first, block.rounds, num_workers
         if words is None:  # by this thread, as JAX's settings may be those of a thread
             yield block, pool.submit(ready, *_draws.by_jax(*what), block.rounds)
         else:

@@ -16,7 +16,7 @@ _MOST = 1000
 _compiled = 0
 
 
-def _count(event: str, seconds: float, **details: Any) -> None:
+def _count(event: str, duration_secs: float, **kwargs: Any) -> None:
     global _compiled
     _compiled += event == "/jax/core/compile/backend_compile_duration"
 
