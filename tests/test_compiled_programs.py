@@ -77,6 +77,7 @@ def test_a_folder_that_cannot_be_written_to_is_no_error(tmp_path):
 
 def test_many_shapes_keep_few_programs(monkeypatch):
     forgotten = []
+    monkeypatch.setattr(_programs, "_compiled", 0)
     monkeypatch.setattr(_programs, "_MOST", 20)
     monkeypatch.setattr(
         jax, "clear_caches", lambda clear=jax.clear_caches: forgotten.append(_programs._compiled) or clear()

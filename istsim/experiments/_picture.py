@@ -107,7 +107,7 @@ class Picture:
 
 def sides_agree(data: xarray.Dataset) -> bool:
     """Whether simulation agrees with the exact left side everywhere."""
-    return float(data.deviation.max()) <= data.attrs["allowed"]
+    return bool(data.deviation.max() <= data.attrs["allowed"])
 
 
 def picture_caption(data: xarray.Dataset) -> str:
