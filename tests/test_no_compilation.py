@@ -93,7 +93,13 @@ def test_problems_compile_nothing(compiled):
     assert compiled == []
 
 
-@pytest.mark.parametrize("name", theorems.names())
+# All of them take a minute: every fourth here, the others with the slow tests.
+NAMES = [
+    pytest.param(name, marks=[] if index % 4 == 0 else pytest.mark.slow) for index, name in enumerate(theorems.names())
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_theorems_and_their_verification_compile_nothing(name, compiled):
     assert verify.verify_theorem(theorems.get(name), examples=1).passed
     assert compiled == []
