@@ -1,10 +1,10 @@
 """How fast the exact engine is, beside the least it could cost: `python benchmarks/exact_engine.py`.
 
-One step of the second moment needs, for each of the n workers, the product `L X` and one more of that size. The
-floor is those two products alone, by NumPy, timed in the same run in turn with the engine's step, that of the mean
-included, and with the same formulas compiled by JAX; the first ratio is what the engine adds: the same two products once
-more for the sum of the workers, and the entrywise terms. Then, each in a process of its own: the memory of a hundred steps at d = 1000, and the expected
-iterate alone at d = 5000.
+One step of the second moment needs, for each of the n workers, the product `L X` and one more of that size. The floor
+is those two products alone, by NumPy, timed in the same run in turn with the engine's step, that of the mean
+included, and with the same formulas compiled by JAX; the first ratio is what the engine adds: the same two products
+once more for the sum of the workers, and the entrywise terms. Then, each in a process of its own: the memory of a
+hundred steps at d = 1000, and the expected iterate alone at d = 5000.
 """
 
 from __future__ import annotations
