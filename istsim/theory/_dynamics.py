@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from istsim._arrays import array_namespace, as_known, scan
 from istsim._types import Array
 from istsim.problems._quadratic import Quadratic
+from istsim.simulation._blas import one_thread_a_product
 from istsim.theory import _symmetric
 from istsim.theory._affine import AffineLaw, Moments, summed
 from istsim.theory._forms import outer
@@ -102,7 +103,7 @@ class Dynamics:
         states, gaps = np.tile(state[:, None], len(sizes)), np.empty((rounds + 1, len(sizes)))
         # All powers of the step size in one product.
         together = np.concatenate(self._powers, axis=1)
-        with np.errstate(over="ignore", invalid="ignore"):
+        with one_thread_a_product(), np.errstate(over="ignore", invalid="ignore"):
             factors = np.stack([sizes**power for power in range(len(self._powers))])
             for index in range(rounds + 1):
                 gaps[index] = weights @ states[: len(weights)]
@@ -156,7 +157,8 @@ class Dynamics:
         d = law.problem.dim
         if self._is_small:
             S, T = (_symmetric.written_out(apply, d) for apply in (lambda M: 2 * operator @ M, law.second))
-            return 1 / _symmetric.spectral_radius_of(np.linalg.solve(S, T))
+            with one_thread_a_product():
+                return 1 / _symmetric.spectral_radius_of(np.linalg.solve(S, T))
         solve = _lyapunov_solver(operator)
         return 1 / _symmetric.spectral_radius(lambda M: np.stack([solve(Q) for Q in law.second(M)]), d)
 
@@ -179,7 +181,8 @@ class Dynamics:
         driven = (driven + driven.T) / 2
         if self._is_small:
             unsettled = np.eye(_symmetric.count_entries(d)) - self._map(size)
-            covariance = _symmetric.as_matrices(np.linalg.solve(unsettled, _symmetric.as_vectors(driven)), d)
+            with one_thread_a_product():
+                covariance = _symmetric.as_matrices(np.linalg.solve(unsettled, _symmetric.as_vectors(driven)), d)
         else:
             recursion = self.law.recursion()
             covariance = _solved(lambda M: M - recursion(size, Moments(M)).second, driven, size, rate)

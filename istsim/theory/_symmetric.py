@@ -8,6 +8,8 @@ import numpy as np
 import scipy
 from jaxtyping import Float
 
+from istsim.simulation._blas import one_thread_a_product
+
 SymmetricMap = Callable[[Float[np.ndarray, "m d d"]], Float[np.ndarray, "m d d"]]
 
 # Up to so many entries of symmetric matrices all eigenvalues are computed; beyond, the largest by Arnoldi's method,
@@ -68,7 +70,10 @@ def spectral_radius(apply: SymmetricMap, d: int) -> float:
 
 def spectral_radius_of(matrix: Float[np.ndarray, "entries entries"]) -> float:
     """The same for a map that is written out."""
-    return _largest_of(matrix) if len(matrix) > _ALL_EIGENVALUES else float(np.abs(np.linalg.eigvals(matrix)).max())
+    if len(matrix) > _ALL_EIGENVALUES:
+        return _largest_of(matrix)
+    with one_thread_a_product():  # small steps, between which several threads wait longer than they compute
+        return float(np.abs(np.linalg.eigvals(matrix)).max())
 
 
 def spectral_radii_of(matrices: Iterable[Float[np.ndarray, "entries entries"]]) -> list[float]:
