@@ -1,6 +1,7 @@
 """How long each figure takes, for the time left that `istsim reproduce` tells."""
 
-# The seconds of a processor that the data and the figure took, in full, on one machine. Only their ratios count.
+# The seconds of a processor that the data and the figure took, in full, on one machine; only their ratios count.
+# Those of the two predictions of networks, which are made only when asked for, are estimates, as are those of studies.
 SECONDS = {
     "resnet-prediction": 60.0,
     "batch-size": 51.4,
