@@ -159,26 +159,6 @@ def _hold_of(parts, i, on, block):
     return {(3,): dense, (3, 1): factored, (2, 2): tridiagonal, (2,): diagonal}[tuple(part.ndim for part in parts)]
 
 
-def _ask_for(parts, i, held, part, of):
-    """Ask memory for a part of what worker i, who is next, will hold, while there is something else to compute."""
-
-
-@overload(_ask_for, jit_options=_OPTIONS)
-@no_type_check
-def _ask_for_of(parts, i, held, part, of):
-    def dense_on_lists(parts, i, held, part, of):
-        matrix, size = parts[0][i], len(held)
-        for a in range(part * size // of, (part + 1) * size // of):
-            row = matrix[held[a]]
-            for c in range(a, size):
-                _prefetch(row, held[c])
-
-    def nothing(parts, i, held, part, of):
-        pass
-
-    return dense_on_lists if parts[0].ndim == 3 and len(parts) == 1 and held.dtype != types.boolean else nothing
-
-
 def _multiply(parts, i, on, block, values, product):
     """product = L_i's block on the coordinates times values."""
 
@@ -363,8 +343,6 @@ def advance(
                     holders[on[a]] += 1
                     b_held[a] = b[i, on[a]]
                 for s in range(lanes):
-                    if not prepared and i + 1 < n:
-                        _ask_for(parts, i + 1, held[r, c, i + 1], s, lanes)
                     for a in range(size):
                         start[a] = scales[0] * x[r, s, on[a]]
                         total[a] = 0
