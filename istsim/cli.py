@@ -273,9 +273,11 @@ def bench(quick: bool = False, first_answer: bool = False, json: Path | None = N
             beside what one would do without istsim: two minutes or so.
         json: File for the results; of an existing one, what is not measured now stays.
     """
-    from istsim.benchmark import run_benchmark, run_first_answers, write_json
+    from istsim.benchmark import read_json, run_benchmark, run_first_answers, write_json
 
     _check_folder("--json", json)
+    if json is not None:
+        read_json(json)  # what cannot be added to is refused before anything is measured
 
     def report(line: str) -> None:
         print(line, flush=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import istsim
-from istsim import benchmark
+from istsim import benchmark, cli
 from istsim.benchmark import Workload, _baselines, _report, _rounds, write_json
 from istsim.benchmark._first_answers import CALLS, Call, as_line, loop_to_one_percent, time_first_answers
 
@@ -107,6 +107,9 @@ def test_the_calls_that_are_timed_are_what_they_say():
     assert len(eval(CALLS["theory.exact_moments"].first, names).objective_gap) == 101
     assert len(eval(CALLS["the same with 101 rounds, after 100"].first, names).objective_gap) == 102
     assert eval(CALLS["random_quadratic"].first, names).num_workers == 5
+    names["homogeneous"] = istsim.Quadratic(problem.L, np.zeros((5, 20)))
+    checked = eval(CALLS["a theorem's check, where b = 0"].first, names)
+    assert checked.applicable and checked.holds  # so it is no refusal that is timed
 
 
 def test_the_loop_that_is_timed_for_comparison_agrees_with_the_exact_gap():
@@ -119,7 +122,16 @@ def test_the_loop_that_is_timed_for_comparison_agrees_with_the_exact_gap():
 
 def test_first_answers_join_what_was_measured_before(tmp_path):
     file = tmp_path / "results.json"
-    file.write_text('{"rounds": [1]}')
-    rows = [{"name": "a call", "cpu": [1.0, 0.5], "wall": [1.0, 0.5]}]
-    write_json(file, {"machine": {"cores": 2}, "first_answers": rows})
-    assert json.loads(file.read_text()) == {"rounds": [1], "first_answers": {"machine": {"cores": 2}, "rows": rows}}
+    file.write_text('{"rounds": [1], "first_answers": "older"}')
+    write_json(file, {"first_answers": {"rows": []}})
+    assert json.loads(file.read_text()) == {"rounds": [1], "first_answers": {"rows": []}}
+
+
+@pytest.mark.parametrize("content", ["no JSON", "[1]"])
+def test_a_file_that_cannot_be_added_to_is_refused_before_anything_is_measured(content, tmp_path, monkeypatch):
+    file = tmp_path / "results.json"
+    file.write_text(content)
+    monkeypatch.setattr(benchmark, "run_benchmark", lambda *_, **__: pytest.fail("measured"))
+    with pytest.raises(ValueError, match="name another file"):
+        cli.bench(json=file)
+    assert file.read_text() == content

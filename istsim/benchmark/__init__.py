@@ -3,6 +3,7 @@
 from istsim.benchmark._growth import time_growth as time_growth
 from istsim.benchmark._memory import bytes_of_round as bytes_of_round
 from istsim.benchmark._page import as_markdown as as_markdown
+from istsim.benchmark._report import read_json as read_json
 from istsim.benchmark._report import run_benchmark as run_benchmark
 from istsim.benchmark._report import run_first_answers as run_first_answers
 from istsim.benchmark._report import write_json as write_json

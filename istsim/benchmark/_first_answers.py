@@ -40,6 +40,7 @@ CALLS = {
     ),
     "theory.stationary": Call("theory.stationary(problem, method, 0.02)"),
     "theory.max_stable_step_size": Call("theory.max_stable_step_size(problem, method)"),
+    "theory.best_step_size": Call("theory.best_step_size(problem, method, rounds=100)"),
     "compare_step_sizes": Call("istsim.compare_step_sizes(problem, method, rounds=100)"),
     "simulate, 100 repetitions, 200 rounds": Call(_RUN),
     "the same with n = 6 and d = 30, after it": Call(
@@ -48,13 +49,14 @@ CALLS = {
         f"other = problem_of(6, 30); {_RUN}",
     ),
     "random_quadratic": Call(_RANDOM.format(key=0), again=_RANDOM.format(key=1)),
-    "a theorem's check": Call(
-        "istsim.theorems.get('theorem-1-iterates').check(problem, method, step_size=0.02, rounds=100)"
+    "a theorem's check, where b = 0": Call(
+        "istsim.theorems.get('theorem-1-iterates').check(homogeneous, method, step_size=0.01, rounds=100)",
+        "homogeneous = problem_of(5, 20, b=0.0)",
     ),
 }
 INSTEAD = {
     LOOP: Call("_first_answers.loop_to_one_percent(problem, step_size=0.02, rounds=100)"),
-    PEPIT: Call("_first_answers.by_pepit()"),
+    PEPIT: Call("worst_case(L=1, mu=0.1, gamma=2 / 1.1, d=2, verbose=0)", "worst_case = _first_answers.pepit_example()"),
 }
 
 _SCRIPT = """
@@ -64,9 +66,9 @@ import istsim
 from istsim import theory
 from istsim.benchmark import _first_answers
 
-def problem_of(n, d):
+def problem_of(n, d, b=1.0):
     G = np.random.default_rng(0).standard_normal((n, d, d))
-    return istsim.Quadratic(G @ G.transpose(0, 2, 1) / d + 0.1 * np.eye(d), np.ones((n, d)))
+    return istsim.Quadratic(G @ G.transpose(0, 2, 1) / d + 0.1 * np.eye(d), np.full((n, d), b))
 
 def spent():
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -143,17 +145,19 @@ def loop_to_one_percent(problem: Any, *, step_size: float, rounds: int, most_sec
     return float(np.mean(gaps))
 
 
-def by_pepit() -> float:
-    """The worst case of randomised coordinate descent on a strongly convex function, where PEPit is installed.
+def pepit_example() -> Callable[..., Any]:
+    """PEPit's worst case of randomised coordinate descent on a strongly convex function, imported and not yet called.
 
     Raises:
-        ModuleNotFoundError: if it is not.
+        ModuleNotFoundError: if PEPit is not installed.
     """
     import importlib
 
-    module: Any = importlib.import_module(
-        "PEPit.examples.stochastic_and_randomized_convex_minimization."
-        "randomized_coordinate_descent_smooth_strongly_convex"
-    )
-    worst_case: Callable[..., Any] = module.wc_randomized_coordinate_descent_smooth_strongly_convex
-    return float(worst_case(L=1, mu=0.1, gamma=2 / 1.1, d=2, verbose=0)[0])
+    try:
+        module: Any = importlib.import_module(
+            "PEPit.examples.stochastic_and_randomized_convex_minimization."
+            "randomized_coordinate_descent_smooth_strongly_convex"
+        )
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("PEPit is not installed") from error
+    return module.wc_randomized_coordinate_descent_smooth_strongly_convex

@@ -59,23 +59,36 @@ def run_benchmark(quick: bool = False, report: Callable[[str], None] = print) ->
 
 def run_first_answers(report: Callable[[str], None] = print) -> dict[str, Any]:
     """Time the first calls in fresh processes and report each line as it is known."""
-    result: dict[str, Any] = {"machine": _machine()}
-    report(machine_line(result))
+    machine = _machine()
+    report(machine_line({"machine": machine}))
     report(f"\n{TITLE}\n")
-    result["first_answers"] = []
+    rows = []
     for row in time_first_answers():
-        result["first_answers"].append(row)
+        rows.append(row)
         report(as_line(row))
-    return result
+    # With a machine of its own: the rest of a file may have been measured on another one.
+    return {"first_answers": {"machine": machine, "rows": rows}}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What an existing file has, and nothing of one that is not there.
+
+    Raises:
+        ValueError: if it holds something else than the results of a benchmark.
+    """
+    try:
+        measured = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except ValueError as error:
+        raise ValueError(f"{path} is not a JSON file: {error}; name another file, or remove this one") from error
+    if not isinstance(measured, dict):
+        raise ValueError(f"{path} does not hold the results of a benchmark; name another file, or remove this one")
+    return measured
 
 
 def write_json(path: Path, result: dict[str, Any]) -> None:
     """What was measured, for programs; what an existing file has of other parts stays."""
-    measured = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    if "first_answers" in result:  # measured by itself, perhaps on another machine than the rest
-        result = {"first_answers": {"machine": result["machine"], "rows": result["first_answers"]}}
     with written_whole(path) as part:
-        part.write_text(json.dumps(measured | result, indent=1) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(read_json(path) | result, indent=1) + "\n", encoding="utf-8")
 
 
 DENSE = "One round, masks drawn and metrics recorded, L_i as dense arrays: milliseconds, and how much slower others are"
