@@ -1,13 +1,18 @@
-"""Shapes and types are checked in every call the tests make: the hook must come before istsim is imported."""
+"""What all tests share. Annotations are checked in what they call: the hook must come before istsim is imported."""
 
+import gc
 import os
 import zlib
 
 import hypothesis
 import jaxtyping
 import pytest
+import typecheck
 
-jaxtyping.install_import_hook("istsim", "typecheck.check")
+typecheck.install()
+
+# Expressions and programs are many small objects that live long; looking for garbage takes a twentieth of the time.
+gc.set_threshold(50_000)
 
 # The tests compile much and compute little: without what makes programs fast they take two thirds of the time.
 # In the environment, so that the processes that tests start compile so as well.
@@ -32,6 +37,10 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("istsim")
 
 pytest_plugins = ["false_alarms"]
+
+
+def pytest_runtest_setup() -> None:
+    typecheck.begin_test()
 
 
 @pytest.fixture

@@ -56,7 +56,9 @@ CALLS = {
 }
 INSTEAD = {
     LOOP: Call("_first_answers.loop_to_one_percent(problem, step_size=0.02, rounds=100)"),
-    PEPIT: Call("worst_case(L=1, mu=0.1, gamma=2 / 1.1, d=2, verbose=0)", "worst_case = _first_answers.pepit_example()"),
+    PEPIT: Call(
+        "worst_case(L=1, mu=0.1, gamma=2 / 1.1, d=2, verbose=0)", "worst_case = _first_answers.pepit_example()"
+    ),
 }
 
 _SCRIPT = """

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from scipy import stats
 
 from istsim._random import as_key
 from istsim._validation import positive_int
@@ -185,6 +184,8 @@ def _faults_of_exchangeability(events: list[Event], deviating: set[str]) -> list
 
 def _is_unlikely(happened: np.ndarray, probability: Any, comparisons: int) -> bool:
     """Whether so many draws, or a less likely number, have at most this comparison's part of the false-alarm rate."""
+    from scipy import stats  # which takes half a second to import
+
     tail = stats.binomtest(int(happened.sum()), len(happened), min(float(probability), 1.0)).pvalue
     return bool(tail < FALSE_ALARM_RATE / comparisons)
 
