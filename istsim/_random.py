@@ -83,6 +83,12 @@ def uniform(key: Any, shape: tuple[int, ...]) -> Any:
     return ((key.bits(shape) >> np.uint64(12)) | np.float64(1).view(np.uint64)).view(np.float64) - 1
 
 
+def uniform_of_each(key: Any, numbers: np.ndarray, shape: tuple[int, ...]) -> Any:
+    """Those of the keys of several numbers under `key`, shape (*shape of the numbers, *shape)."""
+    keys = fold_in(key, numbers) if isinstance(key, Threefry) else jax.vmap(fold_in, (None, 0))(key, numbers)
+    return uniform(keys, shape) if isinstance(key, Threefry) else jax.vmap(lambda one: uniform(one, shape))(keys)
+
+
 def normal(key: Any, shape: tuple[int, ...]) -> Any:
     """Standard normal float64 numbers."""
     if not isinstance(key, Threefry):

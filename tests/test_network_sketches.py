@@ -12,6 +12,7 @@ import scipy.stats
 from hypothesis import given, settings
 
 import istsim
+from istsim._random import known_key
 
 torch = pytest.importorskip("torch", reason="networks are trained in torch: pip install 'istsim[torch]'")
 
@@ -58,7 +59,7 @@ def test_layers_need_sketches_for_the_same_workers(sketches):
         networks.PerLayer(sketches)
 
 
-@settings(max_examples=25)  # each compiles
+@settings(max_examples=100)
 @given(
     sizes=st.lists(st.integers(1, 50), min_size=6, max_size=6),
     copies=st.integers(1, 4),
@@ -66,7 +67,7 @@ def test_layers_need_sketches_for_the_same_workers(sketches):
 )
 def test_balanced_coverage_has_exact_holders_and_loads_that_differ_by_at_most_the_largest_size(sizes, copies, seed):
     sketch = networks.BalancedCoverage(4, 6, copies, tuple(sizes))
-    mask = np.asarray(sketch.sample(jax.random.key(seed)))
+    mask = sketch.sample(known_key(seed))
     np.testing.assert_array_equal(mask.sum(axis=0), copies)
     loads = mask @ np.array(sizes)
     assert loads.max() - loads.min() <= max(sizes)
@@ -90,7 +91,26 @@ def test_balanced_coverage_treats_workers_and_equal_coordinates_alike(key, false
 
 def drawn(sketch, count=50):
     """Masks, shape (count, n, d)."""
-    return np.asarray(jax.jit(jax.vmap(sketch.sample))(jax.random.split(jax.random.key(0), count)))
+    return sketch.sample(known_key(0).fold_in(np.arange(count)))
+
+
+@pytest.mark.parametrize(
+    "sketch",
+    [
+        networks.PerLayer((istsim.RandK(3, 5, 2), istsim.Bernoulli(3, 4, 0.5))),
+        networks.BalancedCoverage(5, 9, 2, (9, 9, 4, 4, 4, 3, 2, 1, 1)),
+        networks.BalancedCoverage(4, 6, 3, (2,) * 6),
+        networks.ParameterSketch(istsim.Permutation(2, 4), [[0, 1], [2, -1], [-1, -1], [3, 0]]),
+    ],
+    ids=lambda sketch: type(sketch).__name__,
+)
+def test_masks_are_the_same_whether_jax_or_numpy_draws_them(sketch):
+    key, rounds = jax.random.key(3), np.arange(20)
+    by_jax = jax.jit(jax.vmap(lambda number: sketch.sample(jax.random.fold_in(key, number))))(rounds)
+    by_numpy = sketch.sample(known_key(key).fold_in(rounds))
+    assert isinstance(by_numpy, np.ndarray)
+    np.testing.assert_array_equal(by_numpy, by_jax)
+    np.testing.assert_array_equal(sketch.sample(known_key(key).fold_in(7)), by_numpy[7])
 
 
 @pytest.mark.parametrize("sizes", [(1000, 1, 1, 1), (5, 5, 5, 5), (9, 9, 1, 1, 1)], ids=str)
@@ -107,14 +127,14 @@ def test_the_blocks_of_a_resnet_connect_all_workers_and_balance_their_loads(n, c
     assert (loads.max(axis=1) - loads.min(axis=1)).max() <= max(layout.sizes)
 
 
-@settings(max_examples=25)  # each compiles
+@settings(max_examples=100)
 @given(
     sizes=st.lists(st.integers(1, 50), min_size=5, max_size=5),
     copies=st.integers(2, 6),
     seed=st.integers(0, 2**31),
 )
 def test_workers_are_connected_wherever_there_are_just_enough_coordinates(sizes, copies, seed):
-    mask = np.asarray(networks.BalancedCoverage(6, 5, copies, tuple(sizes)).sample(jax.random.key(seed)))
+    mask = networks.BalancedCoverage(6, 5, copies, tuple(sizes)).sample(known_key(seed))
     assert networks.spectral_gap(mask) > 1e-9
 
 

@@ -23,7 +23,7 @@ def test_a_wrong_type_is_found_in_functions_methods_and_dataclasses():
 
 def test_shapes_are_those_of_one_call():
     @typecheck.checked
-    def added(x: Float[np.ndarray, "d"], y: Float[np.ndarray, "d"]) -> Float[np.ndarray, "d"]:
+    def added(x: Float[np.ndarray, " d"], y: Float[np.ndarray, " d"]) -> Float[np.ndarray, " d"]:
         return x + y
 
     assert added(np.ones(2), np.ones(2)).shape == (2,)

@@ -8,11 +8,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from istsim._random import as_key, round_key, stream
+from istsim._random import as_key, known_key, round_key, stream
+from istsim._threefry import Threefry
 from istsim.networks._graph import spectral_gap
 from istsim.networks._layout import Layout
 from istsim.networks._methods import Method
 from istsim.sketches import Sketch
+from istsim.sketches._sketch import needs_jax
 
 _DRAWS = 100  # tries to find masks that connect the workers
 
@@ -31,7 +33,8 @@ class Masks:
 
     def __init__(self, method: Method, layout: Layout, seed: int):
         self._sketch, self._every = method.sketch_for(layout), method.rounds_a_draw
-        self._key = stream(as_key(seed), "sketch")
+        key = as_key(seed)
+        self._key = stream(key if needs_jax(self._sketch) else known_key(key), "sketch")
 
     def drawn_at(self, number: int) -> bool:
         """Whether all is dealt anew before round `number`, from 0."""
@@ -46,6 +49,8 @@ class Masks:
         return self._connected if self._every is None else self._draw(number // self._every)
 
     def _draw(self, number: int) -> np.ndarray:
+        if isinstance(self._key, Threefry):
+            return self._sketch.sample(round_key(self._key, 0, number))
         return np.asarray(_sampled(self._sketch, self._key, number))
 
     @functools.cached_property

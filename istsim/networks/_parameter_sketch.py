@@ -3,10 +3,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from torch import nn
 
+from istsim._arrays import array_namespace
 from istsim.networks._layout import Blocks, Layout, block_tensors
 from istsim.sketches import Grouped, Sketch
 
@@ -38,16 +38,17 @@ class ParameterSketch(Sketch):
 
     def sample(self, key):
         """One round's masks, shape (n, d)."""
-        return self._of_units(self.units.sample(key), jnp)
+        return self._of_units(self.units.sample(key))
 
     def outcomes(self):
         """Those of the units."""
         for mask, probability in self.units.outcomes():
-            yield self._of_units(mask, np), probability
+            yield self._of_units(mask), probability
 
-    def _of_units(self, mask: Any, library: Any) -> Any:
-        always = library.ones((len(mask), 1), bool)
-        return library.concatenate([mask, always], axis=1)[:, np.asarray(self.members)].all(axis=-1)
+    def _of_units(self, mask: Any) -> Any:
+        xp = array_namespace(mask)
+        always = xp.ones((*mask.shape[:-1], 1), bool)
+        return xp.concatenate([mask, always], axis=-1)[..., np.asarray(self.members)].all(axis=-1)
 
     def inclusion_probability(self, size):
         """Not known from numbers of coordinates alone."""

@@ -6,12 +6,10 @@ import dataclasses
 import itertools
 import math
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import random
 
-from istsim._random import random_order
+from istsim._arrays import array_namespace, scan
+from istsim._random import inverse, leading_axes, random_order, split, taken_along, uniform_of_each
 from istsim.sketches import Sketch
 
 
@@ -51,8 +49,9 @@ class PerLayer(Sketch):
 
     def sample(self, key):
         """One round's masks, shape (n, d)."""
-        keys = random.split(key, len(self.sketches))
-        return jnp.concatenate([one.sample(k) for one, k in zip(self.sketches, keys, strict=True)], axis=1)
+        keys = split(key, len(self.sketches))
+        masks = [one.sample(k) for one, k in zip(self.sketches, keys, strict=True)]
+        return array_namespace(*masks).concatenate(masks, axis=-1)
 
     def inclusion_probability(self, size):
         """Not known from numbers of coordinates alone."""
@@ -127,34 +126,37 @@ class BalancedCoverage(Sketch):
         """One round's masks, shape (n, d)."""
         # In random order among those of equal size, and workers in random order among those of equal load.
         shuffled = random_order(key, (self.d,))
-        sizes = jnp.asarray(self.sizes, jnp.float64)
+        xp = array_namespace(shuffled)
+        larger = xp.asarray(np.searchsorted(-np.sort(self.sizes)[::-1], -np.array(self.sizes)))
+        order = taken_along(shuffled, xp.argsort(larger[shuffled] * self.d + xp.arange(self.d), axis=-1))
         # Equal loads are ties. Of unequal sizes the smallest must not all go to the same workers.
         equal = len(set(self.sizes)) == 1
         tolerance = 0.5 * self.sizes[0] if equal else _TOLERANCE * sum(self.sizes) * self.copies / self.n
-        order = shuffled[jnp.argsort(-sizes[shuffled], stable=True)]
-        workers, far = jnp.arange(self.n), 4.0 * sum(self.sizes) + 1  # more than any load
+        chances = tolerance * uniform_of_each(key, np.arange(1, self.d + 1), (self.n,))
+        chances = xp.moveaxis(xp.take_along_axis(chances, order[..., None], axis=-2), -2, 0)  # (d, ..., n)
+        weights = xp.moveaxis(xp.asarray(self.sizes, float)[order], -1, 0)[..., None]
+        workers, far = xp.arange(self.n), 4.0 * sum(self.sizes) + 1  # more than any load
 
-        def deal(state, dealt):
+        def deal(state, index):
             loads, held_any, part = state  # part: the first of the workers with whom each is connected
-            coordinate, left = dealt
-            chance = random.uniform(random.fold_in(key, coordinate + 1), (self.n,))
             # Each coordinate can make `copies` parts one: those left must suffice for the others.
-            must_connect = (part == workers).sum() - 1 > left * (self.copies - 1)
+            left = self.d - 1 - index
+            must_connect = (part == workers).sum(axis=-1, keepdims=True) - 1 > left * (self.copies - 1)
+            alike = part[..., :, None] == part[..., None, :]
+            held = xp.zeros_like(held_any)
+            for _ in range(self.copies):
+                connected = (held[..., :, None] & alike).any(axis=-2)
+                late = connected * xp.where(must_connect, far, tolerance)
+                score = loads + chances[index] + late - far * ~held_any
+                held = held | (workers == xp.where(held, np.inf, score).argmin(axis=-1)[..., None])
+            joined = (held[..., :, None] & alike).any(axis=-2)
+            first = xp.where(joined, part, self.n).min(axis=-1, keepdims=True)
+            return (loads + held * weights[index], held_any | held, xp.where(joined, first, part)), (held,)
 
-            def choose(_, held):
-                connected = (held[:, None] & (part[:, None] == part)).any(axis=0)
-                late = connected * jnp.where(must_connect, far, tolerance)
-                score = loads + tolerance * chance + late - far * ~held_any
-                return held.at[jnp.argmin(jnp.where(held, jnp.inf, score))].set(True)
-
-            held = jax.lax.fori_loop(0, self.copies, choose, jnp.zeros(self.n, bool))
-            joined = (held[:, None] & (part[:, None] == part)).any(axis=0)
-            part = jnp.where(joined, jnp.where(joined, part, self.n).min(), part)
-            return (loads + held * sizes[coordinate], held_any | held, part), held
-
-        start = jnp.zeros(self.n), jnp.zeros(self.n, bool), workers
-        _, columns = jax.lax.scan(deal, start, (order, jnp.arange(self.d)[::-1]))  # (d, n)
-        return jnp.zeros((self.n, self.d), bool).at[:, order].set(columns.T)
+        shape = (*leading_axes(key), self.n)
+        start = xp.zeros(shape), xp.zeros(shape, bool), xp.broadcast_to(workers, shape)
+        _, (columns,) = scan(xp, deal, start, xp.arange(self.d))
+        return xp.take_along_axis(xp.moveaxis(columns, 0, -1), inverse(order)[..., None, :], axis=-1)
 
     def inclusion_probability(self, size):
         """Known for one coordinate."""

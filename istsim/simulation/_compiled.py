@@ -39,6 +39,7 @@ from istsim.simulation._blas import one_thread_a_product
 from istsim.simulation._huge_pages import use_huge_pages
 from istsim.simulation._metrics import METRICS, metrics_by_numpy
 from istsim.simulation._run import Chunk, Run, Stretch, one_behind
+from istsim.sketches._sketch import needs_jax
 
 # What is drawn at once, in bytes: enough rounds that dispatching them costs little.
 _DRAW_BYTES = 4 * 2**20
@@ -201,7 +202,7 @@ def _blocks(run: Run) -> Iterator[Block]:
 def _drawn(run: Run, pool: ThreadPoolExecutor) -> Iterator[tuple[Block, Future[tuple[np.ndarray, np.ndarray]]]]:
     """For each block who holds what, and who reports, as soon as they are known."""
     sketch, num_workers = run.method.sketch_for(run.problem), run.problem.num_workers
-    words = None if _draws.needs_jax(sketch) else Threefry.of(run.key)
+    words = None if needs_jax(sketch) else Threefry.of(run.key)
     sketch_key = stream(run.key if words is None else words, "sketch")
 
     def ready(held: Any, reporting: Any, rounds: int) -> tuple[np.ndarray, np.ndarray]:

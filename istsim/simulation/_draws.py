@@ -13,19 +13,9 @@ from jaxtyping import Array, Bool, Int
 from istsim._random import round_key
 from istsim._threefry import Threefry
 from istsim.methods import IST
-from istsim.sketches._grouped import Grouped
-from istsim.sketches._sketch import Sketch
 
 Held = Int[np.ndarray, "repetition round n k"] | Bool[np.ndarray, "repetition round n d"]
 Reporting = Bool[np.ndarray, "repetition round n"]
-
-
-def needs_jax(sketch: Sketch) -> bool:
-    """Whether the sketch is drawn by a user's own function, which knows the keys of JAX only."""
-    if isinstance(sketch, Grouped):
-        return needs_jax(sketch.sketch)
-    kind = type(sketch)
-    return not all(draw.__module__.startswith("istsim.sketches.") for draw in (kind.sample, kind.sample_indices))
 
 
 def by_numpy(

@@ -14,7 +14,7 @@ from istsim._threefry import Threefry
 from istsim.methods._method import Draws, Method, SketchedMethod
 from istsim.problems._matrix_free import MatrixFreeHessians
 from istsim.problems._quadratic import Quadratic
-from istsim.simulation._draws import needs_jax
+from istsim.sketches._sketch import needs_jax
 from istsim.simulation._metrics import metrics_by_numpy
 from istsim.simulation._rounds import advance
 from istsim.simulation._run import Chunk, Run

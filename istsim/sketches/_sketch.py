@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Int
@@ -168,3 +169,16 @@ def check_outcome_count(sketch: Sketch, count: int) -> None:
         raise ValueError(
             f"outcomes() lists at most {MAX_OUTCOMES} masks, but {sketch} has {count}; use a smaller n or d"
         )
+
+
+def needs_jax(sketch: Sketch) -> bool:
+    """Whether the sketch, or one that it is made of, is drawn by a user's own function, which knows JAX's keys only."""
+    kind = type(sketch)
+    if not all(draw.__module__.startswith("istsim.") for draw in (kind.sample, kind.sample_indices)):
+        return True
+    parts = jax.tree.leaves([getattr(sketch, name) for name in sketch.data_fields], is_leaf=_is_sketch)
+    return any(map(needs_jax, filter(_is_sketch, parts)))
+
+
+def _is_sketch(part: Any) -> bool:
+    return isinstance(part, Sketch)
