@@ -113,7 +113,7 @@ def test_a_parameter_is_held_with_all_its_units(model):
             part.put(name, marked, torch.ones_like(part.take(name, parameter)))
             parameter.data = marked
         of_units = sketch if isinstance(sketch, networks.ParameterSketch) else None
-        found = of_units._of_units(units[None], np)[0] if of_units else units[np.asarray(sketch.groups)]
+        found = of_units._of_units(units[None])[0] if of_units else units[np.asarray(sketch.groups)]
         np.testing.assert_array_equal(found, networks.parameter_vector(held).astype(bool))
 
 

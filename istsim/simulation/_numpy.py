@@ -14,10 +14,10 @@ from istsim._threefry import Threefry
 from istsim.methods._method import Draws, Method, SketchedMethod
 from istsim.problems._matrix_free import MatrixFreeHessians
 from istsim.problems._quadratic import Quadratic
-from istsim.sketches._sketch import needs_jax
 from istsim.simulation._metrics import metrics_by_numpy
 from istsim.simulation._rounds import advance
 from istsim.simulation._run import Chunk, Run
+from istsim.sketches._sketch import needs_jax
 
 # Numbers that a run may handle in its rounds: up to so many it takes at most as long as numba takes to load. The rule
 # knows the run alone, so that the same run gives the same bits whatever ran before.
