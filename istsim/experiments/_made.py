@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import concurrent.futures
+import ctypes
 import itertools
+import sys
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import jax
 
 from istsim import figures
 from istsim._cores import cores
@@ -98,8 +102,15 @@ def read(out: Path, name: str) -> xarray.Dataset:
 
 def _make(name: str, out: Path, quick: bool) -> None:
     """In a process of its own."""
-    import jax
-
     shown = next(shown for shown in SHOWN if shown.name == name)
     write(out, shown, shown.measure(quick))
-    jax.clear_caches()  # Programs of one experiment are of no use to the next, and take as much memory as all else.
+    _give_memory_back()
+
+
+def _give_memory_back() -> None:
+    """Programs of one figure are of no use to the next, and glibc keeps what is free: half of all memory."""
+    jax.clear_caches()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none
+        if trim is not None:
+            trim(0)
