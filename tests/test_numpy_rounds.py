@@ -112,5 +112,5 @@ def test_what_numpy_cannot_draw_is_left_to_jax(method, key, in_numpy):
 
 
 def test_long_runs_are_left_to_compiled_ones(in_numpy):
-    istsim.simulate(PROBLEMS["dense"], METHODS["lists"], step_size=0.1, rounds=2000, key=0, record_every=1000)
+    istsim.simulate(PROBLEMS["dense"], METHODS["lists"], step_size=0.1, rounds=20_000, key=0, record_every=1000)
     assert in_numpy == []

@@ -13,11 +13,11 @@ from istsim.benchmark._rounds import simulated
 from istsim.benchmark._workload import Workload
 
 _START = Workload(8, 256, repetitions=2, step_sizes=2)
-_ROUNDS = 512
+_ROUNDS = 4096  # so many that no run is short enough for NumPy
 SERIES = {
     "n": (8, 16, 32, 64),
     "d": (128, 256, 512, 1024),
-    "rounds": (512, 1024, 2048, 4096),
+    "rounds": (4096, 8192, 16384, 32768),
     "repetitions": (2, 4, 8, 16),
     "step_sizes": (2, 4, 8, 16),
 }

@@ -162,7 +162,8 @@ def _time_import() -> dict[str, Any]:
 def milliseconds_here(workload: dict[str, Any]) -> float:
     """Milliseconds a round of istsim alone, in this process."""
     chosen = Workload(**workload)
-    return interleaved({by.OURS: by.simulated(chosen, chosen.problem())})[by.OURS]
+    run = by.simulated(chosen, chosen.problem())
+    return interleaved({by.OURS: run}, seconds=by.turn(chosen))[by.OURS]
 
 
 def machine_line(result: dict[str, Any]) -> str:

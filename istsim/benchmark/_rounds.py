@@ -64,7 +64,7 @@ def contestants(workload: Workload) -> dict[str, Callable[[int], object]]:
 
 def time_rounds(workload: Workload) -> dict[str, Any]:
     """Milliseconds a round of all trajectories by every contestant, and of one by what memory allows at that time."""
-    found = interleaved({"reading": reading(), **contestants(workload)}, seconds=_turn(workload))
+    found = interleaved({"reading": reading(), **contestants(workload)}, seconds=turn(workload))
     floor = bytes_of_round(workload) / READ_BYTES * found.pop("reading")
     return {**dataclasses.asdict(workload), "floor": floor, "milliseconds": found}
 
@@ -73,9 +73,12 @@ def time_recording(workload: Workload) -> dict[str, Any]:
     """Milliseconds a round where metrics are recorded in every round, and in every 16th."""
     problem = workload.problem()
     every = {str(often): simulated(workload, problem, often) for often in (1, 16)}
-    return {**dataclasses.asdict(workload), "milliseconds": interleaved(every, seconds=_turn(workload))}
+    return {**dataclasses.asdict(workload), "milliseconds": interleaved(every, seconds=turn(workload))}
 
 
-def _turn(workload: Workload) -> float:
-    """Seconds of a turn: only after some thousand rounds of a single trajectory are the L_i moved to larger pages."""
+def turn(workload: Workload) -> float:
+    """Seconds of a turn: longer than runs by NumPy are.
+
+    Of a single trajectory, only after some thousand rounds are the L_i moved to larger pages.
+    """
     return 1.0 if workload.repetitions == 1 else 0.3

@@ -19,13 +19,14 @@ from istsim.simulation._rounds import advance
 from istsim.simulation._run import Chunk, Run
 from istsim.sketches._sketch import needs_jax
 
-# Numbers that a run may handle in its rounds: up to so many it takes at most as long as numba takes to load. The rule
-# knows the run alone, so that the same run gives the same bits whatever ran before.
-_MOST_NUMBERS = 2**23
-# What calling NumPy in a round takes, in numbers that are handled meanwhile.
-_NUMBERS_PER_ROUND = 10_000
-# Multiplications that take as long as what else is done with a number.
-_PRODUCTS_PER_NUMBER = 20
+# Seconds that a run may take here. A few times as many would be paid off by not loading numba, but only once in a process:
+# later runs would be faster by the loops. The rule knows the run alone, so that the same run gives the same bits whatever
+# ran before. What the parts of a run take was measured on one machine; on others all are faster or slower together.
+_MOST_SECONDS = 0.1
+_ROUND = 8e-5
+_COORDINATE = 6e-8
+_PRODUCT = 2e-10  # of a whole matrix, by BLAS
+_GATHERED, _GATHERED_FROM_MEMORY, _CACHE = 3e-9, 1e-8, 2**22  # of a block; what matrices of more bytes take
 
 
 def covers(run: Run) -> bool:
@@ -46,13 +47,16 @@ def is_written(problem: Quadratic, method: Method) -> bool:
 
 def is_short(run: Run) -> bool:
     """Whether it pays to run it here."""
-    problem, method = run.problem, run.method
+    problem, method, d = run.problem, run.method, run.problem.dim
     size = method.sketch_for(problem).size if method.gathers_in_numpy(problem) else None
-    # Lists have as many numbers as are held; masks have all. Each is in a product with a row of as many.
-    length = problem.dim if size is None else size
-    of_worker = length * (1 + length / _PRODUCTS_PER_NUMBER)
-    numbers = run.repetitions * len(run.steps.sizes) * problem.num_workers * of_worker * method.local_steps
-    return run.rounds * (numbers + _NUMBERS_PER_ROUND) <= _MOST_NUMBERS
+    if size is None:  # masks: all coordinates, and a product with the whole matrix
+        of_worker = d * _COORDINATE + d * d * _PRODUCT
+    else:
+        in_cache = problem.num_workers * d * d * problem.dtype.itemsize <= _CACHE
+        of_worker = size * _COORDINATE + size * size * (_GATHERED if in_cache else _GATHERED_FROM_MEMORY)
+    trajectories = run.repetitions * len(run.steps.sizes)
+    of_round = _ROUND + trajectories * problem.num_workers * method.local_steps * of_worker
+    return run.rounds * of_round <= _MOST_SECONDS
 
 
 def chunks(run: Run) -> Iterator[Chunk]:
