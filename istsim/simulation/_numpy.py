@@ -19,9 +19,9 @@ from istsim.simulation._rounds import advance
 from istsim.simulation._run import Chunk, Run
 from istsim.sketches._sketch import needs_jax
 
-# Seconds that a run may take here. A few times as many would be paid off by not loading numba, but only once in a process:
-# later runs would be faster by the loops. The rule knows the run alone, so that the same run gives the same bits whatever
-# ran before. What the parts of a run take was measured on one machine; on others all are faster or slower together.
+# Seconds that a run may take here. Loading numba takes several times as long, but once in a process, and later runs are
+# faster by the loops. The rule knows the run alone, so that the same run gives the same bits whatever ran before. What
+# the parts of a run take was measured on one machine; on others all are faster or slower together.
 _MOST_SECONDS = 0.1
 _ROUND = 8e-5
 _COORDINATE = 6e-8
