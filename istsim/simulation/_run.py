@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeVar
@@ -74,12 +75,12 @@ class Run:
         """How many there are: (repetitions, step sizes)."""
         return self.repetitions, len(self.steps.sizes)
 
-    @property
+    @functools.cached_property
     def recorded_rounds(self) -> Int[np.ndarray, " round"]:
         """0, r, 2r, ... and always the last."""
         return np.append(np.arange(0, self.rounds, self.record_every), self.rounds)
 
-    @property
+    @functools.cached_property
     def records_of_chunk(self) -> int:
         """How many records a chunk has, the last one too: a power of two, so that few lengths are compiled."""
         record = self.repetitions * len(self.steps.sizes) * self.x0.nbytes
