@@ -16,9 +16,12 @@ from istsim.theory._dynamics import Dynamics
 from istsim.theory._law_of import dynamics_of
 from istsim.theory._mean import mean_step_size_limit_of
 
-# The step sizes tried: evenly spread, by ratio, over three orders of magnitude below the limit; then as many between
-# the neighbours of the best, and once more.
+# The step sizes tried: evenly spread, by ratio, over three orders of magnitude below the limit, and three more where
+# the shortest is the best; then as many between the neighbours of the best, and once more.
 _RANGE, _GRID, _ZOOMS = 1e-3, 16, 3
+_WITHIN = 1 - 1e-6
+# Times the limit: shorter ones are not looked at.
+_SHORTEST = 1e-12
 _TINY = np.finfo(float).tiny
 
 # From objective gaps of shape (step_size, iterates), one number for each step size.
@@ -121,7 +124,9 @@ def best(
         if size is None:
             rated = isinstance(goal, str)
             limit = dynamics.max_stable_step_size() if rated else mean_step_size_limit_of(dynamics.law)
-            size = _least_step_size(lambda sizes: scores_of(dynamics, sizes), limit)
+            # At its end nothing settles. At stationarity the shortest are the best, of any range.
+            limit *= _WITHIN if rated else 1.0
+            size = _least_step_size(lambda sizes: scores_of(dynamics, sizes), limit, shorter=goal != "stationary")
         (score,) = scores_of(dynamics, np.array([size]))
         return Best(value, method, size, float(np.exp(score)))
 
@@ -173,10 +178,15 @@ def _scores_of(
     return lambda dynamics, sizes: log_final_gaps(dynamics.gaps(sizes, rounds, start))
 
 
-def _least_step_size(scores: Callable[[np.ndarray], np.ndarray], limit: float) -> float:
+def _least_step_size(scores: Callable[[np.ndarray], np.ndarray], limit: float, *, shorter: bool = True) -> float:
+    """The best up to a limit, below the three orders of magnitude under it only if shorter ones are looked at.
+
+    Raises:
+        ValueError: if they are the better the shorter they are.
+    """
     if limit <= 0:
         return 1.0  # no step size is stable: they are all equally bad
-    return least_of_grids(scores, _RANGE * limit, limit, _GRID, _ZOOMS)
+    return least_of_grids(scores, _RANGE * limit, limit, _GRID, _ZOOMS, lowest=_SHORTEST * limit if shorter else None)
 
 
 def least_of_grids(
@@ -185,6 +195,7 @@ def least_of_grids(
     high: float,
     count: int,
     zooms: int,
+    lowest: float | None = None,
 ) -> float:
     """Where a function of a positive number is least: the best point of a grid, then of finer ones around it.
 
@@ -193,11 +204,26 @@ def least_of_grids(
         low, high: The ends of the first grid, whose points are evenly spread by ratio.
         count: The number of points of each grid.
         zooms: The number of grids; each lies between the neighbours of the best point of the one before.
+        lowest: Down to where it is looked for where the lower end of the first grid is the best; None for not at all.
+
+    Raises:
+        ValueError: if the best is still the lower end there.
     """
-    best, least = low, np.inf
-    for _ in range(zooms):
-        grid = np.geomspace(low, high, count)
+    grid = np.geomspace(low, high, count)
+    values = scores(grid)
+    while lowest is not None and values[0] < values[1:].min():
+        if grid[0] <= lowest:
+            raise ValueError(
+                f"there is no best step size: down to {grid[0]:.3g}, the shorter the better, as where a run starts at "
+                "what is looked for"
+            )
+        grid = np.geomspace(grid[0] * low / high, grid[1], count)
         values = scores(grid)
+    best, least = low, np.inf
+    for zoom in range(zooms):
+        if zoom > 0:
+            grid = np.geomspace(low, high, count)
+            values = scores(grid)
         at = int(values.argmin())
         if values[at] < least:
             best, least = float(grid[at]), values[at]

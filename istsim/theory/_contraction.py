@@ -39,9 +39,13 @@ def contraction(problem: Quadratic, method: Method, *, route: str = "formula") -
 
     For a B that is not symmetric, B' stands where the derivation needs it.
 
+    Eigenvalues are of `A = Lbar^1/2 E[B] Lbar^-1/2`. What rounding takes from them grows with the condition number of
+    Lbar: where it would decide, the formulas are computed in 80 digits, for problems of some thousands of numbers.
+
     Raises:
         ValueError: if the method's sketch is for another n or d.
-        NotCoveredError: where B depends on the step size, and for what the route does not cover.
+        NotCoveredError: where B depends on the step size, where rounding decides and the problem is too large for 80
+            digits, and for what the route does not cover.
 
     Example:
         >>> import numpy as np, istsim
@@ -54,33 +58,86 @@ def contraction(problem: Quadratic, method: Method, *, route: str = "formula") -
     if law.depends_on_step_size:
         raise NotCoveredError("W and theta are of one B, but here B depends on the step size")
     Lbar = law.problem.mean_hessian
-    return contraction_of(Lbar, law.mean_operator(), law.transposed_second(Lbar))
+    B = law.mean_operator()
+    try:
+        # Where nothing is random, E[B' Lbar B] follows from E[B].
+        return contraction_of(Lbar, B, None if law.is_deterministic else law.transposed_second(Lbar))
+    except NotCoveredError:
+        from istsim.theory._digits import can_be_computed, extremes
+
+        if not can_be_computed(law):
+            raise
+        return Contraction(_W(Lbar, B), *extremes(law))
+
+
+# Up to this part of the largest eigenvalue, rounding may hide what an eigenvalue of W is: it then counts as 0.
+_HIDDEN = 1e-8
+# The most that rounding may change theta, beside it.
+_CHANGED = 1e-6
 
 
 def contraction_of(
-    Lbar: Float[np.ndarray, "d d"], B: Float[np.ndarray, "d d"], second: Float[np.ndarray, "d d"]
+    Lbar: Float[np.ndarray, "d d"], B: Float[np.ndarray, "d d"], second: Float[np.ndarray, "d d"] | None
 ) -> Contraction:
-    """From Lbar, `E[B]` and `E[B' Lbar B]`."""
-    W = (Lbar @ B + B.T @ Lbar) / 2
+    """From Lbar, `E[B]` and `E[B' Lbar B]`, which is None where B is not random.
+
+    Raises:
+        NotCoveredError: where rounding decides.
+    """
     values, vectors = np.linalg.eigh(Lbar)
-    unit = (vectors / np.sqrt(values)) @ vectors.T  # Lbar^-1/2
-    eigenvalues, directions = np.linalg.eigh(unit @ W @ unit)
-    rounding = 100 * len(B) * np.finfo(float).eps
-    slack = rounding * np.abs(eigenvalues).max()
+    root, rounding = np.sqrt(values), 100 * len(B) * np.finfo(float).eps
+    in_basis = _without_rounding(vectors.T @ B @ vectors, rounding)
+    A = root[:, None] * in_basis / root
+    eigenvalues, directions = np.linalg.eigh((A + A.T) / 2)
+    largest = np.abs(eigenvalues).max()
+    # An error in an entry of B is multiplied by the ratio of two roots of eigenvalues, which is 1 on the diagonal.
+    is_diagonal = np.count_nonzero(in_basis) == np.count_nonzero(in_basis.diagonal())
+    slack = rounding * (largest if is_diagonal else np.abs(in_basis).max() * root[-1] / root[0])
+    if is_diagonal:
+        slack = min(slack, rounding * np.abs(eigenvalues).min())  # each is known to its own last digits
     is_semidefinite = bool(eigenvalues[0] >= -slack)
-    in_basis = directions.T @ unit @ second @ unit @ directions
-    theta = _theta(eigenvalues, in_basis, slack, rounding) if is_semidefinite else math.inf
-    return Contraction(W, float(eigenvalues[0]), is_semidefinite, theta)
+    if np.abs(eigenvalues).min() <= slack and slack > _HIDDEN * largest:
+        raise NotCoveredError(
+            f"cannot be decided at this precision: the condition number of Lbar is {values[-1] / values[0]:.2g}, and "
+            f"eigenvalues of W in its geometry are known to {slack / largest:.1g} of the largest only, which is more "
+            "than the smallest"
+        )
+    theta = math.inf
+    if is_semidefinite:
+        if second is None:
+            moment, error = A.T @ A, slack * largest
+        else:
+            moment = (vectors.T @ second @ vectors) / root[:, None] / root
+            error = rounding * np.abs(second).max() / values[0]
+        theta = _theta(eigenvalues, directions.T @ moment @ directions, slack, error)
+    return Contraction(_W(Lbar, B), float(eigenvalues[0]), is_semidefinite, theta)
 
 
-def _theta(
-    eigenvalues: Float[np.ndarray, " d"], second: Float[np.ndarray, "d d"], slack: float, rounding: float
-) -> float:
-    """The least theta with `second <= theta diag(eigenvalues)`, eigenvalues within the slack counting as 0."""
+def _W(Lbar: Float[np.ndarray, "d d"], B: Float[np.ndarray, "d d"]) -> Float[np.ndarray, "d d"]:
+    return (Lbar @ B + B.T @ Lbar) / 2
+
+
+def _without_rounding(matrix: Float[np.ndarray, "d d"], rounding: float) -> Float[np.ndarray, "d d"]:
+    """The matrix, or its diagonal where the rest is no larger than rounding."""
+    diagonal = np.diag(matrix.diagonal())
+    return diagonal if np.abs(matrix - diagonal).max() <= rounding * np.abs(matrix).max() else matrix
+
+
+def _theta(eigenvalues: Float[np.ndarray, " d"], moment: Float[np.ndarray, "d d"], slack: float, error: float) -> float:
+    """The least theta with `moment <= theta diag(eigenvalues)`, eigenvalues within the slack counting as 0.
+
+    Raises:
+        NotCoveredError: where the error of the moment decides.
+    """
     positive = eigenvalues > slack
     # In the kernel of W the second moment must vanish as well.
-    if np.abs(second[~positive]).max(initial=0.0) > rounding * np.abs(second).max():
+    if np.abs(moment[~positive]).max(initial=0.0) > error:
         return math.inf
     root = 1 / np.sqrt(eigenvalues[positive])
-    scaled = root[:, None] * second[np.ix_(positive, positive)] * root
-    return float(np.linalg.eigvalsh(scaled)[-1])
+    theta = float(np.linalg.eigvalsh(root[:, None] * moment[np.ix_(positive, positive)] * root)[-1])
+    if (change := error * root.max(initial=0.0) ** 2) > _CHANGED * theta:
+        raise NotCoveredError(
+            f"cannot be decided at this precision: rounding in E[B' Lbar B] may change theta, found as {theta:.3g}, by "
+            f"{change:.1g}"
+        )
+    return theta

@@ -28,6 +28,9 @@ _WRITTEN_OUT = 32
 # from so many rounds on; beyond, products of matrices are all that counts, and take the same time by both.
 _COMPILED, _MANY_ROUNDS = 250, 4000
 
+# Times the inverse of the largest eigenvalue: shorter steps are not searched for stable ones.
+_SHORTEST = 1e-11
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class History:
@@ -245,11 +248,19 @@ class Dynamics:
         return History(means, (gap, gradient, distance), np.zeros((0, d, d)))
 
     def _searched_limit(self) -> float:
+        if self.rate(0.0) > 1 + 1e-9:
+            return 0.0  # what a round loses of the model without any step already grows
         largest = 4 / self._largest_eigenvalue()
         grid = np.geomspace(1e-3 * largest, 4 * largest, 40)
         stable = np.array([self.rate(size) < 1 for size in grid])
-        if not stable.any():
-            return 0.0
+        while not stable.any():
+            if grid[0] < _SHORTEST * largest:
+                raise ValueError(
+                    f"the largest stable step size cannot be decided at this precision: none from {grid[0]:.3g} on is "
+                    "stable, and for shorter ones the rate differs from 1 by rounding alone"
+                )
+            grid = np.geomspace(1e-3 * grid[0], grid[0], 20)
+            stable = np.array([self.rate(size) < 1 for size in grid])
         last = int(np.flatnonzero(stable)[-1])
         while last == len(grid) - 1:
             grid = np.append(grid, 2 * grid[-1])
