@@ -89,7 +89,7 @@ def test_ten_thousand_coordinates_are_exact_in_d_numbers():
         method = istsim.IST(istsim.Bernoulli(2, dim, 0.5), **options)
         moments = theory.exact_moments(problem, method, step_size=0.1, rounds=50)
         settled = theory.stationary(problem, method, 0.1)
-        best = theory.best_step_size(problem, method, rounds=20)
+        best = theory.best_step_size(problem, method, rounds=20, x0=np.full(dim, 1.5))
         limits = theory.max_stable_step_size(problem, method), theory.mean_step_size_limit(problem, method)
         gaps.append([moments.objective_gap[-1] / dim, settled.objective_gap / dim, best, *limits])
     assert gaps[0] == pytest.approx(gaps[1], rel=1e-11)

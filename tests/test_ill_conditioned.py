@@ -54,6 +54,41 @@ def test_theorem_1_holds_where_it_is_proved(condition):
             assert check.holds
 
 
+@pytest.mark.parametrize("condition", [1e8, 1e10, 1e12])
+@pytest.mark.parametrize("d", [5, 33], ids=["written out", "round by round"])
+def test_gradients_far_from_the_minimizer_are_not_hidden_by_the_distance(condition, d):
+    problem = alike(condition, 2, d)
+    rng = np.random.default_rng(1)
+    problem = istsim.Quadratic(problem.L, rng.standard_normal((2, d)))
+    method, run = istsim.CompressedGradient(istsim.RandK(2, d, 3)), {"step_size": 0.1, "rounds": 400, "x0": np.zeros(d)}
+    exact = theory.exact_moments(problem, method, **run)
+    # Moments of x alone, in which the minimizer does not occur: E x x' about 0, as one round makes it.
+    L, b, mean = problem.mean_hessian, problem.mean_vector, np.zeros(d)
+    second, p, q = np.zeros((d, d)), 3 / d, 3 * 2 / (d * (d - 1))
+    scale, step, norms, means = 1 / p, 0.1, [b @ b], [mean]
+    for _ in range(run["rounds"]):
+        # E[C] = I, and E[C G C] of the mean of two independent sketches, of G = E[g g'] of the workers' gradients.
+        gradients = [
+            (problem.L[i] @ second @ problem.L[j], problem.L[i] @ mean, problem.L[j] @ mean, problem.b[i], problem.b[j])
+            for i in range(2)
+            for j in range(2)
+        ]
+        moments = [G - np.outer(u, c) - np.outer(a, v) + np.outer(a, c) for G, u, v, a, c in gradients]
+        spread = (
+            sum(
+                (scale**2 * (q * G + (p - q) * np.diag(np.diag(G))) if i in (0, 3) else G)
+                for i, G in enumerate(moments)
+            )
+            / 4
+        )
+        cross = second @ L - np.outer(mean, b)
+        mean, second = mean - step * (L @ mean - b), second - step * (cross + cross.T) + step**2 * spread
+        norms.append(np.trace(L @ second @ L) - 2 * b @ L @ mean + b @ b)
+        means.append(mean)
+    np.testing.assert_allclose(exact.gradient_norm_squared, norms, rtol=1e-9, atol=1e-12 * norms[0])
+    np.testing.assert_allclose(exact.mean, means, rtol=1e-9, atol=1e-12)
+
+
 def test_a_large_problem_whose_theta_rounding_decides_is_refused_with_the_reason():
     problem = alike(1e10, 3, 40)
     with pytest.raises(theory.NotCoveredError, match="cannot be decided at this precision"):
@@ -77,8 +112,9 @@ def test_the_stability_limit_is_found_wherever_it_lies(problem, scale):
 
 
 def test_none_is_stable_where_what_a_round_loses_grows_without_a_step():
-    # Half of the model is lost, and what is left is made four times as large.
-    problem = istsim.Quadratic(np.eye(4)[None].repeat(2, axis=0), np.zeros((2, 4)))
+    # Half of the model is lost, and what is left is made four times as large. The step that would undo it for some
+    # coordinates is far too short for the others.
+    problem = istsim.Quadratic(np.diag([1.0, 1.0, 100.0, 100.0])[None].repeat(2, axis=0), np.zeros((2, 4)))
     method = istsim.IST(istsim.RandK(2, 4, 2), forward_scale=4.0, gradient_scale=1.0, merge="literal")
     assert theory.max_stable_step_size(problem, method) == 0.0
 

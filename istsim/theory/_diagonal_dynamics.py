@@ -33,7 +33,7 @@ class DiagonalDynamics(Dynamics):
         arguments = self.law, sizes, x0
         with np.errstate(over="ignore", invalid="ignore"):  # a divergent run is a result
             mean, metrics = (_traced_history if array_namespace(*arguments) is jnp else _history)(*arguments)
-        return History(mean, metrics, np.zeros((0, self.law.problem.dim, self.law.problem.dim)))
+        return History(self.law.centre + mean, metrics, np.zeros((0, self.law.problem.dim, self.law.problem.dim)))
 
     def gaps(self, sizes, rounds, x0):
         """All step sizes at once."""

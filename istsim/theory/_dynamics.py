@@ -15,7 +15,6 @@ from jaxtyping import Float, Int
 
 from istsim._arrays import array_namespace, as_known, scan
 from istsim._types import Array
-from istsim.problems._quadratic import Quadratic
 from istsim.simulation._blas import one_thread_a_product
 from istsim.theory import _symmetric
 from istsim.theory._affine import AffineLaw, Moments, summed
@@ -28,16 +27,18 @@ _WRITTEN_OUT = 32
 # from so many rounds on; beyond, products of matrices are all that counts, and take the same time by both.
 _COMPILED, _MANY_ROUNDS = 250, 4000
 
+# So many times the gradient at the start, and half of all digits of its square are lost.
+_FAR = 1e4
 # Times the inverse of the largest eigenvalue: shorter steps are not searched for stable ones.
 _SHORTEST = 1e-11
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class History:
-    """Moments about the law's centre, at rounds 0 to K.
+    """Moments at rounds 0 to K.
 
     Attributes:
-        mean: shape (K+1, d).
+        mean: shape (K+1, d), of the iterates.
         metrics: the expected objective gap, squared gradient norm and squared distance, each of shape (K+1,).
         covariance: at the rounds asked for, shape (m, d, d).
     """
@@ -82,6 +83,8 @@ class Dynamics:
             weighting: of the gradient's norm; None for the identity.
             covariance_at: the rounds at which the covariance is kept.
         """
+        if (near := self._about(x0)) is not self:
+            return near.history(sizes, x0, weighting, covariance_at)
         chosen = np.zeros(0, int) if covariance_at is None else covariance_at
         d = self.law.problem.dim
         pays_off = _WRITTEN_OUT < d <= _COMPILED and len(sizes) > _MANY_ROUNDS and self.law.is_polynomial
@@ -97,19 +100,20 @@ class Dynamics:
         self, sizes: Float[np.ndarray, " step_size"], rounds: int, x0: Float[np.ndarray, " d"]
     ) -> Float[np.ndarray, "step_size iterates"]:
         """The expected objective gaps at rounds 0 to K, for constant step sizes."""
+        if (near := self._about(x0)) is not self:
+            return near.gaps(sizes, rounds, x0)
         if not self._is_small:
             return np.stack([self.history(np.full(rounds, size), x0).metrics[0] for size in sizes])
-        problem = self.law.problem
         e = x0 - self.law.centre
         state = np.concatenate([_symmetric.as_vectors(outer(e, e)), e, [1.0]])
-        weights = _symmetric.as_vectors(0.5 * problem.mean_hessian)
+        weights = _as_weights(_metrics_about(self.law)[0])
         states, gaps = np.tile(state[:, None], len(sizes)), np.empty((rounds + 1, len(sizes)))
         # All powers of the step size in one product.
         together = np.concatenate(self._powers, axis=1)
         with one_thread_a_product(), np.errstate(over="ignore", invalid="ignore"):
             factors = np.stack([sizes**power for power in range(len(self._powers))])
             for index in range(rounds + 1):
-                gaps[index] = weights @ states[: len(weights)]
+                gaps[index] = weights @ states
                 states = together @ (factors[:, None, :] * states).reshape(-1, len(sizes))
         return gaps.T
 
@@ -180,7 +184,7 @@ class Dynamics:
             yield self._settled(size, rate, *(fixed or self._centred(size))) if rate < 1 else None
 
     def _settled(self, size: float, rate: float, mean: np.ndarray, driven_parts: list[np.ndarray]) -> Settled:
-        problem, d, driven = self.law.problem, self.law.problem.dim, summed(size, driven_parts)
+        d, driven = self.law.problem.dim, summed(size, driven_parts)
         driven = (driven + driven.T) / 2
         if self._is_small:
             unsettled = np.eye(_symmetric.count_entries(d)) - self._map(size)
@@ -189,9 +193,21 @@ class Dynamics:
         else:
             recursion = self.law.recursion()
             covariance = _solved(lambda M: M - recursion(size, Moments(M)).second, driven, size, rate)
-        bias = mean - problem.minimizer
-        gap, gradient, distance = map(float, metrics_of(problem)(covariance + np.outer(bias, bias)))
+        centred = self.law.centred_at(mean)
+        gap, gradient, distance = (float((Q * covariance).sum() + value) for Q, _, value in _metrics_about(centred))
         return Settled(mean, lambda: covariance, (gap, gradient, distance))
+
+    def _about(self, x0: Float[Array, " d"]) -> Dynamics:
+        """These, or where a run starts far away along nearly flat directions, the same with moments about its start.
+
+        Squares of the distance would then hide what a gradient is: it is smaller than their rounding.
+        """
+        law, problem = self.law, self.law.problem
+        if law.centre is not problem.minimizer or array_namespace(law, x0) is jnp:
+            return self
+        gradient = problem.mean_hessian @ x0 - problem.mean_vector
+        largest = np.linalg.norm(problem.mean_hessian) * np.linalg.norm(x0 - problem.minimizer)
+        return Dynamics(law.centred_at(x0)) if largest > _FAR * np.linalg.norm(gradient) else self
 
     def _centred(self, size: float | None) -> tuple[np.ndarray, list[np.ndarray]]:
         """The fixed point, and what the powers of the step size multiply in the covariance that a round adds there.
@@ -238,21 +254,21 @@ class Dynamics:
         d, e = self.law.problem.dim, x0 - self.law.centre
         entries = _symmetric.count_entries(d)
         matrix, state = summed(size, self._powers), np.concatenate([_symmetric.as_vectors(outer(e, e)), e, [1.0]])
-        weights = np.stack([_symmetric.as_vectors(of) for of in _metric_matrices(self.law.problem, weighting)])
+        weights = np.stack([_as_weights(metric) for metric in _metrics_about(self.law, weighting)])
         means, metrics = np.empty((rounds + 1, d)), np.empty((rounds + 1, len(weights)))
         with np.errstate(over="ignore", invalid="ignore"):
             for index in range(rounds + 1):
-                means[index], metrics[index] = state[entries:-1], weights @ state[:entries]
+                means[index], metrics[index] = state[entries:-1], weights @ state
                 state = matrix @ state
         gap, gradient, distance = metrics.T
-        return History(means, (gap, gradient, distance), np.zeros((0, d, d)))
+        return History(self.law.centre + means, (gap, gradient, distance), np.zeros((0, d, d)))
 
     def _searched_limit(self) -> float:
-        if self.rate(0.0) > 1 + 1e-9:
-            return 0.0  # what a round loses of the model without any step already grows
         largest = 4 / self._largest_eigenvalue()
         grid = np.geomspace(1e-3 * largest, 4 * largest, 40)
         stable = np.array([self.rate(size) < 1 for size in grid])
+        if not stable.any() and self.rate(1e-3 * _SHORTEST * largest) > 1 + 1e-9:
+            return 0.0  # without a step already, what a round makes of the model grows
         while not stable.any():
             if grid[0] < _SHORTEST * largest:
                 raise ValueError(
@@ -276,7 +292,11 @@ class Dynamics:
 def _history(law: AffineLaw, sizes: Any, x0: Any, weighting: Any, chosen: Any) -> tuple[Any, Any, Any]:
     """Mean, metrics and covariance of a `History`."""
     xp = array_namespace(law, sizes, x0, weighting)
-    recursion, metrics = law.recursion(), metrics_of(law.problem, weighting)
+    recursion, metrics = law.recursion(), _metrics_about(law, weighting)
+
+    def recorded(moments):
+        found = ((Q * moments.second).sum() + q @ moments.first + value for Q, q, value in metrics)
+        return moments.first, *found
 
     def one_round(state, step):
         moments, covariance = state
@@ -285,7 +305,7 @@ def _history(law: AffineLaw, sizes: Any, x0: Any, weighting: Any, chosen: Any) -
         if len(chosen):
             centred = moments.second - outer(moments.first, moments.first)
             covariance = xp.where((chosen == index)[:, None, None], centred, covariance)
-        return (moments, covariance), (moments.first, *metrics(moments.second))
+        return (moments, covariance), recorded(moments)
 
     e = x0 - law.centre
     start = Moments(outer(e, e), e)
@@ -293,30 +313,42 @@ def _history(law: AffineLaw, sizes: Any, x0: Any, weighting: Any, chosen: Any) -
     (_, covariance), later = scan(
         xp, one_round, (start, xp.zeros((len(chosen), law.problem.dim, law.problem.dim))), steps
     )
-    first = (e, *metrics(start.second))
+    first = recorded(start)
     mean, *values = (xp.concatenate([xp.asarray(value)[None], more]) for value, more in zip(first, later, strict=True))
-    return mean, tuple(values), covariance
+    return law.centre + mean, tuple(values), covariance
 
 
 _compiled_history = jax.jit(_history)
 
 
-def metrics_of(
-    problem: Quadratic, weighting: Float[Array, "d d"] | None = None
-) -> Callable[[Float[Array, "d d"]], tuple[Any, Any, Any]]:
-    """Expected objective gap, squared gradient norm and squared distance, where `E (x - x*) (x - x*)' = M` is given."""
-    half, squared, _ = _metric_matrices(problem, weighting)
+def _metrics_about(
+    law: AffineLaw, weighting: Float[Array, "d d"] | None = None
+) -> list[tuple[Float[Array, "d d"], Float[Array, " d"], Any]]:
+    """The expected objective gap, squared gradient norm and squared distance as functions of the law's moments.
 
-    def of(M: Float[Array, "d d"]) -> tuple[Any, Any, Any]:
-        return (half * M).sum(), (squared * M).sum(), M.trace()
-
-    return of
-
-
-def _metric_matrices(problem: Quadratic, weighting: Float[Array, "d d"] | None) -> tuple[Any, Any, Any]:
-    """The symmetric matrices whose inner products with M the metrics are."""
+    Returns:
+        For each Q, q and r: it is `<Q, E e e'> + q' E e + r`.
+    """
+    problem, centre = law.problem, law.centre
     Lbar = problem.mean_hessian
-    return 0.5 * Lbar, Lbar @ (Lbar if weighting is None else weighting @ Lbar), np.eye(problem.dim)
+    H_times = (lambda vectors: vectors) if weighting is None else (lambda vectors: weighting @ vectors)
+    matrices = 0.5 * Lbar, Lbar @ H_times(Lbar), np.eye(problem.dim)
+    if centre is problem.minimizer:
+        return [(Q, 0 * centre, 0.0) for Q in matrices]
+    offset, gradient = centre - problem.minimizer, Lbar @ centre - problem.mean_vector
+    weighted = H_times(gradient)
+    rest = (
+        (gradient, 0.5 * offset @ gradient),
+        (2 * Lbar @ weighted, gradient @ weighted),
+        (2 * offset, offset @ offset),
+    )
+    return [(Q, q, value) for Q, (q, value) in zip(matrices, rest, strict=True)]
+
+
+def _as_weights(metric: tuple[np.ndarray, np.ndarray, Any]) -> np.ndarray:
+    """The same for moments in one vector, (E e e', E e, 1)."""
+    Q, q, value = metric
+    return np.concatenate([_symmetric.as_vectors(Q), q, [value]])
 
 
 def _lyapunov_solver(operator: Float[np.ndarray, "d d"]) -> Callable[[np.ndarray], np.ndarray]:

@@ -137,7 +137,7 @@ def exact_moments(
         weighting = checked_matrix("gradient_weighting", gradient_weighting, problem)
     chosen = np.array([_checked_round(round_, len(sizes)) for round_ in covariance_at], np.int32)
     found = dynamics.history(sizes, starting_point(law.problem, x0), weighting, chosen)
-    return ExactMoments(law.centre + found.mean, *found.metrics, chosen, found.covariance)
+    return ExactMoments(found.mean, *found.metrics, chosen, found.covariance)
 
 
 def checked_matrix(name: str, value: Numbers, problem: Quadratic) -> Float[Array, "d d"]:
