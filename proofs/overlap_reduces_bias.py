@@ -10,7 +10,7 @@ import sympy as sp
 
 from istsim.derivations import Proof, at_most, diagonal_of, entry, equal, expect, less, matrix, square, vector
 
-r, mu, share, bias, bias_0 = sp.symbols("r mu s bias bias_0")
+r, mu, share, weight, bias, bias_0 = sp.symbols("r mu s w bias bias_0")
 # Of worker i: its mask, and its weight in the merge, coordinate by coordinate.
 P, M = (matrix(f"{name}_i", diagonal=True, idempotent=name == "P", random="round worker") for name in "PM")
 L_i, b_i = matrix("L_i", symmetric=True, random="worker"), vector("b_i", random="worker")
@@ -25,10 +25,24 @@ B_is, c_is = proof.premise(
     equal(B, expect(M * P * L_i * P, "worker")),
     equal(c, expect(M * P * b_i, "worker")),
 )
-one, two = proof.setting(
-    "a worker that holds one coordinate holds another given one with probability r, whatever its weight in the merge",
-    equal(expect(entry(M * P, "a", "a"), "round"), share),
-    equal(expect(entry(M * P, "a", "a") * entry(P, "b", "b"), "round"), r * share),
+held, together = expect(entry(P, "a", "a"), "round"), expect(entry(P, "a", "a") * entry(P, "b", "b"), "round")
+weighted = expect(entry(M * P, "a", "a"), "round")
+weighted_together = expect(entry(M * P, "a", "a") * entry(P, "b", "b"), "round")
+of_one, of_two = proof.premise(
+    "the weight of a coordinate in the merge does not depend on what else its worker holds: merge mean, workers "
+    "that draw independently or single coordinates, or equally many holders of every coordinate",
+    equal(weighted, weight * held),
+    equal(weighted_together, weight * together),
+)
+part = proof.setting(
+    "r is the probability that a worker that holds one coordinate holds another given one", equal(together, r * held)
+)
+counted = proof.setting(
+    "a held coordinate counts s in the merge, on average over the draws", equal(weight * held, share)
+)
+one = proof.identity("so s is what a coordinate counts", weighted, share, adding=[of_one, counted])
+two = proof.identity(
+    "and r s with another one held", weighted_together, r * share, adding=[of_two, part.times(weight), counted.times(r)]
 )
 averages = proof.setting(
     "Lbar averages the L_i, Dbar their diagonals and bbar the b_i",

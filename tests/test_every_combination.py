@@ -395,6 +395,10 @@ def test_owners_of_a_sketch_that_does_not_say_how_often_it_reports_are_refused()
     class Silent(istsim.RandK):
         independent_workers = False
 
-    method = istsim.IST(Silent(N, D, 2), merge="owners")
-    with pytest.raises(istsim.theory.NotCoveredError, match="Silent does not define reported_probability"):
-        istsim.theory.mean_operator(problem_of(N, D), method)
+    for k, reason in (
+        (1, "Silent does not define reported_probability"),
+        (2, "may depend on what else a worker holds"),
+    ):
+        method = istsim.IST(Silent(N, D, k), merge="owners")
+        with pytest.raises(istsim.theory.NotCoveredError, match=reason):
+            istsim.theory.mean_operator(problem_of(N, D), method)

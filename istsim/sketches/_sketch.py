@@ -127,9 +127,9 @@ class Sketch(Pytree, abc.ABC):
     def reported_probability(self, participants: int) -> Any:
         """Probability that at least one of `participants` workers, drawn uniformly, holds a given coordinate.
 
-        The exact mean of the merge "owners" needs it. It is known where `independent_workers` or `holders`
-        is; elsewhere it may be defined if, given that a worker holds a coordinate, the number of its
-        other holders does not depend on what else the worker holds.
+        The exact mean of the merge "owners" needs it. It is known where `independent_workers` or `holders` is, and may
+        be defined where every worker holds a single coordinate. Elsewhere it is not enough: the number of a
+        coordinate's other holders may depend on what else a worker holds.
         """
         if self.independent_workers:
             return 1 - (1 - self.inclusion_probability(1)) ** participants
@@ -169,6 +169,12 @@ def check_outcome_count(sketch: Sketch, count: int) -> None:
         raise ValueError(
             f"outcomes() lists at most {MAX_OUTCOMES} masks, but {sketch} has {count}; use a smaller n or d"
         )
+
+
+def are_other_holders_independent(sketch: Sketch) -> bool:
+    """Whether the number of a coordinate's other holders is known not to depend on what else a worker holds."""
+    single = sketch.dim == 1 or sketch.inclusion_probability(2) == 0
+    return sketch.independent_workers or sketch.holders is not None or bool(single)
 
 
 def needs_jax(sketch: Sketch) -> bool:

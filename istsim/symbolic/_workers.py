@@ -15,6 +15,7 @@ from istsim.sketches._sketch import Sketch
 from istsim.symbolic import _symbols as s
 from istsim.symbolic._probabilities import inclusion_probability, joint_probability, reported_probability
 from istsim.theory import NotCoveredError
+from istsim.theory._reports import check_other_holders
 
 # Of the coordinates held on the left and on the right.
 Expectation = Callable[[set[int], set[int]], sp.Expr]
@@ -68,6 +69,7 @@ def owned_share(method: Method) -> sp.Expr:
     if method.merge != "owners":
         return sp.Integer(1)
     sketch = sketch_of(method)
+    check_other_holders(sketch)
     return reported_probability(sketch, method.num_reports(sketch.n)) / inclusion_probability(sketch, 1)
 
 

@@ -8,9 +8,11 @@ import sympy as sp
 
 from istsim import verify
 from istsim.methods import IST
+from istsim.sketches._sketch import are_other_holders_independent
+from istsim.theorems._instance import Instance
 from istsim.theorems._premises import BEYOND, method_is, with_changes
 from istsim.theorems._scale_equivalence import ist
-from istsim.theorems._theorem import Kind, Theorem
+from istsim.theorems._theorem import Kind, Premise, Theorem
 
 r, mu = sp.symbols("r mu")
 bias, largest_bias = sp.symbols("bias bias_0")
@@ -43,7 +45,11 @@ class OverlapReducesBias(Theorem):
 
     @property
     def premises(self):
-        """IST at forward scale 1."""
+        """IST at forward scale 1, and weights in the merge that do not depend on what else a worker holds.
+
+        They may depend on it: where all workers hold everything with some probability, and else one coordinate each, a
+        coordinate that is held together with others has more holders, and the merge "owners" divides it by more.
+        """
         return (
             method_is(
                 "IST with an exchangeable sketch, forward scale 1, merge mean or owners, one local step, no weights",
@@ -56,6 +62,11 @@ class OverlapReducesBias(Theorem):
                     and method.weights is None
                 ),
                 with_changes(forward_scale=1 + BEYOND, merge="mean"),
+            ),
+            Premise(
+                "the weight of a coordinate in the merge does not depend on what else its worker holds: merge mean, "
+                "workers that draw independently or single coordinates, or equally many holders of every coordinate",
+                _weight_depends,
             ),
         )
 
@@ -81,3 +92,10 @@ class OverlapReducesBias(Theorem):
             bias: float(problem.objective_gap(instance.fixed_point)),
             largest_bias: float(problem.objective_gap(np.linalg.solve(Dbar, bbar))),
         }
+
+
+def _weight_depends(instance: Instance) -> str:
+    method = ist(instance.method)
+    if method.merge == "mean" or are_other_holders_independent(method.sketch):
+        return ""
+    return f"under the merge owners the numbers of holders under {method.sketch!r} may depend on it"

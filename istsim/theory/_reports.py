@@ -22,7 +22,7 @@ import numpy as np
 
 from istsim._validation import is_concrete
 from istsim.methods._method import Method
-from istsim.sketches._sketch import Sketch
+from istsim.sketches._sketch import Sketch, are_other_holders_independent
 from istsim.theory._errors import NotCoveredError
 
 
@@ -164,3 +164,17 @@ class IndependentlyOwnedReports(Reports):
             chances = sum(p * xp.pad(chances, ((u, 1 - u), (v, 1 - v))) for (u, v), p in steps.items())
         counts = np.arange(others + 1)
         return xp.sum(chances / np.outer(at_a + counts, at_b + counts))
+
+
+def check_other_holders(sketch: Sketch) -> None:
+    """Refuse a sketch of which more must be known than probabilities.
+
+    Raises:
+        NotCoveredError: if the number of a coordinate's other holders may depend on what else a worker holds.
+    """
+    if not are_other_holders_independent(sketch):
+        raise NotCoveredError(
+            f"under the merge 'owners' the numbers of holders under {sketch!r} may depend on what else a worker holds: "
+            "formulas are for workers that draw independently, for equally many holders of every coordinate, and for "
+            "single coordinates; enumerate its outcomes (route='enumeration') at small d, or simulate"
+        )

@@ -17,7 +17,7 @@ from istsim.theory._affine import AffineLaw, Moments, Part
 from istsim.theory._errors import NotCoveredError
 from istsim.theory._forms import Forms, OuterBetween, WorkerCoefficients, on_diagonal, outer, transposed
 from istsim.theory._patterns import WHOLE, Weight, coefficients, patterns
-from istsim.theory._reports import Reports
+from istsim.theory._reports import Reports, check_other_holders
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -349,6 +349,7 @@ def owned_share(method: Method, sketch: Sketch) -> Any:
     """By how much the merge "owners" multiplies a mean over workers; 1 for other merges."""
     if method.merge != "owners":
         return 1.0
+    check_other_holders(sketch)
     # A coordinate's average over its holders is over one of them, wherever it has any.
     try:
         return sketch.reported_probability(method.num_reports(sketch.n)) / sketch.inclusion_probability(1)
