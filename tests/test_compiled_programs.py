@@ -78,14 +78,14 @@ def test_a_folder_that_cannot_be_written_to_is_no_error(tmp_path):
 def test_many_shapes_keep_few_programs(monkeypatch):
     forgotten = []
     monkeypatch.setattr(_programs, "_compiled", 0)
-    monkeypatch.setattr(_programs, "_MOST", 20)
+    monkeypatch.setattr(_programs, "_MOST", 8)
     monkeypatch.setattr(
         jax, "clear_caches", lambda clear=jax.clear_caches: forgotten.append(_programs._compiled) or clear()
     )
-    for rounds in range(2, 30):
+    for rounds in range(2, 14):
         istsim.trajectory(PROBLEM, METHOD, step_size=0.1, rounds=rounds, key=0)
     assert len(forgotten) >= 1
-    assert max(forgotten) < 60  # a run compiles a few
+    assert max(forgotten) < 30  # a run compiles a few
 
 
 def test_programs_are_never_forgotten_while_jax_traces(monkeypatch):

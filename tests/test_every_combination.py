@@ -49,14 +49,15 @@ def defined_round(problem, method, mask, x, reporting=None, noise=0.0):
     reporting = range(n) if reporting is None else reporting
     starts, reports = {}, {}
     for i in reporting:
-        P = np.diag(mask[i].astype(float))
-        C = method.forward_scale * np.diag(weights[i]) @ P if method.masks_model else np.eye(d)
-        M = P if method.masks_model and method.masks_gradient else np.eye(d)
-        w = starts[i] = C @ x
+        # The entries of diagonal matrices.
+        P = mask[i].astype(float)
+        C = method.forward_scale * weights[i] * P if method.masks_model else np.ones(d)
+        M = P if method.masks_model and method.masks_gradient else np.ones(d)
+        w = starts[i] = C * x
         for _ in range(method.local_steps):
-            w = w - STEP_SIZE * M @ (L[i] @ w - b[i] + noise)
-        output = method.gradient_scale * np.diag(weights[i]) @ P if method.masks_gradient else np.eye(d)
-        reports[i] = output @ (starts[i] - w) / STEP_SIZE
+            w = w - STEP_SIZE * M * (L[i] @ w - b[i] + noise)
+        output = method.gradient_scale * weights[i] * P if method.masks_gradient else np.ones(d)
+        reports[i] = output * (starts[i] - w) / STEP_SIZE
     if method.merge == "mean":
         return x - STEP_SIZE * sum(reports.values()) / len(reports)
     if method.merge == "literal":
