@@ -92,7 +92,7 @@ class Permutation(Sketch):
     def _joint_of_single_coordinates(self, left: int, right: int, shared: int) -> float:
         if left == 0 or right == 0:
             return self.inclusion_probability(left + right)
-        if left > 1 or right > 1:
+        if left > 1 or right > 1 or left + right - shared > self.d:
             return 0.0
         fewer, more = self.n // self.d, self.n % self.d  # `more` coordinates have one holder more
         pairs = (more * (fewer + 1) * fewer + (self.d - more) * fewer * (fewer - 1)) / self.d

@@ -14,7 +14,7 @@ from istsim._arrays import array_namespace, scan
 from istsim._types import Array
 from istsim.theory._affine import Moments, summed
 from istsim.theory._diagonal_law import DiagonalLaw
-from istsim.theory._dynamics import Dynamics, History, Settled
+from istsim.theory._dynamics import Dynamics, History, Settled, infinite_from_overflow
 
 
 class DiagonalDynamics(Dynamics):
@@ -33,6 +33,8 @@ class DiagonalDynamics(Dynamics):
         arguments = self.law, sizes, x0
         with np.errstate(over="ignore", invalid="ignore"):  # a divergent run is a result
             mean, metrics = (_traced_history if array_namespace(*arguments) is jnp else _history)(*arguments)
+        if array_namespace(mean) is np:
+            metrics = tuple(map(infinite_from_overflow, metrics))
         return History(self.law.centre + mean, metrics, np.zeros((0, self.law.problem.dim, self.law.problem.dim)))
 
     def gaps(self, sizes, rounds, x0):
@@ -45,7 +47,7 @@ class DiagonalDynamics(Dynamics):
                 gaps[:, index] = v @ curvature / 2
                 v = summed(column, [part(v, m, 1.0) for part in parts])
                 m = summed(column, [part(m, 1.0) for part in mean_parts])
-        return gaps
+        return infinite_from_overflow(gaps.T).T
 
     def rate(self, size):
         """The largest of all coordinates."""

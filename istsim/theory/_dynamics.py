@@ -89,12 +89,12 @@ class Dynamics:
         d = self.law.problem.dim
         pays_off = _WRITTEN_OUT < d <= _COMPILED and len(sizes) > _MANY_ROUNDS and self.law.is_polynomial
         if pays_off or array_namespace(self.law, sizes, x0, weighting) is jnp:
-            return History(*as_known(_compiled_history(self.law, sizes, x0, weighting, chosen)))
+            return _with_infinite_metrics(*as_known(_compiled_history(self.law, sizes, x0, weighting, chosen)))
         constant = bool((sizes == sizes[0]).all())
         if constant and not len(chosen) and self._is_small and len(sizes) >= _symmetric.count_entries(d):
             return self._history_of_products(float(sizes[0]), len(sizes), x0, weighting)
         with np.errstate(over="ignore", invalid="ignore"):  # a divergent run is a result
-            return History(*_history(self.law, sizes, x0, weighting, chosen))
+            return _with_infinite_metrics(*_history(self.law, sizes, x0, weighting, chosen))
 
     def gaps(
         self, sizes: Float[np.ndarray, " step_size"], rounds: int, x0: Float[np.ndarray, " d"]
@@ -115,21 +115,23 @@ class Dynamics:
             for index in range(rounds + 1):
                 gaps[index] = weights @ states
                 states = together @ (factors[:, None, :] * states).reshape(-1, len(sizes))
-        return gaps.T
+        return infinite_from_overflow(gaps).T
 
     def rate(self, size: float) -> float:
         """The factor of the squared error a round, asymptotically."""
-        if self.law.is_deterministic:  # the map is (I - size B) M (I - size B)'
-            return float(np.abs(1 - size * self.law.mean_eigenvalues(size)).max() ** 2)
-        if self._is_small:
-            return _symmetric.spectral_radius_of(self._map(size))
-        recursion = self.law.recursion()
-        return _symmetric.spectral_radius(lambda M: recursion(size, Moments(M)).second, self.law.problem.dim)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.law.is_deterministic:  # the map is (I - size B) M (I - size B)'
+                return float(np.abs(1 - size * self.law.mean_eigenvalues(size)).max() ** 2)
+            if self._is_small:
+                return _symmetric.spectral_radius_of(self._map(size))
+            recursion = self.law.recursion()
+            return _symmetric.spectral_radius(lambda M: recursion(size, Moments(M)).second, self.law.problem.dim)
 
     def rates(self, sizes: Float[np.ndarray, " step_size"]) -> list[float]:
         """The rates of many step sizes."""
         if self._is_small and not self.law.is_deterministic:
-            return _symmetric.spectral_radii_of(map(self._map, sizes))
+            with np.errstate(over="ignore", invalid="ignore"):
+                return _symmetric.spectral_radii_of(map(self._map, sizes))
         return [self.rate(size) for size in sizes]
 
     def asymptotic_rates(self, sizes: Float[np.ndarray, " step_size"]) -> list[float]:
@@ -261,7 +263,7 @@ class Dynamics:
                 means[index], metrics[index] = state[entries:-1], weights @ state
                 state = matrix @ state
         gap, gradient, distance = metrics.T
-        return History(self.law.centre + means, (gap, gradient, distance), np.zeros((0, d, d)))
+        return _with_infinite_metrics(self.law.centre + means, (gap, gradient, distance), np.zeros((0, d, d)))
 
     def _searched_limit(self) -> float:
         largest = 4 / self._largest_eigenvalue()
@@ -287,6 +289,17 @@ class Dynamics:
     def _largest_eigenvalue(self) -> float:
         """The largest eigenvalue of Lbar."""
         return float(np.linalg.eigvalsh(self.law.problem.mean_hessian)[-1])
+
+
+def infinite_from_overflow(metric: Float[np.ndarray, "iterates ..."]) -> Float[np.ndarray, "iterates ..."]:
+    """A metric that is at least 0, with inf from where its moments overflow: of inf - inf NumPy makes nan."""
+    return np.where(np.logical_or.accumulate(~np.isfinite(metric), axis=0), np.inf, metric)
+
+
+def _with_infinite_metrics(mean: Any, metrics: Any, covariance: Any) -> History:
+    if array_namespace(mean) is np:
+        metrics = tuple(map(infinite_from_overflow, metrics))
+    return History(mean, metrics, covariance)
 
 
 def _history(law: AffineLaw, sizes: Any, x0: Any, weighting: Any, chosen: Any) -> tuple[Any, Any, Any]:

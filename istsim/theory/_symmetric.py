@@ -65,11 +65,17 @@ def spectral_radius(apply: SymmetricMap, d: int) -> float:
         (image,) = apply(as_matrices(np.real(vector).reshape(1, -1), d))
         return as_vectors((image + image.T) / 2)
 
-    return _by_arnoldi(product, d)
+    # The map takes semidefinite matrices to such: what it does to the identity it does to none more.
+    image = product(as_vectors(np.eye(d)))
+    if not image.any():
+        return 0.0
+    return _by_arnoldi(product, d) if np.isfinite(image).all() else np.inf
 
 
 def spectral_radius_of(matrix: Float[np.ndarray, "entries entries"]) -> float:
-    """The same for a map that is written out."""
+    """The same for a map that is written out; inf for one that overflows."""
+    if not np.isfinite(matrix).all():
+        return np.inf
     if len(matrix) > _ALL_EIGENVALUES:
         return _largest_of(matrix)
     with one_thread_a_product():  # small steps, between which several threads wait longer than they compute
