@@ -100,3 +100,14 @@ def test_nobody_holds_two_of_a_single_coordinate(sketch):
     assert sketch.inclusion_probability(2) in (0.0, pytest.approx(sketch.inclusion_probability(1) ** 2))
     assert sketch.joint_probability(1, 1, 1) <= sketch.inclusion_probability(1)
     assert 0.0 <= sketch.joint_probability(1, 1, 0) <= 1.0
+
+
+@pytest.mark.parametrize("curvature", [0.1, 1.0, 3.0, 7.0])
+@pytest.mark.parametrize("name", ["theorem-1-iterates", "theorem-1-gradients"])
+def test_theorem_1_holds_at_the_very_end_of_its_premise(name, curvature):
+    problem, method = istsim.Quadratic([[[curvature]]], [[0.0]]), istsim.GradientDescent()
+    # Where 1 - gamma lambda is nothing but rounding, of either sign.
+    for step_size in (1 / curvature, 1 / theory.contraction(problem, method).theta):
+        check = istsim.theorems.get(name).check(problem, method, step_size=step_size, rounds=4)
+        assert check.applicable
+        assert check.holds

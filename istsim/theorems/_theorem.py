@@ -339,4 +339,9 @@ def _without_cancellation(expression: Any) -> Any:
         return sp.Max(*map(_without_cancellation, expression.args))
     if isinstance(expression, sp.Pow) and expression.exp.is_positive:
         return _without_cancellation(expression.base) ** expression.exp
+    if isinstance(expression, sp.Pow) and expression.exp.free_symbols and isinstance(expression.base, sp.Add):
+        # (1 - x)^k carries the rounding of 1 - x, which may be all that is left of it, as a power's derivative does.
+        base, power = sp.Abs(expression.base), expression.exp
+        of_base = sp.Abs(power) * base ** sp.Max(power - 1, 0) * _without_cancellation(expression.base)
+        return base**power + of_base
     return sp.Abs(expression)
