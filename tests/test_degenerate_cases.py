@@ -111,3 +111,20 @@ def test_theorem_1_holds_at_the_very_end_of_its_premise(name, curvature):
         check = istsim.theorems.get(name).check(problem, method, step_size=step_size, rounds=4)
         assert check.applicable
         assert check.holds
+
+
+PROBLEMS = {
+    "written out": problem_of(2, 4),
+    "by products": problem_of(2, 34),
+    "diagonal": istsim.Quadratic.from_diagonals([[1.0, 2.0, 3.0], [2.0, 1.0, 1.0]], [[1.0, 0.0, 1.0], [3.0, 1.0, 2.0]]),
+}
+
+
+@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
+@pytest.mark.parametrize("step_size", [1e-6, 1e-10, 1e-14, 1e-150])
+def test_short_steps_settle_with_a_covariance_in_proportion(problem, step_size):
+    method = istsim.IST(istsim.RandK(2, problem.dim, 2))
+    short, longer = (theory.stationary(problem, method, size) for size in (step_size, 1e-5))
+    # The covariance is s Sigma_1 + s^2 Sigma_2 + ...: of the second term a part of about 1e-4 is left.
+    np.testing.assert_allclose(short.covariance / step_size, longer.covariance / 1e-5, rtol=2e-3, atol=1e-3)
+    np.testing.assert_allclose(short.mean, longer.mean, rtol=1e-9)

@@ -72,12 +72,15 @@ class DiagonalDynamics(Dynamics):
 
     def settled(self, size):
         """Coordinate by coordinate; the covariance of different ones when it is asked for."""
-        factors = self._factors(size)
-        if factors.max() >= 1:
+        if not self._is_stable(size, self.rate(size)):
             return None
         mean, zeros = self.law.fixed_point(size), np.zeros(self.law.problem.dim)
         centred = DiagonalDynamics(self.law.centred_at(mean))
-        variances = summed(size, [part(zeros, zeros, 1.0) for part in centred._parts]) / (1 - factors)
+        # What is added in a round, and what is lost: both over the step size, which may be short.
+        divided = int(self._starts_from_the_identity)
+        ones = np.ones(len(mean))
+        lost = (1 - divided) * ones - summed(size, [part(ones, None, 0.0) for part in self._parts[divided:]])
+        variances = summed(size, [part(zeros, zeros, 1.0) for part in centred._parts[divided:]]) / lost
         squares, curvature = variances + (mean - self.law.problem.minimizer) ** 2, self.law.curvature
         metrics = float(curvature @ squares / 2), float(curvature**2 @ squares), float(squares.sum())
         return Settled(mean, functools.partial(_covariance, centred.law, size), metrics)
@@ -144,6 +147,11 @@ _traced_history = jax.jit(_history)
 def _covariance(centred: DiagonalLaw, size: float) -> Float[np.ndarray, "d d"]:
     """Of the stationary law: every entry of a second moment goes from round to round by itself, too."""
     d = len(centred.centre)
-    recursion = centred.recursion()
-    driven = recursion(size, Moments(np.zeros((d, d)), np.zeros(d))).second
-    return driven / (1 - recursion(size, Moments(np.ones((d, d)))).second)
+    nothing, ones = Moments(np.zeros((d, d)), np.zeros(d)), Moments(np.ones((d, d)))
+    if centred.depends_on_step_size:
+        recursion = centred.recursion()
+        return recursion(size, nothing).second / (1 - recursion(size, ones).second)
+    # Both over the step size, which may be short.
+    _, *parts = centred.parts(None)
+    driven, lost = (summed(size, [part(moments) for part in parts]) for moments in (nothing, ones))
+    return -(driven + driven.T) / (lost + lost.T)

@@ -181,19 +181,42 @@ class Dynamics:
 
     def all_settled(self, sizes: Float[np.ndarray, " step_size"]) -> Iterator[Settled | None]:
         """The same for many step sizes."""
-        fixed = self._centred(None) if self.law.is_polynomial and not self.law.depends_on_step_size else None
+        fixed = self._centred(None) if self._starts_from_the_identity else None
         for size, rate in zip(sizes, self.rates(sizes), strict=True):
-            yield self._settled(size, rate, *(fixed or self._centred(size))) if rate < 1 else None
+            is_stable = self._is_stable(size, rate)
+            yield self._settled(size, rate, *(fixed or self._centred(size))) if is_stable else None
+
+    @property
+    def _starts_from_the_identity(self) -> bool:
+        """Whether a round's map is a polynomial in the step size that begins with the identity."""
+        return self.law.is_polynomial and not self.law.depends_on_step_size
+
+    @functools.cached_property
+    def _limit(self) -> float:
+        return self.max_stable_step_size()
+
+    def _is_stable(self, size: float, rate: float) -> bool:
+        """Whether the rate is below 1: where rounding hides it, as for short steps, by the largest step size."""
+        hidden = abs(rate - 1) < 1e-9 and self._starts_from_the_identity
+        return bool(size < self._limit if hidden else rate < 1)
 
     def _settled(self, size: float, rate: float, mean: np.ndarray, driven_parts: list[np.ndarray]) -> Settled:
-        d, driven = self.law.problem.dim, summed(size, driven_parts)
+        d, law = self.law.problem.dim, self.law
+        # What is added in a round, and what is lost of M: both over the step size, which may be short.
+        divided = int(self._starts_from_the_identity)
+        driven = summed(size, driven_parts[divided:])
         driven = (driven + driven.T) / 2
         if self._is_small:
-            unsettled = np.eye(_symmetric.count_entries(d)) - self._map(size)
+            entries = _symmetric.count_entries(d)
+            powers = [power[:entries, :entries] for power in self._powers[divided:]]
+            lost = (0 if divided else np.eye(entries)) - summed(size, powers)
             with one_thread_a_product():
-                covariance = _symmetric.as_matrices(np.linalg.solve(unsettled, _symmetric.as_vectors(driven)), d)
+                covariance = _symmetric.as_matrices(np.linalg.solve(lost, _symmetric.as_vectors(driven)), d)
+        elif divided:
+            parts = law.parts(None)[1:]
+            covariance = _solved(lambda M: -summed(size, [part(Moments(M)) for part in parts]), driven, size, rate)
         else:
-            recursion = self.law.recursion()
+            recursion = law.recursion()
             covariance = _solved(lambda M: M - recursion(size, Moments(M)).second, driven, size, rate)
         centred = self.law.centred_at(mean)
         gap, gradient, distance = (float((Q * covariance).sum() + value) for Q, _, value in _metrics_about(centred))
@@ -376,13 +399,14 @@ def _lyapunov_solver(operator: Float[np.ndarray, "d d"]) -> Callable[[np.ndarray
     return solve
 
 
-def _solved(unsettled: Callable[[np.ndarray], np.ndarray], driven: np.ndarray, size: float, rate: float) -> np.ndarray:
-    """The symmetric M with `unsettled(M) = driven`, by products with the map alone."""
+def _solved(lost: Callable[[np.ndarray], np.ndarray], driven: np.ndarray, size: float, rate: float) -> np.ndarray:
+    """The symmetric M with `lost(M) = driven`, by products with the map alone."""
     d = len(driven)
     goal = driven.ravel()
 
     def product(vector: np.ndarray) -> np.ndarray:
-        return unsettled(vector.reshape(d, d)).ravel()
+        found = lost(vector.reshape(d, d))
+        return (found + found.T).ravel() / 2
 
     operator = scipy.sparse.linalg.LinearOperator((d * d, d * d), matvec=product, dtype=float)
     enough = 1e-9 * max(np.abs(driven).max(), np.finfo(float).tiny)
