@@ -11,8 +11,10 @@ import tempfile
 import types
 from pathlib import Path
 
-# What the pages run compiles much and computes little: here, and in the notebooks' processes.
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_use_fusion_emitters=false"
+# What the pages run compiles much and computes little: here, and in the notebooks' processes. Later versions do not
+# know the flag, and end the process.
+if importlib.metadata.version("jaxlib").startswith("0.10."):
+    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_use_fusion_emitters=false"
 
 import jupytext
 from sphinx.application import Sphinx

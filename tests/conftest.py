@@ -3,6 +3,7 @@
 import gc
 import os
 import zlib
+from importlib.metadata import version
 
 import hypothesis
 import jaxtyping
@@ -16,7 +17,8 @@ gc.set_threshold(50_000)
 
 # The tests compile much and compute little: without what makes programs fast they take two thirds of the time.
 # In the environment, so that the processes that tests start compile so as well.
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_use_fusion_emitters=false"
+if version("jaxlib").startswith("0.10."):  # later ones do not know it, and end the process
+    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_use_fusion_emitters=false"
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 os.environ["ISTSIM_COMPILATION_CACHE"] = "0"
 
