@@ -58,13 +58,16 @@ def fitted_rate(rounds: Int[np.ndarray, " round"], gaps: Float[np.ndarray, "run 
 def _begin(mean: np.ndarray, error: np.ndarray) -> int | None:
     """Where a quarter of the first excess over the floor is left, or at the first round if too few follow that tell.
 
-    None where even then too few are clearly above the floor, or where the gap has been clearly below it: what falls too
-    far and comes back is no exponential.
+    None where even then too few are clearly above the floor, or where the gap clearly rises again: what falls too far
+    and comes back is no exponential.
     """
+    lowest = np.minimum.accumulate(mean)
+    at_lowest = error[np.maximum.accumulate(np.where(mean == lowest, np.arange(len(mean)), 0))]
+    if (mean - lowest > 4 * (error + at_lowest) + 1e-2 * lowest).any():
+        return None
+    # Of a decay that has not ended it is no floor, but what follows is about where to begin alone.
     floor = mean[-max(1, len(mean) // 8) :].mean()
     excess, clear = mean - floor, 4 * error + 1e-2 * floor
-    if (excess < -clear).any():
-        return None
     small = np.flatnonzero(excess <= excess[0] / 4)
     quarter = int(small[0]) if len(small) else 0
     return next((begin for begin in (quarter, 0) if (excess > clear)[begin:].sum() >= _TELLING), None)
@@ -88,5 +91,6 @@ def _fit(rounds: np.ndarray, mean: np.ndarray, start: np.ndarray) -> tuple[float
         floor, excess, factor = parameters
         return np.logaddexp(floor, excess + factor * since) - logs
 
-    found = least_squares(residuals, start, x_scale=np.array([1.0, 1.0, 1.0 / max(since[-1], 1)]))
+    scales = np.array([1.0, 1.0, 1.0 / max(since[-1], 1)])
+    found = least_squares(residuals, start, x_scale=scales)
     return float(np.exp(found.x[2])), found.x
