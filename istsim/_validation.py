@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from istsim._precision import require_x64
+
 # Of more names than these, the nearest are told first.
 _FEW = 8
 
@@ -54,6 +56,7 @@ def finite_array(name: str, value: Any, shape: str, ndim: int) -> Any:
     A NumPy array, or unchanged where JAX traces it: then only the number of dimensions is checked.
     """
     if not is_concrete(value):
+        require_x64()
         array = jnp.asarray(value)
         array = array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
         if array.ndim != ndim:

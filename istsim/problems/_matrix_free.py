@@ -13,6 +13,7 @@ import scipy
 from jaxtyping import Float
 
 from istsim._arrays import as_known
+from istsim._precision import require_x64
 from istsim._types import Array
 from istsim._validation import is_concrete
 from istsim.problems._hessians import Hessians, cast
@@ -32,6 +33,7 @@ def compiled(method: Method) -> Method:
 
     @functools.wraps(method)
     def run(*arguments: Any) -> Any:
+        require_x64()
         return as_known(jitted(*arguments))
 
     return run  # type: ignore[return-value]

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from istsim._arrays import array_namespace
+from istsim._precision import require_x64
 from istsim._pytree import Pytree
 from istsim._types import Array, Numbers
 from istsim._validation import finite_array, finite_number, is_concrete
@@ -210,6 +211,7 @@ class Quadratic(Pytree):
         """
         if not (callable(matvec) and isinstance(matvec, Hashable)):
             raise ValueError(f"matvec must be a function of (data_i, on, values) that can be hashed, got {matvec!r}")
+        require_x64()
         vectors = finite_array("b", b, "(n, d)", 2)
         if 0 in vectors.shape:
             raise ValueError(f"b must have shape (n, d) with n, d >= 1, got {vectors.shape}")

@@ -45,6 +45,7 @@ def trajectory(
 
     Raises:
         ValueError: for arguments outside these ranges, or a sketch for another n or d.
+        RuntimeError: where JAX's x64 mode is switched off.
 
     Example:
         The derivative of the final value in the step size:
