@@ -41,6 +41,7 @@ def finite_number(name: str, value: Any) -> Any:
     """`value` as a float, or unchanged where JAX traces it: a finite scalar."""
     if not is_concrete(value):
         return value
+    refuse_masked(name, value)
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -62,6 +63,7 @@ def finite_array(name: str, value: Any, shape: str, ndim: int) -> Any:
         if array.ndim != ndim:
             raise ValueError(f"{name} must have shape {shape}, got shape {array.shape}")
         return array
+    refuse_masked(name, value)
     try:
         array = np.asarray(value)
     except ValueError:
@@ -77,6 +79,18 @@ def finite_array(name: str, value: Any, shape: str, ndim: int) -> Any:
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"{name} must be finite, got {array[where]} at index {where}")
     return array
+
+
+def refuse_masked(name: str, value: Any) -> None:
+    """Refuse a masked array of NumPy's, alone or in lists: as an array it would be one without its mask."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise ValueError(
+            f"{name} must hold a number in every place, got a masked array with {np.ma.count_masked(value)} masked "
+            "entries, which would be taken as numbers; pass array.filled(value) with the value they should have"
+        )
+    if isinstance(value, list | tuple):
+        for part in value:
+            refuse_masked(name, part)
 
 
 def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:

@@ -14,7 +14,7 @@ from istsim._arrays import array_namespace
 from istsim._precision import require_x64
 from istsim._pytree import Pytree
 from istsim._types import Array, Numbers
-from istsim._validation import finite_array, finite_number, is_concrete
+from istsim._validation import finite_array, finite_number, is_concrete, refuse_masked
 from istsim.problems._dense import DenseHessians
 from istsim.problems._diagonal import DiagonalHessians
 from istsim.problems._factored import FactoredHessians, is_factor_cheaper
@@ -267,6 +267,7 @@ class Quadratic(Pytree):
 
     def _point(self, x: Numbers) -> Float[Array, "..."]:
         """x in the problem's precision: a NumPy array, unless it or the problem is JAX's."""
+        refuse_masked("x", x)
         return array_namespace(x, self.b).asarray(x, self.dtype)
 
     def mean_hessian_times(self, vectors: Float[Array, "... d"]) -> Float[Array, "... d"]:
@@ -417,6 +418,7 @@ def _checked_data(data: Any, b: Any) -> tuple[Any, Any]:
         name, shape = f"data{jax.tree_util.keystr(path)}", jnp.shape(leaf)
         if shape[:1] != (n,):
             raise ValueError(f"{name} must have a leading axis of n = {n} workers, as b has, got shape {shape}")
+        refuse_masked(name, leaf)
         array = np.array(leaf) if is_concrete(leaf) else jnp.array(leaf)
         if jnp.issubdtype(array.dtype, jnp.floating):
             dtypes.append(array.dtype)
