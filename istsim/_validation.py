@@ -37,6 +37,17 @@ def positive_int(name: str, value: Any) -> int:
     return number
 
 
+def natural_number(name: str, value: Any) -> int:
+    """`value` as an int that is at least 0."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name} must be an integer of at least 0, got {value!r}") from None
+    if isinstance(value, bool | np.bool_) or number < 0:
+        raise ValueError(f"{name} must be an integer of at least 0, got {value!r}")
+    return number
+
+
 def finite_number(name: str, value: Any) -> Any:
     """`value` as a float, or unchanged where JAX traces it: a finite scalar."""
     if not is_concrete(value):
