@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from istsim._precision import require_x64
 from istsim._types import Array
 from istsim._validation import is_concrete
 
@@ -24,6 +25,9 @@ Tree = TypeVar("Tree")
 def array_namespace(*values: Any) -> Any:
     """`jax.numpy` if one of the values is a JAX array or holds one, else `numpy`.
 
+    Raises:
+        RuntimeError: where JAX's x64 mode is switched off, and it is needed.
+
     Example:
         >>> import numpy
         >>> from istsim._arrays import array_namespace
@@ -32,10 +36,12 @@ def array_namespace(*values: Any) -> Any:
     """
     for value in values:
         if isinstance(value, jax.Array):
+            require_x64()
             return jnp
         if not isinstance(value, np.ndarray | float | int | None) and any(
             isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(value)
         ):
+            require_x64()
             return jnp
     return np
 

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from istsim._precision import require_x64
 from istsim._threefry import NAME, Threefry
 from istsim._validation import is_concrete
 
@@ -28,6 +29,7 @@ def as_key(key: Any) -> jax.Array:
     Raises:
         ValueError: if `key` is none of these.
     """
+    require_x64()
     if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         if key.shape:
             raise ValueError(f"key must be a single key, got an array of keys of shape {key.shape}")
@@ -44,7 +46,7 @@ def as_key(key: Any) -> jax.Array:
 def _seeded(seed: int) -> jax.Array:
     """`jax.random.key(seed)`, where possible without the program that XLA compiles for it."""
     config: Any = jax.config
-    if config.jax_default_prng_impl != NAME or config.jax_random_seed_offset or not config.jax_enable_x64:
+    if config.jax_default_prng_impl != NAME or config.jax_random_seed_offset:
         return jax.random.key(seed)
     bits = int(np.int64(seed)) % 2**64
     words: Any = np.array([bits >> 32, bits % 2**32], np.uint32)
@@ -78,6 +80,7 @@ def split(key: Any, num: int = 2) -> tuple[Any, ...]:
 def uniform(key: Any, shape: tuple[int, ...]) -> Any:
     """Uniform float64 numbers in [0, 1), whatever a problem's precision: masks do not depend on it."""
     if not isinstance(key, Threefry):
+        require_x64()
         return jax.random.uniform(key, shape, jnp.float64)
     # As JAX makes them: random bits are the mantissa of a number in [1, 2).
     return ((key.bits(shape) >> np.uint64(12)) | np.float64(1).view(np.uint64)).view(np.float64) - 1
@@ -92,6 +95,7 @@ def uniform_of_each(key: Any, numbers: np.ndarray, shape: tuple[int, ...]) -> An
 def normal(key: Any, shape: tuple[int, ...]) -> Any:
     """Standard normal float64 numbers."""
     if not isinstance(key, Threefry):
+        require_x64()
         return jax.random.normal(key, shape, jnp.float64)
     # As JAX makes them, to rounding: the quantiles of uniform numbers between -1 and 1.
     lowest = np.nextafter(-1.0, 0.0)
@@ -112,6 +116,7 @@ def _normal_quantiles(probabilities: np.ndarray) -> np.ndarray:
 def orthogonal(key: Any, d: int, shape: tuple[int, ...] = ()) -> Any:
     """Uniform random orthogonal matrices, (*shape, d, d), in float64."""
     if not isinstance(key, Threefry):
+        require_x64()
         return jax.random.orthogonal(key, d, shape=shape, dtype=jnp.float64)
     Q, R = np.linalg.qr(normal(key, (*shape, d, d)))
     return Q * np.sign(np.einsum("...ii->...i", R))[..., None, :]
@@ -134,8 +139,10 @@ def random_order(key: Any, shape: tuple[int, ...]) -> Any:
     By sorting random words, on a CPU four times faster than `jax.random.permutation`, which sorts pairs. Two words
     tie, and are then ordered by index, with probability at most d^2 2^-(65 - ceil(log2 d)).
     """
-    bits = key.bits(shape) if isinstance(key, Threefry) else jax.random.bits(key, shape, jnp.uint64)
-    return _sorted_indices(bits)
+    if isinstance(key, Threefry):
+        return _sorted_indices(key.bits(shape))
+    require_x64()
+    return _sorted_indices(jax.random.bits(key, shape, jnp.uint64))
 
 
 def inverse(order: Any) -> Any:

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from istsim._precision import require_x64
+
 # Of more names than these, the nearest are told first.
 _FEW = 8
 
@@ -35,10 +37,22 @@ def positive_int(name: str, value: Any) -> int:
     return number
 
 
+def natural_number(name: str, value: Any) -> int:
+    """`value` as an int that is at least 0."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name} must be an integer of at least 0, got {value!r}") from None
+    if isinstance(value, bool | np.bool_) or number < 0:
+        raise ValueError(f"{name} must be an integer of at least 0, got {value!r}")
+    return number
+
+
 def finite_number(name: str, value: Any) -> Any:
     """`value` as a float, or unchanged where JAX traces it: a finite scalar."""
     if not is_concrete(value):
         return value
+    refuse_masked(name, value)
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -54,11 +68,13 @@ def finite_array(name: str, value: Any, shape: str, ndim: int) -> Any:
     A NumPy array, or unchanged where JAX traces it: then only the number of dimensions is checked.
     """
     if not is_concrete(value):
+        require_x64()
         array = jnp.asarray(value)
         array = array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
         if array.ndim != ndim:
             raise ValueError(f"{name} must have shape {shape}, got shape {array.shape}")
         return array
+    refuse_masked(name, value)
     try:
         array = np.asarray(value)
     except ValueError:
@@ -74,6 +90,18 @@ def finite_array(name: str, value: Any, shape: str, ndim: int) -> Any:
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"{name} must be finite, got {array[where]} at index {where}")
     return array
+
+
+def refuse_masked(name: str, value: Any) -> None:
+    """Refuse a masked array of NumPy's, alone or in lists: as an array it would be one without its mask."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise ValueError(
+            f"{name} must hold a number in every place, got a masked array with {np.ma.count_masked(value)} masked "
+            "entries, which would be taken as numbers; pass array.filled(value) with the value they should have"
+        )
+    if isinstance(value, list | tuple):
+        for part in value:
+            refuse_masked(name, part)
 
 
 def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:

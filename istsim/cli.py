@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, Literal
 
 from istsim import _compilation_cache
@@ -94,9 +94,9 @@ def verify(
 
     Args:
         names: Theorems; all if none is named.
-        examples: Instances to draw for each theorem.
-        simulations: How many of them to simulate as well.
-        false_alarm_rate: The probability that simulation finds fault with any, if all are true.
+        examples: Instances to draw for each theorem, at least 1.
+        simulations: How many of them to simulate as well, at least 0.
+        false_alarm_rate: The probability that simulation finds fault with any, if all are true; between 0 and 1.
         seed: For the draws and the runs.
         load: Python files that register theorems of your own.
         json: File for the results.
@@ -109,12 +109,13 @@ def verify(
     from istsim import theorems as registry
     from istsim.verify import _run as run
 
+    limits: dict[str, Any] = {"examples": examples, "simulations": simulations, "false_alarm_rate": false_alarm_rate}
+    _checked(run.check_options, SimpleNamespace(**limits), "verify")
     for name in names:
         registry.get(name)  # refuses unknown ones before the table begins
     print(run.as_line(run.COLUMNS))
     results = []
-    options = {"examples": examples, "simulations": simulations, "false_alarm_rate": false_alarm_rate, "seed": seed}
-    for result in run.verify_theorems(names, **options):
+    for result in run.verify_theorems(names, seed=seed, **limits):
         results.append(result)
         print(run.as_line(run.row_of(result)), flush=True)
     for result in results:
@@ -334,7 +335,7 @@ def _check_folder(option: str, path: Path | None) -> None:
 
 
 def _checked(kind: Any, options: Any, command: str) -> Any:
-    """The options of the command line as an object, whose parser would name none of them where that refuses some.
+    """What `kind` makes of the options of the command line, whose parser would name none of them where it refuses some.
 
     Raises:
         ValueError: for what `kind` refuses, with the name of the option.

@@ -138,6 +138,33 @@ def test_an_unknown_theorem_is_refused_before_the_table_begins(monkeypatch, caps
     assert not out
 
 
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (("--false-alarm-rate", "nan"), "--false-alarm-rate must be a finite number, got nan"),
+        (
+            ("--false-alarm-rate", "0"),
+            "must be a probability above 0 and below 1, such as 1e-6, got 0",
+        ),
+        (
+            ("--false-alarm-rate", "1"),
+            "must be a probability above 0 and below 1, such as 1e-6, got 1",
+        ),
+        (("--false-alarm-rate", "-0.1"), "--false-alarm-rate must be a probability above 0"),
+        (("--examples", "0"), "--examples must be an integer of at least 1, got 0"),
+        (("--examples", "-3"), "--examples must be an integer of at least 1, got -3"),
+        (("--simulations", "-1"), "--simulations must be an integer of at least 0, got -1"),
+    ],
+)
+def test_an_option_with_which_nothing_can_be_verified_is_refused_before_the_table_begins(
+    option, words, monkeypatch, capsys
+):
+    out, told = refused(monkeypatch, capsys, "verify", "theorem-2", *option)
+    assert words in told
+    assert "istsim verify --help" in told
+    assert not out
+
+
 def test_the_nearest_of_many_names_are_told_first(monkeypatch, capsys):
     told = refused(monkeypatch, capsys, "reproduce", "--only", "bais")[1]
     assert told.startswith("istsim: did you mean 'bias'? only must be ")

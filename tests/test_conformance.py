@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import math
 import re
@@ -111,6 +112,100 @@ def test_a_users_own_sketch_conforms(count_false_alarm_rate):
 def test_a_sketch_that_does_not_conform_is_told_why(kind, message):
     with pytest.raises(AssertionError, match=message):
         check_sketch(kind(3, 5, 2))
+
+
+class WrongInOrderThree(SharedBlock):
+    """Wrong for three coordinates alone; a worker holds up to four of five."""
+
+    order = 3
+
+    def inclusion_probability(self, size):
+        return super().inclusion_probability(size) * (0.7 if size == self.order else 1)
+
+    def joint_probability(self, left, right, shared):
+        return SharedBlock(self.n, self.d, self.k).joint_probability(left, right, shared)
+
+
+class WrongInOrderFour(WrongInOrderThree):
+    order = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class WrongJointly(SharedBlock):
+    """Wrong for two workers in one order alone."""
+
+    order: tuple[int, int, int]
+
+    def joint_probability(self, left, right, shared):
+        stated = super().joint_probability(left, right, shared)
+        return 0.6 * stated if (left, right, shared) == self.order else stated
+
+
+@pytest.mark.parametrize(
+    ("sketch", "message"),
+    [
+        (WrongInOrderThree(2, 5, 4), r"holds 0, 1 and 2 in 0\.\d* of the draws, but with stated probability 0\.2800"),
+        (WrongInOrderFour(2, 5, 4), r"holds 0, 1, 2 and 3 in 0\.\d* of the draws, but with stated probability 0\.1400"),
+        *[
+            (WrongJointly(2, 5, 4, order), f"worker 0 holds {ours} and 1 holds {theirs} in")
+            for order, ours, theirs in [
+                ((2, 1, 0), "0 and 1", "2"),
+                ((1, 2, 0), "0", "1 and 2"),
+                ((2, 1, 1), "0 and 1", "1"),
+                ((1, 2, 1), "0", "0 and 1"),
+                ((2, 2, 0), "0 and 1", "2 and 3"),
+                ((2, 2, 1), "0 and 1", "1 and 2"),
+                ((2, 2, 2), "0 and 1", "0 and 1"),
+            ]
+        ],
+    ],
+    ids=repr,
+)
+def test_a_probability_that_is_wrong_in_one_high_order_alone_is_found(sketch, message):
+    with pytest.raises(AssertionError, match=message) as caught:
+        check_sketch(sketch)
+    assert "not exchangeable" not in str(caught.value)
+
+
+def test_a_probability_that_is_wrong_by_little_in_one_high_order_is_found_by_the_outcomes():
+    class Slightly(SharedBlockWithOutcomes):
+        def joint_probability(self, left, right, shared):
+            off = 1e-6 if (left, right, shared) == (2, 2, 1) else 0.0
+            return super().joint_probability(left, right, shared) + off
+
+    with pytest.raises(AssertionError, match=r"joint_probability\(2, 2, 1\) is .*, but .* by the outcomes"):
+        check_sketch(Slightly(2, 5, 4))
+
+
+def test_a_probability_that_is_wrong_by_little_is_found_by_the_stated_size():
+    class Slightly(istsim.RandK):
+        def inclusion_probability(self, size):
+            return super().inclusion_probability(size) + 1e-6 * (size == 3)
+
+    with pytest.raises(AssertionError, match=r"inclusion_probability\(3\) is .* where every worker holds 11 of 40"):
+        check_sketch(Slightly(3, 40, 11))
+
+
+def test_to_hold_no_coordinates_is_certain():
+    class Forgetful(SharedBlock):
+        def joint_probability(self, left, right, shared):
+            return super().joint_probability(left, right, shared) if left and right else 0.0
+
+    with pytest.raises(
+        AssertionError, match=r"joint_probability\(1, 0, 0\) is 0, but to hold no coordinates is certain"
+    ):
+        check_sketch(Forgetful(2, 5, 4))
+
+
+def test_orders_that_a_sketch_does_not_know_are_left_out(count_false_alarm_rate):
+    class UpToTwo(SharedBlock):
+        def inclusion_probability(self, size):
+            if size > 2:
+                raise NotImplementedError("derived for two coordinates only")
+            return super().inclusion_probability(size)
+
+    count_false_alarm_rate(FALSE_ALARM_RATE)
+    check_sketch(UpToTwo(2, 5, 4))
 
 
 def test_too_few_draws_are_refused():

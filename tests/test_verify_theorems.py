@@ -549,6 +549,35 @@ if __name__ == "__main__":
 )
 
 
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ({"false_alarm_rate": np.nan}, "false_alarm_rate must be a finite number, got nan"),
+        ({"false_alarm_rate": 0.0}, "false_alarm_rate must be a probability above 0 and below 1"),
+        ({"false_alarm_rate": 1.0}, "false_alarm_rate must be a probability above 0 and below 1"),
+        ({"false_alarm_rate": -1e-6}, "false_alarm_rate must be a probability above 0 and below 1"),
+        ({"false_alarm_rate": "low"}, "false_alarm_rate must be a finite number"),
+        ({"examples": 0}, "examples must be an integer of at least 1, got 0"),
+        ({"examples": 2.5}, r"examples must be an integer of at least 1, got 2\.5"),
+        ({"simulations": -1}, "simulations must be an integer of at least 0, got -1"),
+        ({"simulations": True}, "simulations must be an integer of at least 0, got True"),
+    ],
+)
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda **option: verify_theorem(istsim.theorems.get("theorem-2"), **option),
+        lambda **option: verify_theorem(istsim.theorems.get("erratum-21"), **option),
+        lambda **option: assert_theorem(istsim.theorems.get("theorem-2"), **option),
+        lambda **option: istsim.verify.verify_theorems(["theorem-2"], **option),
+    ],
+    ids=["verify_theorem", "a refuted one", "assert_theorem", "verify_theorems"],
+)
+def test_options_with_which_nothing_can_be_verified_are_refused(look, option, words, unchecked):
+    with pytest.raises(ValueError, match=f"^{words}"):
+        look(**option)
+
+
 @pytest.mark.parametrize("loaded", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["loaded", "as a script"])
 def test_the_code_of_a_counterexample_runs_beside_the_users_file(tmp_path, loaded):
     (tmp_path / "mine.py").write_text(SCRIPT.format(name="mine", factor="(1 - gamma**2)"))

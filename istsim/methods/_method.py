@@ -26,13 +26,14 @@ from jaxtyping import Bool, Float, Int
 
 from istsim._arrays import array_namespace
 from istsim._pytree import Pytree
-from istsim._random import inverse, random_order, stream
+from istsim._random import inverse, leading_axes, random_order, stream
 from istsim._types import Array, Numbers
 from istsim._validation import finite_array, finite_number, is_concrete, one_of, positive_int
 from istsim.methods._noise import Noise
 from istsim.problems._dense import DenseHessians
 from istsim.problems._hessians import rows_of
 from istsim.problems._quadratic import Quadratic
+from istsim.sketches._drawn import check_form
 from istsim.sketches._identity import Identity
 from istsim.sketches._sketch import Sketch
 
@@ -184,6 +185,7 @@ class SketchedMethod(Method):
 
     def draw(self, key, num_workers):
         held = self.sketch.sample(key) if self.sketch.size is None else self.sketch.sample_indices(key)
+        check_form(self.sketch, held, leading_axes(key))
         reporting = None
         if self.participants is not None:
             reporting = inverse(random_order(stream(key, "participants"), (num_workers,))) < self.participants

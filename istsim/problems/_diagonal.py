@@ -60,7 +60,7 @@ class DiagonalHessians(Hessians):
         return 10 * np.finfo(entries.dtype).eps * np.abs(entries).max(axis=1)
 
     def is_definite(self, worker, shift):
-        return self.smallest_eigenvalue(worker) + shift > 0
+        return self.smallest_eigenvalue(worker) > -shift
 
     def smallest_eigenvalue(self, worker):
         return float(self.entries[worker].min())

@@ -94,7 +94,7 @@ class FactoredHessians(Hessians):
         return 10 * self.dim * np.finfo(norms.dtype).eps * norms
 
     def is_definite(self, worker, shift):
-        return self.smallest_eigenvalue(worker) + shift > 0
+        return self.smallest_eigenvalue(worker) > -shift
 
     def smallest_eigenvalue(self, worker):
         # The factor's rank is below d: no more than the ridge is certain.

@@ -13,6 +13,7 @@ import scipy
 from jaxtyping import Float
 
 from istsim._arrays import as_known
+from istsim._precision import require_x64
 from istsim._types import Array
 from istsim._validation import is_concrete
 from istsim.problems._hessians import Hessians, cast
@@ -32,6 +33,7 @@ def compiled(method: Method) -> Method:
 
     @functools.wraps(method)
     def run(*arguments: Any) -> Any:
+        require_x64()
         return as_known(jitted(*arguments))
 
     return run  # type: ignore[return-value]
@@ -195,7 +197,7 @@ class MatrixFreeHessians(MatrixFree):
         return MatrixFreeMean(self.matvec, self.data, self.scale)
 
     def is_definite(self, worker, shift):
-        return self.smallest_eigenvalue(worker) + shift > 0
+        return self.smallest_eigenvalue(worker) > -shift
 
     def check_matvec(self) -> None:
         """Refuse products that are not those of a symmetric matrix, or not the same for a part of the coordinates."""
@@ -205,7 +207,10 @@ class MatrixFreeHessians(MatrixFree):
         asymmetry, mismatch, size = (np.asarray(of_workers) for of_workers in self._deviations(u, v, on))
         for i in range(self.num_workers):
             if not np.isfinite(size[i]):
-                raise ValueError(f"matvec must return finite numbers, but does not for worker {i} and random values")
+                raise ValueError(
+                    "matvec must return finite numbers, so small that their products do not overflow, but does not for "
+                    f"worker {i} and random values"
+                )
             if asymmetry[i] > tolerance * size[i]:
                 raise ValueError(
                     f"every L_i must be symmetric, but u'L v and v'L u differ by {asymmetry[i]:.3g} for worker {i} and "

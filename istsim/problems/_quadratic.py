@@ -11,9 +11,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from istsim._arrays import array_namespace
+from istsim._precision import require_x64
 from istsim._pytree import Pytree
 from istsim._types import Array, Numbers
-from istsim._validation import finite_array, finite_number, is_concrete
+from istsim._validation import finite_array, finite_number, is_concrete, refuse_masked
 from istsim.problems._dense import DenseHessians
 from istsim.problems._diagonal import DiagonalHessians
 from istsim.problems._factored import FactoredHessians, is_factor_cheaper
@@ -63,7 +64,8 @@ class Quadratic(Pytree):
 
     Raises:
         ValueError: for wrong shapes, non-finite entries, an L_i that is not symmetric positive
-            semidefinite, or a singular Lbar. Inside `jit` or `grad` only shapes can be checked.
+            semidefinite, a singular Lbar, or numbers so large that their squares or sums overflow. Inside `jit` or
+            `grad` only shapes can be checked.
 
     Example:
         >>> import numpy as np, istsim
@@ -152,8 +154,8 @@ class Quadratic(Pytree):
             ridge: at least 0.
 
         Raises:
-            ValueError: for shapes that do not match, non-finite data, a negative ridge, or data
-                that leave Lbar singular (then a positive ridge helps).
+            ValueError: for shapes that do not match, non-finite data, a negative ridge, data so large that
+                their products overflow, or data that leave Lbar singular (then a positive ridge helps).
 
         Example:
             >>> import numpy as np, istsim
@@ -169,14 +171,15 @@ class Quadratic(Pytree):
         most_samples, d = max(len(samples) for samples in features), features[0].shape[1]
         dtype = np.result_type(*features, *targets)
         samples = _padded(features, targets, ridge, dtype)
-        b = np.stack([a.T @ t / len(a) for a, t in zip(features, targets, strict=True)])
+        with np.errstate(over="ignore", invalid="ignore"):  # it is refused below
+            b = np.stack([a.T @ t / len(a) for a, t in zip(features, targets, strict=True)])
+            grams = [] if is_factor_cheaper(d, most_samples) else [a.T @ a / len(a) for a in features]
         if is_factor_cheaper(d, most_samples):
             scale = 1 / np.sqrt(samples.counts.astype(dtype))
             factors = samples.features.transpose(0, 2, 1) * scale[:, None, None]
             hessians = FactoredHessians(factors, samples.ridge)
         else:
-            grams = [a.T @ a / len(a) + ridge * np.eye(d, dtype=dtype) for a in features]
-            hessians = DenseHessians(np.stack(grams).astype(dtype))
+            hessians = DenseHessians((np.stack(grams) + ridge * np.eye(d, dtype=dtype)).astype(dtype))
         return _assemble_checked(object.__new__(cls), hessians, b.astype(dtype), samples)
 
     @classmethod
@@ -210,6 +213,7 @@ class Quadratic(Pytree):
         """
         if not (callable(matvec) and isinstance(matvec, Hashable)):
             raise ValueError(f"matvec must be a function of (data_i, on, values) that can be hashed, got {matvec!r}")
+        require_x64()
         vectors = finite_array("b", b, "(n, d)", 2)
         if 0 in vectors.shape:
             raise ValueError(f"b must have shape (n, d) with n, d >= 1, got {vectors.shape}")
@@ -265,6 +269,7 @@ class Quadratic(Pytree):
 
     def _point(self, x: Numbers) -> Float[Array, "..."]:
         """x in the problem's precision: a NumPy array, unless it or the problem is JAX's."""
+        refuse_masked("x", x)
         return array_namespace(x, self.b).asarray(x, self.dtype)
 
     def mean_hessian_times(self, vectors: Float[Array, "... d"]) -> Float[Array, "... d"]:
@@ -303,8 +308,10 @@ class Quadratic(Pytree):
         """The same problem with all arrays converted to `dtype`."""
         if self.dtype == dtype:
             return self
-        b, samples, scale = cast((self.b, self.samples, self.scale), dtype)
-        return _assemble(object.__new__(type(self)), self.hessians.astype(dtype), b, samples, scale)
+        with np.errstate(over="ignore"):  # it is refused
+            b, samples, scale = cast((self.b, self.samples, self.scale), dtype)
+            hessians = self.hessians.astype(dtype)
+        return _assemble(object.__new__(type(self)), hessians, b, samples, scale)
 
     def __repr__(self) -> str:
         words = re.findall("[A-Z][a-z]+", type(self.hessians).__name__.removesuffix("Hessians"))
@@ -332,8 +339,13 @@ def _assemble(
 
     Known arrays become read-only: changing one would leave what is derived from it behind.
     """
-    average, mean_vector = hessians.mean(), b.mean(axis=0)
-    minimizer = average.astype(np.float64).solve(mean_vector.astype(np.float64)[None])[0].astype(b.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):  # it is refused
+        average, mean_vector = hessians.mean(), b.mean(axis=0)
+        _check_range("b", b, mean_vector)
+        _check_range("L", *jax.tree.leaves(average))
+        minimizer = average.astype(np.float64).solve(mean_vector.astype(np.float64)[None])[0].astype(b.dtype)
+        _check_range("the minimizer", minimizer)
+        _check_range("the value f(x*)", mean_vector @ minimizer)
     vars(problem).update(
         hessians=hessians,
         b=b,
@@ -349,17 +361,34 @@ def _assemble(
     return problem
 
 
+def _check_range(what: str, *arrays: Array) -> None:
+    """Refuse numbers computed from finite ones that are not finite, where they are known."""
+    for array in arrays:
+        if is_concrete(array) and jnp.issubdtype(array.dtype, jnp.floating) and not np.isfinite(array).all():
+            raise _out_of_range(what, array.dtype)
+
+
+def _out_of_range(what: str, dtype: Any) -> ValueError:
+    wider = ", or pass all data in float64" if dtype == np.float32 else ""
+    return ValueError(
+        f"{what} leaves the range of {dtype}: the data are finite, but their squares, products and sums overflow, as "
+        f"they go beyond {np.finfo(dtype).max:.3g}; divide L and b by one large number, which leaves the minimizer as "
+        f"it is and multiplies stable step sizes by that number, scale the data of a least-squares problem{wider}"
+    )
+
+
 def _checked_symmetric(L: np.ndarray) -> np.ndarray:
     """L with rounding asymmetry removed."""
     tolerance = np.sqrt(np.finfo(L.dtype).eps)
     for i, matrix in enumerate(L):
-        asymmetry, size = np.abs(matrix - matrix.T).max(), np.abs(matrix).max()
+        with np.errstate(over="ignore"):
+            asymmetry, size = np.abs(matrix - matrix.T).max(), np.abs(matrix).max()
         if asymmetry > tolerance * size:
             raise ValueError(
                 f"every L_i must be symmetric, but L[{i}] differs from its transpose by {asymmetry:.3g}; "
                 "pass (L + L.transpose(0, 2, 1)) / 2 if that is what you mean"
             )
-    return (L + L.transpose(0, 2, 1)) / 2
+    return L / 2 + L.transpose(0, 2, 1) / 2
 
 
 def _assemble_checked(
@@ -373,16 +402,21 @@ def _assemble_checked(
 
 def _check_definite(hessians: Hessians) -> None:
     """Refuse an L_i that is not positive semidefinite, or an Lbar that is singular."""
-    for i, slack in enumerate(hessians.rounding()):
+    with np.errstate(over="ignore", invalid="ignore"):  # it is refused
+        average, slacks = hessians.mean(), hessians.rounding()
+        (average_slack,) = average.rounding()
+    for i, slack in enumerate(slacks):
+        if not np.isfinite(slack):
+            raise _out_of_range(f"L[{i}]", slacks.dtype)
         # Rounding moves the zero eigenvalues of a rank-deficient matrix by about this much.
         if slack > 0 and not hessians.is_definite(i, shift=slack):
             raise ValueError(
                 "every L_i must be positive semidefinite, but "
                 f"L[{i}] has the eigenvalue {hessians.smallest_eigenvalue(i):.6g}"
             )
-    average = hessians.mean()
-    (slack,) = average.rounding()
-    if slack == 0 or not average.is_definite(0, shift=-slack):
+    if not np.isfinite(average_slack):
+        raise _out_of_range("the average Lbar of the L_i", slacks.dtype)
+    if average_slack == 0 or not average.is_definite(0, shift=-average_slack):
         raise ValueError(
             "the average Lbar of the L_i must be positive definite for f to have one minimizer, but its "
             f"smallest eigenvalue is {average.smallest_eigenvalue(0):.3g}; add a ridge, such as "
@@ -415,6 +449,7 @@ def _checked_data(data: Any, b: Any) -> tuple[Any, Any]:
         name, shape = f"data{jax.tree_util.keystr(path)}", jnp.shape(leaf)
         if shape[:1] != (n,):
             raise ValueError(f"{name} must have a leading axis of n = {n} workers, as b has, got shape {shape}")
+        refuse_masked(name, leaf)
         array = np.array(leaf) if is_concrete(leaf) else jnp.array(leaf)
         if jnp.issubdtype(array.dtype, jnp.floating):
             dtypes.append(array.dtype)

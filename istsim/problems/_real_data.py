@@ -9,7 +9,7 @@ from jax import random
 
 from istsim._optional import require
 from istsim._random import as_key, stream
-from istsim._validation import one_of, positive_int
+from istsim._validation import one_of, positive_int, refuse_masked
 from istsim.problems._quadratic import Quadratic
 
 DATASETS = ("diabetes", "breast_cancer", "digits")
@@ -59,6 +59,7 @@ def split_over_workers(targets: np.ndarray, n: int, split: str, key: Any = 0) ->
         >>> [part.tolist() for part in istsim.split_over_workers(np.array([1, 0, 1, 0]), 2, "label")]
         [[1, 3], [0, 2]]
     """
+    refuse_masked("targets", targets)
     n, m = positive_int("n", n), len(targets)
     if n > m:
         raise ValueError(f"n must be at most the number of samples, {m}, got {n}")

@@ -23,6 +23,6 @@ def remark_1_quadratic(a: float, b: float, c: float) -> Quadratic:
         False
     """
     a, b, c = finite_number("a", a), finite_number("b", b), finite_number("c", c)
-    if a <= 0 or b <= 0 or c**2 >= a * b:
+    if a <= 0 or b <= 0 or c / b * c >= a:  # no square overflows
         raise ValueError(f"a and b must be positive and c^2 below a b, got a = {a}, b = {b}, c = {c}")
     return Quadratic(np.array([[[a, c], [c, b]]] * 2), np.zeros((2, 2)))

@@ -48,4 +48,4 @@ def quadratic_with_spectra(
     vectors = random_vectors(
         (vector_keys[0], vector_keys[1]), L.mean(axis=0), n, heterogeneity=heterogeneity, interpolation=interpolation
     )
-    return Quadratic((L + L.transpose(0, 2, 1)) / 2, vectors)
+    return Quadratic(L / 2 + L.transpose(0, 2, 1) / 2, vectors)

@@ -39,7 +39,8 @@ from istsim.simulation._blas import one_thread_a_product
 from istsim.simulation._huge_pages import use_huge_pages
 from istsim.simulation._metrics import METRICS, metrics_by_numpy
 from istsim.simulation._run import Chunk, Run, Stretch, one_behind
-from istsim.sketches._sketch import needs_jax
+from istsim.sketches._drawn import check_distinct, check_range
+from istsim.sketches._sketch import Sketch, is_own, needs_jax
 
 # What is drawn at once, in bytes: enough rounds that dispatching them costs little.
 _DRAW_BYTES = 4 * 2**20
@@ -206,20 +207,28 @@ def _drawn(run: Run, pool: ThreadPoolExecutor) -> Iterator[tuple[Block, Future[t
     sketch_key = stream(run.key if words is None else words, "sketch")
 
     def ready(held: Any, reporting: Any, rounds: int) -> tuple[np.ndarray, np.ndarray]:
-        return _in_order(*_draws.as_numpy(held, reporting, rounds), sketch.d)
+        return _in_order(*_draws.as_numpy(held, reporting, rounds), sketch)
 
     for block in _blocks(run):
         what = cast(IST, run.method), sketch_key, run.repetitions, block.first, block.rounds, num_workers
         if words is None:  # by this thread, as JAX's settings may be those of a thread
             yield block, pool.submit(ready, *_draws.by_jax(*what), block.rounds)
         else:
-            yield block, pool.submit(lambda what: _in_order(*_draws.by_numpy(*what), sketch.d), what)
+            yield block, pool.submit(lambda what: _in_order(*_draws.by_numpy(*what), sketch), what)
 
 
-def _in_order(held: np.ndarray, reporting: np.ndarray, dim: int) -> tuple[np.ndarray, np.ndarray]:
-    """The same with lists in order: rows and columns are then read as they lie in memory."""
+def _in_order(held: np.ndarray, reporting: np.ndarray, sketch: Sketch) -> tuple[np.ndarray, np.ndarray]:
+    """The same with lists in order: rows and columns are then read as they lie in memory.
+
+    The loops ask for nothing, so the lists of a user's own sketch are all checked.
+    """
     from istsim.simulation._kernels import put_in_order
 
     if held.dtype != bool:
-        put_in_order(held, np.zeros(-(-dim // 64), np.uint64))
+        own = is_own(sketch)
+        if own:
+            check_range(sketch, held)
+        put_in_order(held, np.zeros(-(-sketch.d // 64), np.uint64))
+        if own:
+            check_distinct(sketch, held)
     return held, reporting

@@ -17,7 +17,8 @@ from istsim.problems._quadratic import Quadratic
 from istsim.simulation._metrics import metrics_by_numpy
 from istsim.simulation._rounds import advance
 from istsim.simulation._run import Chunk, Run
-from istsim.sketches._sketch import needs_jax
+from istsim.sketches._drawn import check_lists
+from istsim.sketches._sketch import is_own, needs_jax
 
 # Seconds that a run may take here. Loading numba takes several times as long, but once in a process, and later runs are
 # faster by the loops. The rule knows the run alone, so that the same run gives the same bits whatever ran before. What
@@ -62,12 +63,16 @@ def is_short(run: Run) -> bool:
 def chunks(run: Run) -> Iterator[Chunk]:
     """The run, chunk by chunk."""
     problem, method = run.problem, run.method
+    sketch = method.sketch_for(problem)
+    own = is_own(sketch)
     sketch_key, repetitions = stream(Threefry.of(run.key), "sketch"), np.arange(run.repetitions)
     x = np.tile(run.x0, (*run.trajectories, 1))
     yield Chunk(0, 1, metrics_by_numpy(problem, (x - problem.minimizer)[None]), None)
     for stretch in run.stretches():
         length = run.rounds_of(stretch)
         draws = method.draw(round_key(sketch_key, repetitions, stretch.first + np.arange(length)), problem.num_workers)
+        if own:
+            check_lists(sketch, draws.held)
         steps = run.steps.between(stretch.first, stretch.first + length)
         records = np.full((run.records_of_chunk, *x.shape), np.nan, x.dtype)
         with np.errstate(over="ignore", invalid="ignore"):  # a divergent run is a result

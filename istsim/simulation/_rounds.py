@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from istsim._precision import require_x64
 from istsim._types import Array, Numbers
 from istsim._validation import finite_array, finite_number, is_concrete
 from istsim.methods._method import Draws, Method
@@ -22,7 +23,8 @@ def advance(
 
 
 def check_problem_and_method(problem: Any, method: Any) -> None:
-    """Refuse what is not a problem and a method that go together."""
+    """Refuse what is not a problem and a method that go together, and to compute by JAX without float64."""
+    require_x64()
     if not isinstance(problem, Quadratic):
         raise ValueError(f"problem must be an istsim.Quadratic, got {type(problem).__name__}")
     if not isinstance(method, Method):

@@ -9,7 +9,7 @@ from jaxtyping import Bool
 
 from istsim._random import as_key
 from istsim._types import Numbers
-from istsim._validation import one_of, positive_int
+from istsim._validation import is_concrete, one_of, positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation import _compiled, _numpy, _xla
@@ -65,7 +65,9 @@ def simulate(
         have ended, so has the run.
 
     Raises:
-        ValueError: for arguments outside these ranges, or a sketch for another n or d.
+        ValueError: for arguments outside these ranges, a sketch for another n or d, or inside `jit`, `vmap` or `grad`:
+            `trajectory` is for that.
+        RuntimeError: where JAX's x64 mode is switched off.
 
     Example:
         >>> import istsim
@@ -80,13 +82,16 @@ def simulate(
         (2, 10, 8)
     """
     forget_if_many()
+    _check_not_traced(problem, method, step_size, key, x0)
     check_problem_and_method(problem, method)
     one_of("backend", backend, BACKENDS)
     rounds, repetitions = positive_int("rounds", rounds), positive_int("repetitions", repetitions)
     record_every = positive_int("record_every", record_every)
     steps = StepSizes.of(step_size, rounds, problem.dtype)
     start = np.asarray(starting_point(problem, x0))
-    run = Run(problem, method, steps, as_key(key), repetitions, start, rounds, record_every)
+    run_key = as_key(key)
+    _check_not_traced(jax.random.key_data(run_key))  # inside jit JAX traces what it makes of known keys as well
+    run = Run(problem, method, steps, run_key, repetitions, start, rounds, record_every)
     if backend == "vmap" and mesh_shape is None and _numpy.covers(run) and _numpy.is_short(run):
         chunks = _numpy.chunks(run)
     elif backend == "vmap" and mesh_shape is None and _compiled.covers(problem, method):
@@ -113,6 +118,16 @@ def simulate(
         metrics=recorded,
         x=np.where(ended[..., None], np.nan, np.asarray(x).transpose(1, 0, 2)),
     )
+
+
+def _check_not_traced(*arguments: Any) -> None:
+    """Refuse to run while JAX traces: a run looks at its own numbers."""
+    if not is_concrete(arguments):
+        raise ValueError(
+            "istsim.simulate needs known numbers, but JAX traces it, inside jax.jit, jax.vmap, jax.grad or the like; "
+            "there use istsim.trajectory, which gives the iterates of one run and can be jitted, vmapped and "
+            "differentiated"
+        )
 
 
 def _until_not_finite(

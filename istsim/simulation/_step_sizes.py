@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from istsim._pytree import Pytree
 from istsim._types import Array, Numbers
-from istsim._validation import finite_array
+from istsim._validation import finite_array, is_concrete
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -33,7 +33,13 @@ class StepSizes(Pytree):
             ValueError: unless constant step sizes are positive and a schedule's are at least 0.
         """
         if callable(step_size):
-            schedule = finite_array("step_size", [float(step_size(k)) for k in range(rounds)], "(rounds,)", 1)
+            given = [step_size(k) for k in range(rounds)]
+            if not is_concrete(given):
+                raise ValueError(
+                    "step_size as a schedule must give known numbers, but JAX traces what it gives; one step size for "
+                    "all rounds may be traced, in istsim.trajectory"
+                )
+            schedule = finite_array("step_size", [float(size) for size in given], "(rounds,)", 1)
             if (schedule < 0).any():
                 first = int(np.argmax(schedule < 0))
                 raise ValueError(f"step_size must be at least 0 in every round, got {schedule[first]} in round {first}")

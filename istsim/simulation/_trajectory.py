@@ -12,6 +12,7 @@ from istsim._types import Numbers
 from istsim._validation import positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
+from istsim.simulation._draws import check_first
 from istsim.simulation._programs import forget_if_many
 from istsim.simulation._rounds import advance, check_problem_and_method, checked_step_size, starting_point
 from istsim.simulation._step_sizes import StepSizes
@@ -44,6 +45,7 @@ def trajectory(
 
     Raises:
         ValueError: for arguments outside these ranges, or a sketch for another n or d.
+        RuntimeError: where JAX's x64 mode is switched off.
 
     Example:
         The derivative of the final value in the step size:
@@ -65,7 +67,9 @@ def trajectory(
     else:
         steps = StepSizes(checked_step_size(step_size, problem.dtype)[None], None)
     x0 = starting_point(problem, x0)
-    return _trajectory(problem, method, steps, stream(as_key(key), "sketch"), x0, rounds=rounds)
+    sketch_key = stream(as_key(key), "sketch")
+    check_first(method, sketch_key, rounds, problem.num_workers)
+    return _trajectory(problem, method, steps, sketch_key, x0, rounds=rounds)
 
 
 @functools.partial(jax.jit, static_argnames="rounds")

@@ -15,6 +15,7 @@ from istsim._random import round_key, stream
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._devices import OneDevice, Pmap, ShardMap, Share
+from istsim.simulation._draws import check_first
 from istsim.simulation._metrics import metrics
 from istsim.simulation._run import Chunk, Run
 from istsim.simulation._step_sizes import StepSizes
@@ -27,6 +28,7 @@ def chunks(run: Run, devices: Devices) -> Iterator[Chunk]:
     start = {name: np.full((1, *run.trajectories), value) for name, value in _metrics(run.problem, run.x0).items()}
     yield Chunk(0, 1, start, None)
     sketch_key = stream(run.key, "sketch")
+    check_first(run.method, sketch_key, run.rounds, run.problem.num_workers)
     problem = devices.place_problem(run.problem)
     repetitions = devices.place(np.arange(run.repetitions))
     x = devices.place(np.broadcast_to(run.x0, (*run.trajectories, run.problem.dim)))

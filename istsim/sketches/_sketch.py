@@ -182,8 +182,18 @@ def needs_jax(sketch: Sketch) -> bool:
     kind = type(sketch)
     if not all(draw.__module__.startswith("istsim.") for draw in (kind.sample, kind.sample_indices)):
         return True
-    parts = jax.tree.leaves([getattr(sketch, name) for name in sketch.data_fields], is_leaf=_is_sketch)
-    return any(map(needs_jax, filter(_is_sketch, parts)))
+    return any(map(needs_jax, _parts(sketch)))
+
+
+def is_own(sketch: Sketch) -> bool:
+    """Whether the sketch, or one that it is made of, is of a user's own class, which may draw anything."""
+    return not type(sketch).__module__.startswith("istsim.") or any(map(is_own, _parts(sketch)))
+
+
+def _parts(sketch: Sketch) -> list[Sketch]:
+    """The sketches that it is made of."""
+    fields = [getattr(sketch, name) for name in sketch.data_fields]
+    return list(filter(_is_sketch, jax.tree.leaves(fields, is_leaf=_is_sketch)))
 
 
 def _is_sketch(part: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -11,10 +11,19 @@ import numpy as np
 
 from istsim._random import as_key
 from istsim._validation import positive_int
-from istsim.sketches._sketch import Sketch
+from istsim.sketches._sketch import Sketch, falling_ratio
 
 # The probability that a correct sketch fails, over all comparisons of one call.
 FALSE_ALARM_RATE = 1e-6
+
+# What may differ between numbers that are equal but for rounding.
+EXACT = 1e-9
+
+# What the exact theory asks of two workers besides orders of one coordinate each: theirs, the other's, shared.
+JOINT_ORDERS = ((2, 1, 0), (1, 2, 0), (2, 1, 1), (1, 2, 1), (2, 2, 0), (2, 2, 1), (2, 2, 2))
+
+# How many choices of workers and coordinates are tried for each of these, of which there may be very many.
+CHOICES = 60
 
 # How many deviating frequencies are told; the others are counted.
 TOLD = 5
@@ -26,8 +35,10 @@ def check_sketch(sketch: Sketch, *, key: Any = 0, draws: int = 4000) -> None:
     Its draws must be masks of the right shape and, where `size` is stated, of that size; they must be
     the same under `jit` and `vmap` as without; and the frequencies with which one worker holds one or
     two coordinates, and two workers hold one each, must be those stated, for every choice of workers and
-    coordinates tried: a sketch that is not exchangeable fails here. The outcomes, where listed, must have
-    exactly the stated probabilities. `holders` and `independent_workers` are held against draws and
+    coordinates tried: a sketch that is not exchangeable fails here. So must those with which one worker holds three or
+    four coordinates, and two workers hold up to two each, for some choices, unless these probabilities raise
+    NotImplementedError. Where `size` is stated, one worker's must follow from it; the outcomes, where listed, must
+    have exactly the stated probabilities. `holders` and `independent_workers` are held against draws and
     probabilities. Of a sketch that says that it is not exchangeable, the frequencies with which a worker holds a
     coordinate are compared with `inclusion_probability(1)`, unless that raises NotImplementedError, and with the
     outcomes, where listed.
@@ -54,8 +65,14 @@ def check_sketch(sketch: Sketch, *, key: Any = 0, draws: int = 4000) -> None:
     masks = np.asarray(jax.vmap(sketch.sample)(keys))
     faults = _faults_of_masks(sketch, masks, keys)
     if not faults and sketch.exchangeable:
-        events = list(_stated_events(sketch, masks))
-        faults = [*_faults_of_frequencies(events), *_faults_of_independence(sketch), *_faults_of_outcomes(sketch)]
+        events = [*_stated_events(sketch, masks), *_events_of_high_order(sketch, masks)]
+        faults = [
+            *_faults_of_frequencies(events),
+            *_faults_of_none(sketch),
+            *_faults_of_stated_size(sketch),
+            *_faults_of_independence(sketch),
+            *_faults_of_outcomes(sketch),
+        ]
     elif not faults:
         faults = _faults_of_frequencies([*_single_events(sketch, masks), *_listed_events(sketch, masks)])
     if faults:
@@ -121,7 +138,7 @@ class Event(NamedTuple):
 
 def _stated_events(sketch: Sketch, masks: np.ndarray) -> Iterator[Event]:
     """One worker holds one or two coordinates, two workers hold one each, with the probabilities stated."""
-    columns = [int(np.flatnonzero(sketch.labels == label)[0]) for label in np.unique(sketch.labels)]
+    columns = _columns(sketch)
     workers, pairs = range(sketch.n), list(itertools.combinations(range(sketch.n), 2))
     two = list(itertools.combinations(columns, 2))
     for i, a in itertools.product(workers, columns):
@@ -136,6 +153,61 @@ def _stated_events(sketch: Sketch, masks: np.ndarray) -> Iterator[Event]:
     for (i, j), (a, b) in itertools.product(pairs, two):
         stated, both = sketch.joint_probability(1, 1, 0), masks[:, i, a] & masks[:, j, b]
         yield Event(f"worker {i} holds {a} and {j} holds {b}", stated, both, "stated", "coordinates of two workers")
+
+
+def _columns(sketch: Sketch) -> list[int]:
+    """One coordinate of every group."""
+    return [int(np.flatnonzero(sketch.labels == label)[0]) for label in np.unique(sketch.labels)]
+
+
+def _events_of_high_order(sketch: Sketch, masks: np.ndarray) -> Iterator[Event]:
+    """One worker holds three or four coordinates, two workers three or four in all, for some choices of them."""
+    for size in (3, 4):
+        if (stated := _probability(sketch.inclusion_probability, size)) is None:
+            continue
+        for (i,), on in _choices(sketch, 1, size):
+            text, alike = f"worker {i} holds {_listed(on)}", f"sets of {size} coordinates"
+            yield Event(text, stated, _holds(masks, i, on), "stated", alike)
+    for left, right, shared in JOINT_ORDERS:
+        if (stated := _probability(sketch.joint_probability, left, right, shared)) is None:
+            continue
+        for (i, j), on in _choices(sketch, 2, left + right - shared):
+            ours, theirs = on[:left], on[left - shared :]
+            happened = _holds(masks, i, ours) & _holds(masks, j, theirs)
+            text = f"worker {i} holds {_listed(ours)} and {j} holds {_listed(theirs)}"
+            alike = f"sets of {left} and {right} coordinates, {shared} of them shared, of two workers"
+            yield Event(text, stated, happened, "stated", alike)
+
+
+def _holds(masks: np.ndarray, worker: int, on: list[int]) -> np.ndarray:
+    """In which draws a worker holds all of some coordinates."""
+    return np.asarray(masks[:, worker, on].all(axis=1))
+
+
+def _probability(stated: Callable[..., Any], *order: int) -> float | None:
+    """A probability, or None where the sketch does not say."""
+    try:
+        return float(stated(*order))
+    except NotImplementedError:
+        return None
+
+
+def _choices(sketch: Sketch, workers: int, coordinates: int) -> Iterator[tuple[list[int], list[int]]]:
+    """The first workers and coordinates, and some others, the same every time; of every group one coordinate."""
+    columns = _columns(sketch)
+    if sketch.n < workers or len(columns) < coordinates:
+        return
+    rng = np.random.default_rng([*b"choices", workers, coordinates])
+    orders = [(np.arange(sketch.n), np.array(columns))]
+    orders += [(rng.permutation(sketch.n), rng.permutation(columns)) for _ in range(CHOICES - 1)]
+    found = dict.fromkeys((*i[:workers].tolist(), *on[:coordinates].tolist()) for i, on in orders)
+    for choice in found:
+        yield list(choice[:workers]), list(choice[workers:])
+
+
+def _listed(coordinates: list[int]) -> str:
+    *first, last = map(str, coordinates)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _single_events(sketch: Sketch, masks: np.ndarray) -> Iterator[Event]:
@@ -190,6 +262,37 @@ def _is_unlikely(happened: np.ndarray, probability: Any, comparisons: int) -> bo
     return bool(tail < FALSE_ALARM_RATE / comparisons)
 
 
+def _faults_of_none(sketch: Sketch) -> list[str]:
+    """To hold no coordinates is certain."""
+    one = sketch.inclusion_probability(1)
+    orders = [("inclusion_probability", (0,), 1.0)]
+    if sketch.n > 1:
+        both = [((0, 0, 0), 1.0), ((1, 0, 0), one), ((0, 1, 0), one)]
+        orders += [("joint_probability", order, expected) for order, expected in both]
+    faults = []
+    for name, order, expected in orders:
+        stated = _probability(getattr(sketch, name), *order)
+        if stated is not None and abs(stated - float(expected)) > EXACT:
+            known = ", ".join(map(str, order))
+            faults.append(f"{name}({known}) is {stated:.9g}, but to hold no coordinates is certain: {expected:.9g}")
+    return faults
+
+
+def _faults_of_stated_size(sketch: Sketch) -> list[str]:
+    """Sets of one size that are all alike hold given coordinates with probabilities that follow."""
+    if sketch.size is None or len(_columns(sketch)) < sketch.d:
+        return []
+    faults = []
+    for size in range(1, min(4, sketch.d) + 1):
+        stated, follows = _probability(sketch.inclusion_probability, size), falling_ratio(sketch.size, sketch.d, size)
+        if stated is not None and abs(stated - follows) > EXACT:
+            faults.append(
+                f"inclusion_probability({size}) is {stated:.9g}, but {follows:.9g} where every worker holds "
+                f"{sketch.size} of {sketch.d} coordinates that are all alike"
+            )
+    return faults
+
+
 def _faults_of_independence(sketch: Sketch) -> list[str]:
     if not sketch.independent_workers or sketch.n == 1:
         return []
@@ -198,7 +301,7 @@ def _faults_of_independence(sketch: Sketch) -> list[str]:
         product = float(sketch.inclusion_probability(left) * sketch.inclusion_probability(right))
         for shared in range(max(0, left + right - groups), min(left, right) + 1):
             stated = float(sketch.joint_probability(left, right, shared))
-            if abs(stated - product) > 1e-9:
+            if abs(stated - product) > EXACT:
                 faults.append(
                     f"independent_workers says so, but joint_probability({left}, {right}, {shared}) is {stated:.9g}, "
                     f"and the product of the workers' own probabilities {product:.9g}"
@@ -212,11 +315,11 @@ def _faults_of_outcomes(sketch: Sketch) -> list[str]:
     except (NotImplementedError, ValueError):
         return []
     masks, p = np.array([mask for mask, _ in outcomes]), np.array([probability for _, probability in outcomes])
-    faults = [] if abs(p.sum() - 1) < 1e-9 else [f"the outcomes' probabilities add up to {p.sum():.9g}"]
-    columns = [int(np.flatnonzero(sketch.labels == label)[0]) for label in np.unique(sketch.labels)]
+    faults = [] if abs(p.sum() - 1) < EXACT else [f"the outcomes' probabilities add up to {p.sum():.9g}"]
+    columns = _columns(sketch)
     for size in range(1, min(4, len(columns)) + 1):
         listed, stated = float(p @ masks[:, 0, columns[:size]].all(axis=1)), float(sketch.inclusion_probability(size))
-        if abs(listed - stated) > 1e-9:
+        if abs(listed - stated) > EXACT:
             faults.append(f"inclusion_probability({size}) is {stated:.9g}, but {listed:.9g} by the outcomes")
     if sketch.n == 1:
         return faults
@@ -225,7 +328,7 @@ def _faults_of_outcomes(sketch: Sketch) -> list[str]:
             ours, theirs = columns[:left], columns[left - shared : left - shared + right]
             listed = float(p @ (masks[:, 0, ours].all(axis=1) & masks[:, 1, theirs].all(axis=1)))
             stated = float(sketch.joint_probability(left, right, shared))
-            if abs(listed - stated) > 1e-9:
+            if abs(listed - stated) > EXACT:
                 faults.append(
                     f"joint_probability({left}, {right}, {shared}) is {stated:.9g}, but {listed:.9g} by the outcomes"
                 )

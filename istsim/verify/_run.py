@@ -10,7 +10,7 @@ from pathlib import Path
 
 from istsim import theorems
 from istsim._files import written_whole
-from istsim.verify._theorems import Verification, verify_theorem
+from istsim.verify._theorems import Verification, check_options, verify_theorem
 
 
 def verify_theorems(
@@ -29,12 +29,13 @@ def verify_theorems(
         false_alarm_rate: for all together.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for an unknown name, or an option outside its range; before the first theorem.
     """
+    check_options(examples=examples, simulations=simulations, false_alarm_rate=false_alarm_rate)
     chosen = [theorems.get(name) for name in tuple(names) or theorems.names()]
+    options = {"examples": examples, "simulations": simulations, "seed": seed}
     rate = false_alarm_rate / len(chosen)
-    for theorem in chosen:
-        yield verify_theorem(theorem, examples=examples, simulations=simulations, false_alarm_rate=rate, seed=seed)
+    return (verify_theorem(theorem, false_alarm_rate=rate, **options) for theorem in chosen)
 
 
 COLUMNS = ("theorem", "kind", "", "inside", "outside", "simulated", "tightness", "deviation")

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from istsim._types import Numbers
-from istsim._validation import finite_number
+from istsim._validation import finite_number, refuse_masked
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -75,6 +75,8 @@ def compare_means(samples: Numbers, exact: Numbers, *, standard_errors: float = 
     allowed = finite_number("standard_errors", standard_errors)
     if allowed <= 0:
         raise ValueError(f"standard_errors must be positive, got {allowed}")
+    refuse_masked("samples", samples)
+    refuse_masked("exact", exact)
     samples, exact = np.moveaxis(np.asarray(samples, float), axis, 0), np.asarray(exact, float)
     repetitions = len(samples)
     if repetitions < 2:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample, Unsatisfiable
 
+from istsim._validation import finite_number, natural_number, positive_int
 from istsim.theorems._instance import Instance
 from istsim.theorems._theorem import ROUNDING, Kind, Theorem, TheoremCheck
 from istsim.verify._code import as_code
@@ -71,14 +72,14 @@ def verify_theorem(
 
     Args:
         theorem: one of istsim's, or your own.
-        examples: how many instances to draw.
-        simulations: how many to simulate in which something is random, if there are such.
-        false_alarm_rate: the probability that simulation finds fault with a true theorem, if means over batches of runs
-            are normal: Student's t bound, summed over all that is compared.
+        examples: how many instances to draw, at least 1.
+        simulations: how many to simulate in which something is random, if there are such, at least 0.
+        false_alarm_rate: between 0 and 1, the probability that simulation finds fault with a true theorem, if means
+            over batches of runs are normal: Student's t bound, summed over all that is compared.
         seed: for the draws and the runs.
 
     Raises:
-        ValueError: if no instance inside the premises is found.
+        ValueError: for an option outside its range, or if no instance inside the premises is found.
 
     Example:
         >>> import istsim
@@ -86,6 +87,7 @@ def verify_theorem(
         >>> found.passed, found.examples
         (True, 2)
     """
+    check_options(examples=examples, simulations=simulations, false_alarm_rate=false_alarm_rate)
     if theorem.kind is Kind.REFUTED:
         return _verify_refutation(theorem, false_alarm_rate, seed)
     seen = _Seen()
@@ -118,6 +120,7 @@ def assert_theorem(theorem: Theorem, **options: Any) -> None:
         options: those of `verify_theorem`.
 
     Raises:
+        ValueError: for an option outside its range.
         AssertionError: if it does not pass.
 
     Example:
@@ -127,6 +130,19 @@ def assert_theorem(theorem: Theorem, **options: Any) -> None:
     result = verify_theorem(theorem, **options)
     if not result.passed:
         raise AssertionError(f"{result.name} {result.found}\n\n{result.code}")
+
+
+def check_options(*, examples: Any, simulations: Any, false_alarm_rate: Any) -> None:
+    """Refuse options with which nothing is looked for, or nothing could be found.
+
+    Raises:
+        ValueError: with the name of the option in Python.
+    """
+    positive_int("examples", examples)
+    natural_number("simulations", simulations)
+    rate = finite_number("false_alarm_rate", false_alarm_rate)
+    if not 0 < rate < 1:
+        raise ValueError(f"false_alarm_rate must be a probability above 0 and below 1, such as 1e-6, got {rate}")
 
 
 @dataclasses.dataclass
