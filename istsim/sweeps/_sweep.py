@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import sys
@@ -89,8 +90,10 @@ def sweep(
     if tell:
         tell(_size(grid, len(by_name), len(missing)))
     failed: dict[str, str] = {}
-    with _progress_bar(len(by_name), len(by_name) - len(missing), progress) as bar:
-        for one, outcome in _outcomes(missing, folder, executor, cloudpickle.dumps(names), tell):
+    # Closed here and not when it is collected: an interruption ends the processes before anything else is done.
+    closing = contextlib.closing(_outcomes(missing, folder, executor, cloudpickle.dumps(names), tell))
+    with _progress_bar(len(by_name), len(by_name) - len(missing), progress) as bar, closing as outcomes:
+        for one, outcome in outcomes:
             if isinstance(outcome, str):
                 failed[one.name] = outcome
             elif outcome is not None:
