@@ -86,3 +86,39 @@ def test_the_processes_of_a_command_end_with_it(command, number, run):
     process.send_signal(number)
     process.wait()
     assert until(lambda: not session(process.pid), 5), session(process.pid)
+
+
+COMMANDS = {"sweep": LONG_SWEEP, "verify": ("verify", "--examples", "1000")}
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.5, 1.0, 2.0, 4.0])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_interruption_at_any_moment_is_one_line_and_leaves_nothing(command, seconds, run, tmp_path):
+    process = run(*COMMANDS[command])
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    told = process.communicate(timeout=30)[1]
+    assert process.returncode == 130, told
+    assert told.splitlines()[-1] == "istsim: interrupted", told
+    assert told.count("istsim:") == 1, told
+    for words in ("Traceback", "Exception ignored", "leaked"):
+        assert words not in told
+    assert until(lambda: not session(process.pid), 1), session(process.pid)
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_terminated_command_says_so_in_a_line(run):
+    process = run(*LONG_SWEEP)
+    assert until(lambda: workers(process), 30)
+    process.terminate()
+    told = process.communicate(timeout=30)[1]
+    assert process.returncode == 143
+    assert told.splitlines()[-1] == "istsim: terminated"
+    assert "Traceback" not in told
+    assert not session(process.pid)
+
+
+def test_a_program_that_imports_istsim_is_interrupted_as_any_other():
+    code = "import signal, istsim; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"

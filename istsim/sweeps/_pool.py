@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from istsim._cores import cores
+from istsim._interruption import starting_a_process
 
 CANNOT_START = (
     "the processes end as they start. In a script, put what starts them under "
@@ -36,6 +39,11 @@ class ProcessPool(ProcessPoolExecutor):
         # Nothing is ever sent. Nobody else holds the other end, so that it closes with this process.
         self._watched, self._alive = context.Pipe(duplex=False)
         super().__init__(size, mp_context=context, initializer=_begin, initargs=(free, self._watched))
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        """What starts processes, as they are needed."""
+        with starting_a_process():
+            return super().submit(function, *arguments, **named)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         """Wait for what runs, unless all is to end now."""
@@ -74,7 +82,12 @@ def end_if_imported_by_one_of_us() -> None:
 
 
 def _begin(free: Any, alive: Connection) -> None:
+    from tqdm import tqdm
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the process that started this one, which says so
     threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
+    # tqdm's own is known to all processes, and would be left behind.
+    tqdm.set_lock(threading.RLock())
     _keep_to_one_core(free)
 
 

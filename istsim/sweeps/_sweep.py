@@ -4,7 +4,7 @@ import contextlib
 import functools
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -138,7 +138,7 @@ def _outcomes(
     executor: Executor | None,
     packed_names: bytes,
     tell: Callable[[str], None] | None,
-) -> Iterator[tuple[Planned, xarray.Dataset | str | None]]:
+) -> Generator[tuple[Planned, xarray.Dataset | str | None], None, None]:
     """For each cell its dataset, or why it failed, or None if another process was faster."""
     if not missing:
         return
