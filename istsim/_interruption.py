@@ -28,6 +28,10 @@ class TerminatedError(BaseException):
     """A signal asked the command to end; like KeyboardInterrupt nothing that handles an `Exception` takes it."""
 
 
+class _Interruption(KeyboardInterrupt):
+    """Python ends by the signal, whatever exit status is asked for, once KeyboardInterrupt itself went through exec."""
+
+
 def end_at_once_while_starting() -> None:
     """Of a command that is still being imported there is nothing to be put away."""
     if _is_a_command() and _in_main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -94,7 +98,7 @@ def _comes_again() -> bool:
 
 
 def _raised_by(number: int) -> BaseException:
-    return KeyboardInterrupt() if number == signal.SIGINT else TerminatedError()
+    return _Interruption() if number == signal.SIGINT else TerminatedError()
 
 
 def _end_at_once(number: int, _frame: Any) -> None:
@@ -105,6 +109,9 @@ def _end_at_once(number: int, _frame: Any) -> None:
 
 def _end_without_a_word(number: int, _frame: Any) -> None:
     if not _comes_again():
+        from istsim._files import remove_unfinished
+
+        remove_unfinished()
         os._exit(128 + number)
 
 

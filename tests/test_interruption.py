@@ -2,12 +2,16 @@
 
 import os
 import signal
+import socket
+import stat
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+
+from istsim._files import written_whole
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked for in /proc")
 
@@ -122,3 +126,82 @@ def test_a_program_that_imports_istsim_is_interrupted_as_any_other():
     code = "import signal, istsim; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"
+
+
+HELD = """
+import pathlib, sys, time
+from istsim import _doctor, cli
+from istsim._files import written_whole
+from istsim.sweeps._pool import process_pool
+
+def write():
+    with written_whole(pathlib.Path("held.txt")) as part:
+        part.write_text("half")
+        time.sleep(60)
+
+def examine():
+    if sys.argv[2:] == ["--debug"]:  # by a process of a pool
+        with process_pool(1) as pool:
+            pool.submit(write).result()
+    write()
+
+if __name__ == "__main__":
+    _doctor.examine = examine
+    cli.main()
+"""
+
+
+@pytest.mark.parametrize("where", [(), ("--debug",)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_half_written_is_left_but_by_a_killed_process_until_the_next_time(where, number, tmp_path):
+    script = tmp_path / "held.py"
+    script.write_text(HELD)
+    command = [sys.executable, script, "doctor", *where]
+    with subprocess.Popen(command, cwd=tmp_path, start_new_session=True, stderr=subprocess.DEVNULL) as process:
+        assert until(lambda: list(tmp_path.glob(".held.txt*.part")), 30)
+        process.send_signal(number)
+    killed = number == signal.SIGKILL and not where
+    assert until(lambda: len(list(tmp_path.glob(".*.part"))) == killed, 5)
+    with written_whole(tmp_path / "held.txt") as part:
+        assert list(tmp_path.glob(".*.part")) == [part]
+
+
+def test_only_what_dead_processes_wrote_for_the_same_file_is_removed(tmp_path):
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    here, dead = socket.gethostname(), int(ended.stdout)
+    left = tmp_path / f".a.json.{here}.{dead}.0123abcd.part"
+    others = [f".a.json.{here}.{os.getpid()}.0123abcd.part", f".a.json.elsewhere.{dead}.0123abcd.part"]
+    others += [f"a.json.{here}.{dead}.0123abcd.part", f".b.json.{here}.{dead}.0123abcd.part", ".a.json.part"]
+    others += [f".a.json.{here}.{dead}.My notes.part", f".a.json.{here}.{dead}.part"]
+    for name in (left.name, *others):
+        (tmp_path / name).touch()
+    (folder := tmp_path / f".a.json.{here}.{dead}.4567cdef.part").mkdir()
+    with written_whole(tmp_path / "a.json") as part:
+        part.write_text("{}")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.json", folder.name, *others}
+
+
+def test_a_new_file_has_the_permissions_of_any_other_and_an_old_one_keeps_its_own(tmp_path):
+    path = tmp_path / "a.txt"
+    before = os.umask(0o027)
+    try:
+        for expected in (0o640, 0o604):
+            with written_whole(path) as part:
+                part.write_text("all")
+            assert stat.S_IMODE(path.stat().st_mode) == expected
+            path.chmod(0o604)
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_what_a_link_leads_to_is_written_and_the_link_stays(exists, tmp_path):
+    (tmp_path / "folder").mkdir()
+    target, link = tmp_path / "folder" / "target.txt", tmp_path / "link.txt"
+    if exists:
+        target.write_text("old")
+    link.symlink_to(target)
+    with written_whole(link) as part:
+        part.write_text("new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"

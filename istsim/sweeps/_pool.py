@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from istsim._cores import cores
+from istsim._files import remove_unfinished
 from istsim._interruption import starting_a_process
 
 CANNOT_START = (
@@ -94,6 +95,7 @@ def _begin(free: Any, alive: Connection) -> None:
 def _end_with(alive: Connection) -> None:
     """End this process when the one that started it is gone, which else would be waited for in vain."""
     wait([alive])
+    remove_unfinished()
     os._exit(1)
 
 
