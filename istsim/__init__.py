@@ -7,7 +7,11 @@ is still simulated in float32.
 import importlib as _importlib
 from typing import Any as _Any
 
-import jax as _jax
+from istsim import _interruption
+
+_interruption.end_at_once_while_starting()
+
+import jax as _jax  # noqa: E402
 
 _jax.config.update("jax_enable_x64", True)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, Literal
 
-from istsim import _compilation_cache
+from istsim import _compilation_cache, _interruption
 from istsim._optional import require
 from istsim.sweeps import Grid
 
@@ -499,46 +499,59 @@ def _train_with_options(arguments: list[str]) -> Any:
 _DESCRIPTION = """What happens when each worker trains only a random part of the model?
 
 Exit codes: 0 done; 1 a result is wrong, a combination of a sweep could not be run, or training diverged; 2 wrong
-input, or something missing; 3 a fault of istsim's; 130 interrupted. With --debug errors show where they come from.
---version tells the version."""
+input, or something missing; 3 a fault of istsim's; 130 interrupted; 143 terminated. With --debug errors show where
+they come from. --version tells the version."""
 
 
 def main() -> None:
     """Run the command line; its exit codes are in its help."""
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    with _interruption.listening():
+        try:
+            _run([argument for argument in sys.argv[1:] if argument != "--debug"])
+        except BrokenPipeError:  # such as `| head`: nobody reads on, and nothing is left to be flushed
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(128 + signal.SIGPIPE)
+        except BaseException as error:
+            if "--debug" in sys.argv:
+                raise
+            sys.exit(_status_after(error))
+
+
+def _run(arguments: list[str]) -> None:
     if arguments == ["--version"]:
         print(f"istsim {importlib.metadata.version('istsim')}")
         return
-    try:
-        tyro = require("tyro", extra="cli")
-        # Set here because tyro is imported only now.
-        for command in (theorems, verify):
-            command.__annotations__["names"] = tyro.conf.Positional[tuple[str, ...]]
-        sweep.__annotations__["grid"] = tyro.conf.OmitArgPrefixes[_UncheckedGrid]
-        Grid.__annotations__["step_sizes"] = Sequence[float]  # arrays are for Python
-        commands: dict[str, Any] = {
-            each.__name__: each for each in (reproduce, verify, sweep, train, theorems, costs, bench, doctor)
-        }
-        if arguments[:1] == ["train"]:  # else importing torch is not worth while
-            commands["train"] = _train_with_options(arguments)
-        _compilation_cache.use()
-        if arguments and arguments[0] in commands:  # alone, so that errors point to its own help
-            tyro.cli(commands[arguments[0]], prog=f"istsim {arguments[0]}", args=arguments[1:])
-        else:
-            tyro.extras.subcommand_cli_from_dict(commands, prog="istsim", description=_DESCRIPTION, args=arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:  # such as `| head`: nobody reads on, and nothing is left to be flushed
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
-    except (Exception, KeyboardInterrupt) as error:
-        if "--debug" in sys.argv:
-            raise
-        if isinstance(error, KeyboardInterrupt):
-            print("istsim: interrupted", file=sys.stderr)
-            sys.exit(130)
-        if isinstance(error, ValueError | ImportError | OSError | RuntimeError):
-            if not (isinstance(error, ValueError) and os.environ.get("RANK", "0") != "0"):  # wrong input is said once
-                print(f"istsim: {error}", file=sys.stderr)
-            sys.exit(2)
-        print(f"istsim: a fault of istsim's: {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
-        sys.exit(3)
+    tyro = require("tyro", extra="cli")
+    # Set here because tyro is imported only now.
+    for command in (theorems, verify):
+        command.__annotations__["names"] = tyro.conf.Positional[tuple[str, ...]]
+    sweep.__annotations__["grid"] = tyro.conf.OmitArgPrefixes[_UncheckedGrid]
+    Grid.__annotations__["step_sizes"] = Sequence[float]  # arrays are for Python
+    commands: dict[str, Any] = {
+        each.__name__: each for each in (reproduce, verify, sweep, train, theorems, costs, bench, doctor)
+    }
+    if arguments[:1] == ["train"]:  # else importing torch is not worth while
+        commands["train"] = _train_with_options(arguments)
+    _compilation_cache.use()
+    if arguments and arguments[0] in commands:  # alone, so that errors point to its own help
+        tyro.cli(commands[arguments[0]], prog=f"istsim {arguments[0]}", args=arguments[1:])
+    else:
+        tyro.extras.subcommand_cli_from_dict(commands, prog="istsim", description=_DESCRIPTION, args=arguments)
+    sys.stdout.flush()
+
+
+def _status_after(error: BaseException) -> Any:
+    """The exit status, after a line that says why. What an interruption breaks may raise anything."""
+    interrupted = ("interrupted", 130) if isinstance(error, KeyboardInterrupt) else None
+    if interrupted := _interruption.received() or interrupted:
+        words, status = interrupted
+        print(f"istsim: {words}", file=sys.stderr)
+        return status
+    if isinstance(error, SystemExit):
+        return error.code
+    if isinstance(error, ValueError | ImportError | OSError | RuntimeError):
+        if not (isinstance(error, ValueError) and os.environ.get("RANK", "0") != "0"):  # wrong input is said once
+            print(f"istsim: {error}", file=sys.stderr)
+        return 2
+    print(f"istsim: a fault of istsim's: {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
+    return 3

@@ -157,3 +157,15 @@ def test_ten_kills_lose_nothing(tmp_path):
     command = [sys.executable, "-m", "istsim", "train", *options.split(), *out]
     train_until_killed(command, tmp_path / "killed", 10, random.Random(0))
     assert_same(tmp_path / "once", tmp_path / "killed")
+
+
+def test_a_checkpoint_that_could_not_be_written_leaves_nothing(monkeypatch, tmp_path):
+    from istsim.networks import _checkpoint
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_checkpoint, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(networks.train_in_folder(networks.TrainingRun(workers=2, width=8, rounds=1), tmp_path))
+    assert not list(tmp_path.glob(".*"))

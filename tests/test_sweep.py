@@ -1,6 +1,7 @@
 import concurrent.futures
 import importlib.metadata
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -389,6 +390,23 @@ def test_only_names_that_can_be_meant_are_offered():
 @pytest.mark.parametrize("text", ["RandK(3, 8, 2)", "RandK(k=2, n=3)", "RandK(n=3, d=8, k=2)", "RandK(3, k=2)"])
 def test_what_is_given_is_not_supplied(text):
     assert evaluate(text, {"RandK": istsim.RandK}, {"n": 3, "d": 8}) == istsim.RandK(3, 8, 2)
+
+
+def test_an_executor_that_forks_is_refused_because_it_would_hang(tmp_path):
+    context = multiprocessing.get_context("fork")
+    with (
+        concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as executor,
+        pytest.raises(ValueError, match=r"must not fork .*get_context\('spawn'\)"),
+    ):
+        sweep(small(), tmp_path / "store", executor)
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_processes_that_are_not_forked_run_a_sweep(method, tmp_path):
+    context = multiprocessing.get_context(method)
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as executor:
+        assert not sweep(small(), tmp_path, executor).dataset.reason.values.any()
 
 
 def test_what_is_no_problem_is_refused_before_the_start(tmp_path):

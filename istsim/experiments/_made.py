@@ -71,8 +71,9 @@ def make(wanted: Sequence[Shown], out: Path, quick: bool, progress: Progress) ->
                     progress.end(tasks[task].name)
                     for shown in itertools.islice(waiting, 1):
                         progress.begin(shown.name, shown.seconds)
-            finally:
+            except Exception:
                 pool.shutdown(cancel_futures=True)
+                raise
     except BrokenProcessPool:
         why = "a process died, perhaps out of memory" if starts() else CANNOT_START
         raise RuntimeError(why) from None

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-from istsim._files import written_whole
+from istsim._files import remove_leftovers, written_whole
 from istsim._optional import require
 from istsim._validation import one_of
 from istsim.experiments._experiment import agrees
@@ -64,7 +65,10 @@ def reproduce(
 
     stored = [prediction for prediction in predictions if prediction not in anew]
     to_make = [*experiments, *pictures, *anew]
-    with Progress(sum(shown.seconds for shown in (*to_make, *studied))) as progress:
+    remove_leftovers(out)
+    with contextlib.ExitStack() as stack:
+        stack.callback(remove_leftovers, out)  # of processes that had no time to
+        progress = stack.enter_context(Progress(sum(shown.seconds for shown in (*to_make, *studied))))
         for prediction in stored:
             write(out, prediction, prediction.stored())
         make(to_make, out, quick, progress)

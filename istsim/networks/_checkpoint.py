@@ -41,27 +41,36 @@ class CheckpointWriter:
 
     def begin(self) -> None:
         """Make room; to be called by one process, before any writes tensors."""
-        for left in self._folder.glob(".checkpoint-*.part"):
+        for left in self._folder.glob(f".checkpoint-{'[0-9]' * 6}*.part"):
             shutil.rmtree(left)
         self._part.mkdir(parents=True)
 
     def write(self, tensors: Mapping[Field, Tensor], *, alone: bool) -> None:
         """Write tensors: by all processes together, each of which has its shards, or by one alone."""
         named = {_key(*field): tensor for field, tensor in tensors.items()}
-        with _without_advice():
+        with self._removed_unless_whole(), _without_advice():
             writer = HuggingFaceStorageWriter(str(self._part), save_distributed=True, thread_count=1)
             save(named, storage_writer=writer, no_dist=alone)
 
     def end(self, facts: Mapping[str, Any], numbers: Mapping[Field, Any]) -> None:
         """Make it the newest, with facts that JSON can say; to be called by one process, after all have written."""
         said = [[*field, *said_number(number)] for field, number in numbers.items()]
-        (self._part / _FACTS).write_text(json.dumps({**facts, "numbers": said}, indent=1))
+        with self._removed_unless_whole():
+            (self._part / _FACTS).write_text(json.dumps({**facts, "numbers": said}, indent=1))
         if self._whole.exists():
             shutil.rmtree(self._whole)
         self._part.rename(self._whole)
         for old in self._folder.glob("checkpoint-*"):
             if old != self._whole:
                 shutil.rmtree(old)
+
+    @contextlib.contextmanager
+    def _removed_unless_whole(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            shutil.rmtree(self._part, ignore_errors=True)
+            raise
 
 
 class Checkpoint:

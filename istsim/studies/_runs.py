@@ -53,7 +53,7 @@ def one_a_core(calls: Sequence[tuple], on_run: Callable[[], object] = lambda: No
             for task in concurrent.futures.as_completed(tasks):
                 task.result()
                 on_run()
-        except BaseException:
+        except Exception:
             pool.shutdown(cancel_futures=True)
             raise
 

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -53,8 +54,8 @@ def sweep(
     Args:
         grid: what to run.
         store: folder of the results; made if missing. Several grids and several processes may share one.
-        executor: any `concurrent.futures.Executor`: what runs the cells. None for one new process a core; scripts that
-            start processes need `if __name__ == "__main__":`.
+        executor: any `concurrent.futures.Executor` but one that forks: what runs the cells. None for one new process a
+            core; scripts that start processes need `if __name__ == "__main__":`.
         names: problems, sketches and methods of your own, or functions that make them, by the names that stand for
             them in the grid.
         progress: before the start, print size and estimated time to standard error; then show a progress bar; at the
@@ -64,7 +65,7 @@ def sweep(
         A `Swept`: the results as one dataset, the best step sizes, rates, and a figure.
 
     Raises:
-        ValueError: for text in the grid that cannot be read, or a problem that cannot be made.
+        ValueError: for text in the grid that cannot be read, a problem that cannot be made, or an executor that forks.
         RuntimeError: if your executor breaks, or no process can be started; what has ended is stored.
 
     Example:
@@ -80,6 +81,8 @@ def sweep(
 
     if executor is None:
         end_if_imported_by_one_of_us()
+    else:
+        _refuse_forks(executor)
     names = dict(names or {})
     folder = Store(Path(store))
     planned, reasons = _plan(grid, names)
@@ -89,8 +92,10 @@ def sweep(
     if tell:
         tell(_size(grid, len(by_name), len(missing)))
     failed: dict[str, str] = {}
-    with _progress_bar(len(by_name), len(by_name) - len(missing), progress) as bar:
-        for one, outcome in _outcomes(missing, folder, executor, cloudpickle.dumps(names), tell):
+    # Closed here and not when it is collected: an interruption ends the processes before anything else is done.
+    closing = contextlib.closing(_outcomes(missing, folder, executor, cloudpickle.dumps(names), tell))
+    with _progress_bar(len(by_name), len(by_name) - len(missing), progress) as bar, closing as outcomes:
+        for one, outcome in outcomes:
             if isinstance(outcome, str):
                 failed[one.name] = outcome
             elif outcome is not None:
@@ -109,6 +114,15 @@ def sweep(
         for line in failures(swept):
             tell(line)
     return swept
+
+
+def _refuse_forks(executor: Executor) -> None:
+    context = getattr(executor, "_mp_context", None)
+    if isinstance(executor, ProcessPoolExecutor) and context is not None and context.get_start_method() == "fork":
+        raise ValueError(
+            "executor must not fork its processes, which hang once JAX has started: give it another context, "
+            "ProcessPoolExecutor(mp_context=multiprocessing.get_context('spawn')), or 'forkserver'; or give no executor"
+        )
 
 
 def _plan(grid: Grid, names: Mapping[str, Any]) -> tuple[dict[tuple[Any, ...], Planned], dict[tuple[Any, ...], str]]:
@@ -135,7 +149,7 @@ def _outcomes(
     executor: Executor | None,
     packed_names: bytes,
     tell: Callable[[str], None] | None,
-) -> Iterator[tuple[Planned, xarray.Dataset | str | None]]:
+) -> Generator[tuple[Planned, xarray.Dataset | str | None], None, None]:
     """For each cell its dataset, or why it failed, or None if another process was faster."""
     if not missing:
         return
