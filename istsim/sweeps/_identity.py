@@ -106,7 +106,7 @@ def _attribute(owner: type, name: str, value: Any, seen: tuple[Any, ...]) -> Any
 
 def _function(function: Any, seen: tuple[Any, ...]) -> Any:
     """Its instructions, and the values of all that they use from outside."""
-    nonlocals = inspect.getclosurevars(function).nonlocals
+    nonlocals = dict(inspect.getclosurevars(function).nonlocals)
     names = sorted(_global_names(function.__code__) & function.__globals__.keys())
     outside = {name: function.__globals__[name] for name in names} | nonlocals
     by = f"{function.__qualname__} uses"

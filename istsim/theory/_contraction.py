@@ -8,8 +8,10 @@ from jaxtyping import Float
 
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
+from istsim.theory._diagonal_law import DiagonalLaw
 from istsim.theory._errors import NotCoveredError
 from istsim.theory._law_of import law_of
+from istsim.theory._sketched_law import SketchedLaw
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,9 +65,10 @@ def contraction(problem: Quadratic, method: Method, *, route: str = "formula") -
         # Where nothing is random, E[B' Lbar B] follows from E[B].
         return contraction_of(Lbar, B, None if law.is_deterministic else law.transposed_second(Lbar))
     except NotCoveredError:
-        from istsim.theory._digits import can_be_computed, extremes
+        from istsim.theory._digits import are_few_enough, extremes
 
-        if not can_be_computed(law):
+        # Whose formulas are written for any kind of number.
+        if not (isinstance(law, SketchedLaw | DiagonalLaw) and are_few_enough(law)):
             raise
         return Contraction(_W(Lbar, B), *extremes(law))
 

@@ -34,7 +34,8 @@ class DiagonalDynamics(Dynamics):
         with np.errstate(over="ignore", invalid="ignore"):  # a divergent run is a result
             mean, metrics = (_traced_history if array_namespace(*arguments) is jnp else _history)(*arguments)
         if array_namespace(mean) is np:
-            metrics = tuple(map(infinite_from_overflow, metrics))
+            gap, gradient, distance = map(infinite_from_overflow, metrics)
+            metrics = gap, gradient, distance
         return History(self.law.centre + mean, metrics, np.zeros((0, self.law.problem.dim, self.law.problem.dim)))
 
     def gaps(self, sizes, rounds, x0):

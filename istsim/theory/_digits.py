@@ -18,13 +18,12 @@ _ZERO = mpmath.mpf(10) ** -50  # what is smaller, beside the largest, is 0
 _MOST_PRODUCTS = 100_000  # each takes some microseconds
 
 
-def can_be_computed(law: AffineLaw) -> bool:
-    """Whether its formulas are written for any kind of number, and it takes a second or two."""
-    problem = law.problem
-    return isinstance(law, SketchedLaw | DiagonalLaw) and problem.num_workers * problem.dim**3 <= _MOST_PRODUCTS
+def are_few_enough(law: AffineLaw) -> bool:
+    """Whether its numbers are so few that it takes a second or two."""
+    return law.problem.num_workers * law.problem.dim**3 <= _MOST_PRODUCTS
 
 
-def extremes(law: AffineLaw) -> tuple[float, bool, float]:
+def extremes(law: SketchedLaw | DiagonalLaw) -> tuple[float, bool, float]:
     """The smallest eigenvalue of `Lbar^-1/2 W Lbar^-1/2`, whether W is semidefinite, and theta, inf if there is none.
 
     The law's formulas run in NumPy with mpmath's numbers, from the problem's own, which are taken to be exact.
@@ -52,7 +51,7 @@ def extremes(law: AffineLaw) -> tuple[float, bool, float]:
         return float(smallest), True, float(max(mpmath.eigsy(scaled, eigvals_only=True)))
 
 
-def _in_digits(law: AffineLaw) -> SketchedLaw:
+def _in_digits(law: SketchedLaw | DiagonalLaw) -> SketchedLaw:
     """The same law of the same numbers, in objects of mpmath."""
     matrices = np.vectorize(mpmath.mpf, otypes=[object])(np.asarray(law.problem.L))
     problem = copy.copy(law.problem)
