@@ -10,6 +10,7 @@ import sympy as sp
 
 from istsim.derivations._expectation import Entry, ScalarMean
 from istsim.derivations._rewriting import Relation, reduce, vanishes
+from istsim.derivations._scalars import scalar
 from istsim.sketches import Sketch
 
 
@@ -35,7 +36,7 @@ def check_outcomes(
     number, value = _number_of_entries(relation.left), reduce(relation.right, rules)
     for case in cases:
         outcomes = list(sketch(**case).outcomes())
-        claimed = float(value.subs(case))
+        claimed = float(value.subs({sp.Symbol(name): scalar(number) for name, number in case.items()}))
         for coordinates in itertools.permutations(range(outcomes[0][0].shape[1]), number):
             listed = sum(probability * mask[:, coordinates].all(axis=1) for mask, probability in outcomes)
             if np.abs(listed - claimed).max() > 1e-12:

@@ -7,6 +7,7 @@ from typing import Any
 
 import sympy as sp
 
+from istsim.derivations._scalars import scalar
 from istsim.derivations._words import (
     Letter,
     Polynomial,
@@ -108,7 +109,7 @@ def expect(value: Any, *sources: str) -> Any:
         tr(E_past[x x'] E_round[B' L B])
     """
     for source in sources:
-        value = _over(value, source) if isinstance(value, Polynomial) else _scalar_over(sp.sympify(value), source)
+        value = _over(value, source) if isinstance(value, Polynomial) else _scalar_over(scalar(value), source)
     return value
 
 

@@ -66,7 +66,7 @@ def holds_for_all(claim: Relation, given: Iterable[Relation] = ()) -> None:
 def _to_z3(relation: Relation, numbers: dict[sp.Expr, Any], z3: Any) -> Any:
     if isinstance(relation.left, Polynomial) or isinstance(relation.right, Polynomial):
         raise ValueError(f"z3 decides relations between numbers, got {relation}")
-    left, right = (_term(split_powers(sp.sympify(side)), numbers, z3) for side in (relation.left, relation.right))
+    left, right = (_term(split_powers(side), numbers, z3) for side in (relation.left, relation.right))
     return {"=": left == right, "<=": left <= right, "<": left < right}[relation.sign]
 
 

@@ -16,6 +16,7 @@ from istsim.derivations._names import check_definition, names_in
 from istsim.derivations._pages import page
 from istsim.derivations._recurrences import check_induction, limit_of, solve_linear, solve_recurrence
 from istsim.derivations._rewriting import AXIOM, Relation, equal, reduce, substitute, vanishes
+from istsim.derivations._scalars import scalar
 from istsim.derivations._statement import power, translate
 from istsim.derivations._steps import Status, Step, StepFailedError, checking
 from istsim.derivations._words import Polynomial
@@ -157,7 +158,7 @@ class Proof:
             for coefficient, fact in certificate:
                 if fact.sign != "<=":
                     raise ValueError(f"a certificate is made of X <= Y, got {fact}")
-                holds_for_all(Relation(sp.S.Zero, "<=", sp.sympify(coefficient)), given)
+                holds_for_all(Relation(sp.S.Zero, "<=", coefficient), given)
                 rest = rest - coefficient * fact.difference
             rest = reduce(rest, [*rules, *(fact for fact in given if fact.sign == "=" and fact.left.is_Symbol)])
             if not vanishes(rest):
@@ -384,6 +385,7 @@ def _reduced(relation: Relation, rules: Sequence[Relation]) -> Relation:
 
 
 def _substituted(value: Any, symbol: sp.Expr, number: sp.Expr) -> Any:
+    symbol, number = scalar(symbol), scalar(number)
     if not isinstance(value, Polynomial):
         return value.subs(symbol, number)
     return Polynomial(value.shape, [(word, factor.subs(symbol, number)) for word, factor in value.terms.items()])

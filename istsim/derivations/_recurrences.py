@@ -11,7 +11,7 @@ from sympy.core.function import AppliedUndef
 from istsim.derivations._inequalities import holds_for_all
 from istsim.derivations._names import names_in
 from istsim.derivations._rewriting import Relation, vanishes
-from istsim.derivations._scalars import is_zero, power_of, split_powers
+from istsim.derivations._scalars import is_zero, power_of, scalar, split_powers
 from istsim.derivations._words import Letter, Polynomial, product, sources_of
 
 
@@ -24,6 +24,7 @@ def solve_recurrence(step: Relation, sequence: Any, k: sp.Symbol, given: Iterabl
     Raises:
         ValueError: if the recurrence is of another form, or what rsolve found is wrong.
     """
+    k = scalar(k)
     now, start = sequence(k), sp.Dummy("start")
     if step.left != sequence(k + 1) or not step.right.has(now):
         raise ValueError(f"a recurrence must give {sequence(k + 1)} by {now}, got {step}")
@@ -45,7 +46,7 @@ def check_induction(claim: Relation, k: sp.Symbol, given: Iterable[Relation]) ->
     Raises:
         ValueError: if either fails.
     """
-    given = list(given)
+    k, given = scalar(k), list(given)
     for relation in given:
         if names_in(relation.left) | names_in(relation.right) == {k}:
             raise ValueError(f"an induction goes through every round, got {relation}")
@@ -81,8 +82,8 @@ def limit_of(expression: sp.Expr, k: sp.Symbol, given: Iterable[Relation]) -> sp
     Raises:
         ValueError: if a ratio may lie outside, or k occurs otherwise.
     """
-    given = list(given)
-    limit = split_powers(expression)
+    k, given = scalar(k), list(given)
+    limit = split_powers(scalar(expression))
     for power in limit.atoms(AppliedUndef):
         if power.func == power_of and power.args[1] == k:
             holds_for_all(Relation(sp.Abs(power.args[0]), "<", sp.S.One), given)

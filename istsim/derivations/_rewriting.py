@@ -9,7 +9,7 @@ from typing import Any
 import sympy as sp
 
 from istsim.derivations._expectation import Mean, ScalarMean, canonical_trace, expect
-from istsim.derivations._scalars import is_zero
+from istsim.derivations._scalars import is_zero, scalar
 from istsim.derivations._words import Polynomial, Trace, Word, product, trace, transposed
 
 LIMIT = 200
@@ -29,6 +29,10 @@ class Relation:
     sign: str
     right: Any
     origin: Relation | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("left", "right"):
+            object.__setattr__(self, name, _side(getattr(self, name)))
 
     @property
     def difference(self) -> Any:
@@ -66,6 +70,10 @@ class Relation:
         matrices = isinstance(self.difference, Polynomial) and self.sign != "="
         sign = {"=": "=", "<=": r"\preceq" if matrices else r"\le", "<": r"\prec" if matrices else "<"}[self.sign]
         return f"{to_latex(self.left, names)} {sign} {to_latex(self.right, names)}"
+
+
+def _side(value: Any) -> Any:
+    return value if isinstance(value, Polynomial) else scalar(value)
 
 
 def equal(left: Any, right: Any) -> Relation:
@@ -154,7 +162,7 @@ def substitute(polynomial: Polynomial, change: Mapping[Polynomial, Any]) -> Poly
 
 
 def _relation(left: Any, sign: str, right: Any) -> Relation:
-    left, right = (side if isinstance(side, Polynomial) else sp.sympify(side) for side in (left, right))
+    left, right = _side(left), _side(right)
     # A number beside a matrix is that multiple of the identity; this also refuses unequal shapes.
     difference = right - left
     if isinstance(difference, Polynomial):

@@ -1,11 +1,27 @@
-"""When a scalar expression vanishes identically."""
+"""What a scalar is, and when a scalar expression vanishes identically."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import sympy as sp
 
 # Stands for a power whose exponent is a symbol.
 power_of = sp.Function("power")
+
+
+def scalar(value: Any) -> Any:
+    """A number or a sympy expression as an expression.
+
+    Raises:
+        ValueError: for text, which sympy would run as Python, and for whatever else is neither.
+    """
+    try:
+        return sp.sympify(value, strict=True)
+    except sp.SympifyError:
+        raise ValueError(
+            f"a scalar must be a number or a sympy expression, got {value!r}; sympy.Symbol(name) makes a symbol"
+        ) from None
 
 
 def is_zero(expression: sp.Expr) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import sympy as sp
 
+from istsim.derivations._scalars import scalar
 from istsim.derivations._words import Letter, Polynomial, inverse, product
 
 
@@ -25,7 +26,9 @@ def translate(expression: sp.Basic, where: Mapping[sp.Basic, Any]) -> Any:
     if expression in where:
         return where[expression]
     if not isinstance(expression, sp.MatrixExpr):
-        return sp.sympify(expression).subs({symbol: value for symbol, value in where.items() if symbol.is_commutative})
+        return scalar(expression).subs(
+            {symbol: scalar(value) for symbol, value in where.items() if symbol.is_commutative}
+        )
     parts = [translate(argument, where) for argument in expression.args]
     match expression:
         case sp.Identity():

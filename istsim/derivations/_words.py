@@ -9,7 +9,7 @@ from typing import Any
 
 import sympy as sp
 
-from istsim.derivations._scalars import is_zero
+from istsim.derivations._scalars import is_zero, scalar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Polynomial:
 
     def __mul__(self, other: Any) -> Any:
         if not isinstance(other, Polynomial):
-            return Polynomial(self.shape, ((word, value * sp.sympify(other)) for word, value in self.terms.items()))
+            return Polynomial(self.shape, ((word, value * scalar(other)) for word, value in self.terms.items()))
         if self.shape[1] != other.shape[0]:
             raise ValueError(f"factors must have equal inner dimensions, got {self.shape} times {other.shape}")
         shape = (self.shape[0], other.shape[1])
@@ -143,7 +143,7 @@ class Polynomial:
         return self * other
 
     def __truediv__(self, other: Any) -> Any:
-        return self * (1 / sp.sympify(other))
+        return self * (1 / scalar(other))
 
     def __neg__(self) -> Any:
         return self * -1
@@ -185,7 +185,7 @@ class Polynomial:
 
     def _like(self, other: Any) -> Polynomial:
         if not isinstance(other, Polynomial):
-            other = sp.sympify(other)
+            other = scalar(other)
             if self.shape[0] != self.shape[1] and other != 0:
                 raise ValueError(f"only 0 can be added to a polynomial of shape {self.shape}, got {other}")
             return Polynomial(self.shape, [((), other)])
