@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import importlib.util
+import io
 import math
 import os
 import signal
@@ -19,6 +20,7 @@ from istsim import _compilation_cache, _interruption
 from istsim._optional import require
 from istsim.sweeps import Grid
 
+_OF_TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _DATASETS = (".nc", ".nc4", ".h5")
 
 
@@ -380,7 +382,13 @@ def train(
     from istsim.networks import TrainingRun, distributed
 
     run = _checked(TrainingRun, run, "train")
-    if resume and not (out / "log.json").exists() and os.environ.get("RANK", "0") == "0":
+    if missing := _missing_of_torchrun():
+        print(
+            f"istsim: RANK is set but {' and '.join(missing)} not: torchrun sets all of them, so this process trains "
+            "alone",
+            file=sys.stderr,
+        )
+    if resume and not (out / "log.json").exists() and _speaks():
         print(f"istsim: there is no run in {out} to go on with: a new one begins", file=sys.stderr)
     with contextlib.ExitStack() as stack:
         group = None
@@ -507,6 +515,7 @@ def main() -> None:
     """Run the command line; its exit codes are in its help."""
     with _interruption.listening():
         try:
+            _prepare_streams()
             _run([argument for argument in sys.argv[1:] if argument != "--debug"])
         except BrokenPipeError:  # such as `| head`: nobody reads on, and nothing is left to be flushed
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -519,7 +528,7 @@ def main() -> None:
 
 def _run(arguments: list[str]) -> None:
     if arguments == ["--version"]:
-        print(f"istsim {importlib.metadata.version('istsim')}")
+        print(f"istsim {importlib.metadata.version('istsim')}", flush=True)
         return
     tyro = require("tyro", extra="cli")
     # Set here because tyro is imported only now.
@@ -540,6 +549,31 @@ def _run(arguments: list[str]) -> None:
     sys.stdout.flush()
 
 
+def _prepare_streams() -> None:
+    """What cannot be encoded is written as its number; of closed streams, errors go nowhere and output is refused.
+
+    Raises:
+        ValueError: if standard output is closed: the next file would be opened in its place.
+    """
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stdout is None:
+        raise ValueError("standard output is closed: send it to a file, or to /dev/null")
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in ("strict", "surrogateescape"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _missing_of_torchrun() -> list[str]:
+    """What a process that seems to be started by torchrun lacks."""
+    return [name for name in _OF_TORCHRUN if name not in os.environ] if "RANK" in os.environ else []
+
+
+def _speaks() -> bool:
+    """Whether this is not one of several processes, or the first of them."""
+    rank = os.environ.get("RANK", "0")
+    return bool(_missing_of_torchrun()) or not rank.isdecimal() or int(rank) == 0
+
+
 def _status_after(error: BaseException) -> Any:
     """The exit status, after a line that says why. What an interruption breaks may raise anything."""
     interrupted = ("interrupted", 130) if isinstance(error, KeyboardInterrupt) else None
@@ -550,7 +584,7 @@ def _status_after(error: BaseException) -> Any:
     if isinstance(error, SystemExit):
         return error.code
     if isinstance(error, ValueError | ImportError | OSError | RuntimeError):
-        if not (isinstance(error, ValueError) and os.environ.get("RANK", "0") != "0"):  # wrong input is said once
+        if not isinstance(error, ValueError) or _speaks():  # wrong input is said once
             print(f"istsim: {error}", file=sys.stderr)
         return 2
     print(f"istsim: a fault of istsim's: {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)

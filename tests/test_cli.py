@@ -1,6 +1,7 @@
 import functools
 import importlib.metadata
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -203,6 +204,60 @@ def test_a_reader_that_goes_away_is_no_error():
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141
+
+
+def in_a_shell(line, **environment):
+    """What a command in a shell prints, and its exit status."""
+    line = line.replace("istsim", f"{shlex.quote(sys.executable)} -m istsim")
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=os.environ | environment)
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.mark.parametrize("command", ["--version", "theorems", "--help"])
+def test_nobody_reading_is_no_error_but_the_usual_status(command):
+    done = in_a_shell(f"istsim {command} | true; exit ${{PIPESTATUS[0]}}")
+    assert done.returncode in (0, 141)
+    assert not done.stderr
+
+
+@pytest.mark.parametrize("command", ["--version", "theorems"])
+def test_a_closed_output_is_refused(command):
+    done = in_a_shell(f"istsim {command} >&-")
+    assert done.returncode == 2
+    assert done.stderr == "istsim: standard output is closed: send it to a file, or to /dev/null\n"
+
+
+def test_closed_errors_are_not_mixed_into_the_output():
+    done = in_a_shell("istsim theorems nothing 2>&-")
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],
+    ids=["python", "locale"],
+)
+@pytest.mark.parametrize("command", ["theorems theorem-1-iterates", "--help", "costs"])
+def test_an_output_that_takes_ascii_only_gets_all_of_it(command, environment):
+    done = in_a_shell(f"istsim {command}", **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout) > 300
+
+
+def test_a_rank_without_the_rest_of_torchrun_silences_nothing(monkeypatch, capsys):
+    monkeypatch.setenv("RANK", "1")
+    assert "no theorem" in refused(monkeypatch, capsys, "theorems", "nothing")[1]
+    for name in ("WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(name, "1")
+    assert not refused(monkeypatch, capsys, "theorems", "nothing")[1]
+
+
+def test_a_training_run_says_why_it_takes_no_notice_of_a_rank(monkeypatch, capsys, tmp_path):
+    pytest.importorskip("torch", reason="networks are trained in torch")
+    monkeypatch.setenv("RANK", "1")
+    run(monkeypatch, "train", "--rounds", "1", "--width", "8", "--workers", "2", "--out", str(tmp_path / "new"))
+    assert "RANK is set but WORLD_SIZE and MASTER_ADDR and MASTER_PORT not" in capsys.readouterr().err
 
 
 def test_a_resumed_run_that_is_not_there_is_said_to_begin(monkeypatch, capsys, tmp_path):

@@ -424,6 +424,42 @@ def test_a_stored_file_that_cannot_be_read_says_so(tmp_path):
         sweep(small(), tmp_path)
 
 
+def test_a_run_stored_under_the_name_of_another_is_not_taken_for_it(tmp_path):
+    sweep(small(seeds=[0]), tmp_path)
+    (first,) = tmp_path.glob("*.nc")
+    sweep(small(seeds=[1]), tmp_path)
+    (second,) = set(tmp_path.glob("*.nc")) - {first}
+    second.write_bytes(first.read_bytes())
+    with pytest.raises(ValueError, match=rf"{second.name}: it is not the run that its name says; delete it"):
+        sweep(small(seeds=[1]), tmp_path)
+    second.unlink()
+    assert sweep(small(seeds=[1]), tmp_path).dataset.seed.values == [1]
+
+
+def test_a_damaged_run_is_named_with_what_to_do_whatever_is_raised_underneath(tmp_path):
+    grid = small()
+    sweep(grid, tmp_path)
+    (path,) = tmp_path.glob("*.nc")
+    whole, chance = path.read_bytes(), random.Random(0)
+    damaged = [whole[: chance.randrange(len(whole))] for _ in range(10)]
+    for _ in range(30):
+        changed = bytearray(whole)
+        changed[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
+        damaged.append(bytes(changed))
+    for content in damaged:
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=rf"cannot read .*{path.name}: .*; delete it, and it is computed again"):
+            sweep(grid, tmp_path)
+
+
+def test_a_stored_run_is_a_netcdf_file_for_others(tmp_path):
+    import xarray
+
+    swept = sweep(small(), tmp_path).dataset
+    found = xarray.load_dataset(next(tmp_path.glob("*.nc")))
+    assert np.array_equal(found.objective_gap.values, swept.objective_gap.values.squeeze(), equal_nan=True)
+
+
 def test_leftovers_of_killed_processes_are_removed_and_others_are_not(tmp_path):
     import socket
 

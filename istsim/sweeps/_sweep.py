@@ -106,8 +106,8 @@ def sweep(
     def load(choice: tuple[Any, ...]) -> xarray.Dataset | str:
         if choice in reasons:
             return reasons[choice]
-        name = planned[choice].name
-        return failed[name] if name in failed else folder.load(name)
+        one = planned[choice]
+        return failed[one.name] if one.name in failed else folder.load(one.name, one.config, _shapes(grid))
 
     swept = Swept(grid=grid, dataset=assemble(grid, load), names=names)
     if tell:
@@ -212,6 +212,12 @@ def _outcome(future: Future[xarray.Dataset]) -> xarray.Dataset | str:
         raise
     except Exception as error:  # whatever a user's own code may raise
         return f"{type(error).__name__}: {error}"
+
+
+def _shapes(grid: Grid) -> dict[str, tuple[int, ...]]:
+    """Of what a cell holds."""
+    runs = (len(grid.step_sizes), grid.repetitions)
+    return {**dict.fromkeys(METRICS, (*runs, grid.num_records)), "status": runs}
 
 
 def _size(grid: Grid, cells: int, missing: int) -> str:

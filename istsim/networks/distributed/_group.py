@@ -37,6 +37,13 @@ def is_started_by_torchrun() -> bool:
     return all(name in os.environ for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"))
 
 
+def _number_in(variable: str) -> int:
+    value = os.environ[variable]
+    if not value.isdecimal():
+        raise ValueError(f"the environment variable {variable} must be a number, as torchrun sets it, got {value!r}")
+    return int(value)
+
+
 class Group:
     """The processes that were started together, each of which plays one worker.
 
@@ -54,7 +61,7 @@ class Group:
     """
 
     def __init__(self, patience: float = 50.0):
-        self.rank, self.size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        self.rank, self.size = _number_in("RANK"), _number_in("WORLD_SIZE")
         self.device = _device()
         self.bytes_sent = 0
         store = self._meet(patience)
