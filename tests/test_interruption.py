@@ -119,7 +119,7 @@ def test_a_terminated_command_says_so_in_a_line(run):
     assert process.returncode == 143
     assert told.splitlines()[-1] == "istsim: terminated"
     assert "Traceback" not in told
-    assert not session(process.pid)
+    assert until(lambda: not session(process.pid), 2)
 
 
 def test_a_program_that_imports_istsim_is_interrupted_as_any_other():
