@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="pr
 
 LONG_SWEEP = ("sweep", "--problems", "real_quadratic('diabetes', 5)", "--step-sizes", "0.1", "--seeds", "0", "1", "2")
 LONG_SWEEP += ("--rounds", "2000000", "--repetitions", "50", "--record-every", "1000000")
+LONG_REPRODUCTION = ("reproduce", "--only", "interpolation", "bias")
 
 
 def started(folder, *arguments, **options):
@@ -82,8 +83,15 @@ def busy(process):
     return len(found) == min(2, len(os.sched_getaffinity(0))) and all(seconds(number) > 4 for number in found)
 
 
-@pytest.mark.parametrize("command", [LONG_SWEEP, ("reproduce", "--only", "interpolation", "bias")])
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("command", "number"),
+    [
+        (LONG_SWEEP, signal.SIGKILL),
+        pytest.param(LONG_SWEEP, signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(LONG_REPRODUCTION, signal.SIGKILL, marks=pytest.mark.slow),
+        pytest.param(LONG_REPRODUCTION, signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+)
 def test_the_processes_of_a_command_end_with_it(command, number, run):
     process = run(*command)
     assert until(lambda: busy(process) or process.poll() is not None, 60)
@@ -93,10 +101,17 @@ def test_the_processes_of_a_command_end_with_it(command, number, run):
 
 
 COMMANDS = {"sweep": LONG_SWEEP, "verify": ("verify", "--examples", "1000")}
+QUICK = {("sweep", 0.5), ("verify", 2.0)}
 
 
-@pytest.mark.parametrize("seconds", [0.1, 0.5, 1.0, 2.0, 4.0])
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("command", "seconds"),
+    [
+        pytest.param(command, seconds, marks=() if (command, seconds) in QUICK else pytest.mark.slow)
+        for command in COMMANDS
+        for seconds in (0.1, 0.5, 1.0, 2.0, 4.0)
+    ],
+)
 def test_an_interruption_at_any_moment_is_one_line_and_leaves_nothing(command, seconds, run, tmp_path):
     process = run(*COMMANDS[command])
     time.sleep(seconds)
