@@ -83,13 +83,14 @@ def busy(process):
     return len(found) == min(2, len(os.sched_getaffinity(0))) and all(seconds(number) > 4 for number in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "number"),
     [
         (LONG_SWEEP, signal.SIGKILL),
-        pytest.param(LONG_SWEEP, signal.SIGTERM, marks=pytest.mark.slow),
-        pytest.param(LONG_REPRODUCTION, signal.SIGKILL, marks=pytest.mark.slow),
-        pytest.param(LONG_REPRODUCTION, signal.SIGTERM, marks=pytest.mark.slow),
+        (LONG_SWEEP, signal.SIGTERM),
+        (LONG_REPRODUCTION, signal.SIGKILL),
+        (LONG_REPRODUCTION, signal.SIGTERM),
     ],
 )
 def test_the_processes_of_a_command_end_with_it(command, number, run):

@@ -62,8 +62,8 @@ def assert_equal_to_one_process(processes, names):
 
 
 def test_two_processes_train_what_one_does():
-    ours = ["ist", "forward-resampled", "backward-resampled", "local-sgd", "local-chunked", "local-sum"]
-    assert_equal_to_one_process(2, [*ours, "ddp", "fsdp", "pipeline"])
+    # One of each engine; the slow test has all.
+    assert_equal_to_one_process(2, ["ist", "backward-resampled", "local-sum", "fsdp", "pipeline"])
 
 
 @pytest.mark.slow

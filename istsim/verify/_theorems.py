@@ -83,7 +83,7 @@ def verify_theorem(
 
     Example:
         >>> import istsim
-        >>> found = istsim.verify.verify_theorem(istsim.theorems.get("local-updates-fixed-point"), examples=2)
+        >>> found = istsim.verify.verify_theorem(istsim.theorems.get("gradient-masking-unbiased"), examples=2)
         >>> found.passed, found.examples
         (True, 2)
     """
@@ -125,7 +125,7 @@ def assert_theorem(theorem: Theorem, **options: Any) -> None:
 
     Example:
         >>> import istsim
-        >>> istsim.verify.assert_theorem(istsim.theorems.get("local-updates-fixed-point"), examples=2)
+        >>> istsim.verify.assert_theorem(istsim.theorems.get("gradient-masking-unbiased"), examples=2)
     """
     result = verify_theorem(theorem, **options)
     if not result.passed:
