@@ -77,7 +77,7 @@ check: $(ALL)
 	$(BIN)/pyright
 
 docs: $(ALL)
-	$(BIN)/python -m sphinx --jobs auto -E -W --keep-going --quiet docs docs/_build/html
+	$(BIN)/python -m sphinx -E -W --keep-going --quiet docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 site: docs

@@ -175,9 +175,6 @@ def warn_of_undocumented_names(app: Sphinx, env: BuildEnvironment) -> None:
                 logging.getLogger(__name__).warning("%s.%s is missing from docs/api", module_name, name)
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
-    """Register the check, and let pages, which run notebooks, be read by several processes."""
+def setup(app: Sphinx) -> None:
+    """Register the check."""
     app.connect("env-check-consistency", warn_of_undocumented_names)
-    # It only names files, and does not say that it may be used so.
-    app.extensions["sphinx-mathjax-offline"].parallel_read_safe = True
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
