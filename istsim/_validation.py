@@ -28,23 +28,21 @@ def is_concrete(*values: Any) -> bool:
 
 def positive_int(name: str, value: Any) -> int:
     """`value` as an int that is at least 1."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}") from None
-    if isinstance(value, bool | np.bool_) or number < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
-    return number
+    return _int_of_at_least(1, name, value)
 
 
 def natural_number(name: str, value: Any) -> int:
     """`value` as an int that is at least 0."""
+    return _int_of_at_least(0, name, value)
+
+
+def _int_of_at_least(least: int, name: str, value: Any) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise ValueError(f"{name} must be an integer of at least 0, got {value!r}") from None
-    if isinstance(value, bool | np.bool_) or number < 0:
-        raise ValueError(f"{name} must be an integer of at least 0, got {value!r}")
+        number = least - 1
+    if isinstance(value, bool | np.bool_) or number < least:
+        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
     return number
 
 

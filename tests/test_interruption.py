@@ -148,7 +148,7 @@ HELD = """
 import pathlib, sys, time
 from istsim import _doctor, cli
 from istsim._files import written_whole
-from istsim.sweeps._pool import process_pool
+from istsim.sweeps._pool import ProcessPool
 
 def write():
     with written_whole(pathlib.Path("held.txt")) as part:
@@ -157,7 +157,7 @@ def write():
 
 def examine():
     if sys.argv[2:] == ["--debug"]:  # by a process of a pool
-        with process_pool(1) as pool:
+        with ProcessPool(1) as pool:
             pool.submit(write).result()
     write()
 

@@ -243,7 +243,7 @@ class TestStudy:
         from istsim.studies import _runs, _steps
 
         points = [_steps._Point("pruned", 1.0, batch_size) for batch_size in (64, 256)]
-        monkeypatch.setattr(_runs, "process_pool", lambda size: concurrent.futures.ThreadPoolExecutor(1))
+        monkeypatch.setattr(_runs, "ProcessPool", lambda size: concurrent.futures.ThreadPoolExecutor(1))
         monkeypatch.setattr(_steps, "GOAL", 0.6)
         monkeypatch.setattr(_steps, "_points", lambda quick: points)
         told, study = [], studies.StepsToResult()

@@ -19,7 +19,7 @@ TINY = networks.TrainingRun(width=8, workers=2, local_steps=2, rounds=3)
 
 @pytest.fixture
 def in_this_process(monkeypatch):
-    monkeypatch.setattr(_runs, "process_pool", lambda size: concurrent.futures.ThreadPoolExecutor(1))
+    monkeypatch.setattr(_runs, "ProcessPool", lambda size: concurrent.futures.ThreadPoolExecutor(1))
 
 
 def without_seconds(log):

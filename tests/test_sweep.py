@@ -17,7 +17,6 @@ import pytest
 import istsim
 from istsim import cli
 from istsim.sweeps._expressions import evaluate
-from istsim.sweeps._fitted_rate import fitted_rate
 
 PROBLEM = "random_quadratic(0, 4, 8, condition_number=5.0, matrix_heterogeneity=0.3, vector_heterogeneity=0.5)"
 
@@ -260,38 +259,6 @@ def test_an_unbiased_method_approaches_its_floor_at_the_rate_of_the_squared_erro
     problem = istsim.random_quadratic(0, 4, 8, condition_number=5.0, matrix_heterogeneity=0.3, vector_heterogeneity=0.5)
     method = istsim.CompressedGradient(istsim.Permutation(4, 8))
     assert float(swept.rate().asymptotic.squeeze()) == istsim.theory.mean_square_rate(problem, method, 0.1)
-
-
-def test_a_rate_needs_enough_rounds_and_runs():
-    rounds, gaps = np.arange(3), np.ones((5, 3))
-    assert np.isnan(fitted_rate(rounds, gaps)).all()
-    rounds = np.arange(30)
-    rate, low, high = fitted_rate(rounds, (0.5 + 0.7**rounds)[None])
-    assert rate == pytest.approx(0.7, abs=1e-6)
-    assert np.isnan([low, high]).all()
-
-
-@pytest.mark.parametrize("rate", [0.5, 0.8, 0.95])
-@pytest.mark.parametrize("count", [20, 200])
-@pytest.mark.parametrize("floor", [0.0, 0.1])
-def test_the_rate_of_a_plain_decay_is_found_whether_it_ends_at_its_floor_or_not(rate, count, floor):
-    rounds = np.arange(count)
-    found = fitted_rate(rounds, np.tile(floor + rate**rounds, (5, 1)))
-    np.testing.assert_allclose(found, rate, rtol=1e-6)
-
-
-@pytest.mark.parametrize("runs", [50, 1000, 20_000])
-def test_more_runs_tell_a_rate_more_precisely(runs, seed):
-    rounds = np.arange(60)
-    rate, low, high = fitted_rate(rounds, 0.9**rounds * np.random.default_rng(seed).exponential(size=(runs, 60)))
-    assert 0 < high - low < 0.1 / np.sqrt(runs)
-    assert abs(rate - 0.9) < 4 * (high - low)  # eight times the interval's half: never by chance
-
-
-def test_what_falls_and_clearly_rises_again_has_no_rate(seed):
-    rounds, chance = np.arange(60), np.random.default_rng(seed)
-    gaps = np.maximum(0.8**rounds, 0.9 ** (60 - rounds)) * chance.uniform(0.5, 1.5, size=(200, 60))
-    assert np.isnan(fitted_rate(rounds, gaps)).all()
 
 
 def test_the_figure_has_a_panel_a_problem_and_a_line_a_combination(tmp_path):

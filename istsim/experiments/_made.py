@@ -22,7 +22,7 @@ from istsim.experiments._networks import PREDICTIONS, NetworkPrediction
 from istsim.experiments._picture import Picture
 from istsim.experiments._progress import Progress
 from istsim.experiments._theorems import PICTURES
-from istsim.sweeps._pool import CANNOT_START, end_if_imported_by_one_of_us, process_pool, starts
+from istsim.sweeps._pool import CANNOT_START, ProcessPool, end_if_imported_by_one_of_us, starts
 
 if TYPE_CHECKING:
     import xarray
@@ -58,7 +58,7 @@ def make(wanted: Sequence[Shown], out: Path, quick: bool, progress: Progress) ->
         return
     end_if_imported_by_one_of_us()
     try:
-        with process_pool(count) as pool:
+        with ProcessPool(count) as pool:
             # The longest first, so that no process waits long for the last.
             longest = sorted(wanted, key=lambda shown: -shown.seconds)
             tasks = {pool.submit(_make, shown.name, out, quick): shown for shown in longest}

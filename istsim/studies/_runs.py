@@ -15,7 +15,7 @@ from typing import Any
 
 from istsim._cores import cores
 from istsim.networks import Memory, TrainingRun, train_in_folder
-from istsim.sweeps._pool import process_pool
+from istsim.sweeps._pool import ProcessPool
 
 KINDS = tuple(field.name for field in dataclasses.fields(Memory))
 _ENDED = ("finished", "diverged")
@@ -47,7 +47,7 @@ def one_a_core(calls: Sequence[tuple], on_run: Callable[[], object] = lambda: No
     """Call functions, each in a tuple with its arguments, one at a time on each core, with torch on one thread."""
     if not calls:
         return
-    with process_pool(min(len(calls), len(cores()))) as pool:
+    with ProcessPool(min(len(calls), len(cores()))) as pool:
         tasks = [pool.submit(_on_one_thread, *call) for call in calls]
         try:
             for task in concurrent.futures.as_completed(tasks):

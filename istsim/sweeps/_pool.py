@@ -61,15 +61,10 @@ class ProcessPool(ProcessPoolExecutor):
             process.kill()
 
 
-def process_pool(size: int) -> ProcessPool:
-    """That many processes."""
-    return ProcessPool(size)
-
-
 def starts() -> bool:
     """Whether a process can be started: in a script without `if __name__ == "__main__":` none can."""
     try:
-        with process_pool(1) as pool:
+        with ProcessPool(1) as pool:
             pool.submit(os.getpid).result()
     except BrokenProcessPool:
         return False

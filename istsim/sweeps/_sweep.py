@@ -16,7 +16,7 @@ from istsim.sweeps._cell import Cell, identity_of, method_of, problem_of, run_ce
 from istsim.sweeps._commit import commit
 from istsim.sweeps._grid import Grid
 from istsim.sweeps._identity import content
-from istsim.sweeps._pool import CANNOT_START, end_if_imported_by_one_of_us, process_pool, starts
+from istsim.sweeps._pool import CANNOT_START, ProcessPool, end_if_imported_by_one_of_us, starts
 from istsim.sweeps._store import Store
 from istsim.sweeps._swept import Swept, assemble
 from istsim.sweeps._table import failures
@@ -163,7 +163,7 @@ def _outcomes(
         return
     left = {one.name: one for one in missing}
     try:
-        with process_pool(min(len(cores()), len(left))) as pool:
+        with ProcessPool(min(len(cores()), len(left))) as pool:
             if tell:
                 tell(_time_left(missing, pool, packed_names))
             for one, outcome in _run(missing, store, pool, packed_names):
@@ -175,7 +175,7 @@ def _outcomes(
         # One of the cells took its process with it, and so all that waited. Each alone, they show which.
         for one in left.values():
             try:
-                with process_pool(1) as pool:
+                with ProcessPool(1) as pool:
                     yield from _run([one], store, pool, packed_names)
             except BrokenProcessPool:
                 yield one, "its process died, perhaps out of memory"

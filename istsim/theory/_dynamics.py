@@ -218,8 +218,9 @@ class Dynamics:
         else:
             recursion = law.recursion()
             covariance = _solved(lambda M: M - recursion(size, Moments(M)).second, driven, size, rate)
-        centred = self.law.centred_at(mean)
-        gap, gradient, distance = (float((Q * covariance).sum() + value) for Q, _, value in _metrics_about(centred))
+        bias = mean - law.problem.minimizer
+        second = covariance + np.outer(bias, bias)
+        gap, gradient, distance = (float((Q * second).sum()) for Q, _, _ in _metrics_about(law))
         return Settled(mean, lambda: covariance, (gap, gradient, distance))
 
     def _about(self, x0: Float[Array, " d"]) -> Dynamics:
@@ -369,9 +370,9 @@ def _metrics_about(
     Lbar = problem.mean_hessian
     H_times = (lambda vectors: vectors) if weighting is None else (lambda vectors: weighting @ vectors)
     matrices = 0.5 * Lbar, Lbar @ H_times(Lbar), np.eye(problem.dim)
-    if centre is problem.minimizer:
-        return [(Q, 0 * centre, 0.0) for Q in matrices]
-    offset, gradient = centre - problem.minimizer, Lbar @ centre - problem.mean_vector
+    offset = centre - problem.minimizer
+    # At the minimizer it is 0, and not what rounding leaves: the moments there may be as small as that.
+    gradient = (offset != 0).any() * (Lbar @ centre - problem.mean_vector)
     weighted = H_times(gradient)
     rest = (
         (gradient, 0.5 * offset @ gradient),
