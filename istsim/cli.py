@@ -516,7 +516,10 @@ def main() -> None:
     with _interruption.listening():
         try:
             _prepare_streams()
-            _run([argument for argument in sys.argv[1:] if argument != "--debug"])
+            try:
+                _run([argument for argument in sys.argv[1:] if argument != "--debug"])
+            finally:  # here, also after help, whose end is a SystemExit: later nobody handles what is raised
+                sys.stdout.flush()
         except BrokenPipeError:  # such as `| head`: nobody reads on, and nothing is left to be flushed
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(128 + signal.SIGPIPE)
@@ -528,7 +531,7 @@ def main() -> None:
 
 def _run(arguments: list[str]) -> None:
     if arguments == ["--version"]:
-        print(f"istsim {importlib.metadata.version('istsim')}", flush=True)
+        print(f"istsim {importlib.metadata.version('istsim')}")
         return
     tyro = require("tyro", extra="cli")
     # Set here because tyro is imported only now.
@@ -546,7 +549,6 @@ def _run(arguments: list[str]) -> None:
         tyro.cli(commands[arguments[0]], prog=f"istsim {arguments[0]}", args=arguments[1:])
     else:
         tyro.extras.subcommand_cli_from_dict(commands, prog="istsim", description=_DESCRIPTION, args=arguments)
-    sys.stdout.flush()
 
 
 def _prepare_streams() -> None:
