@@ -365,11 +365,19 @@ class SamePoint(istsim.theorems.Theorem):
     name, title, source = "same-point", "Same point", "here"
     kind = Kind.EXACT
     statement = sp.Eq(reached, other, evaluate=False)
-    premises = ()
+    method = istsim.IST(istsim.Permutation(2, 2), forward_scale=1.0)
+
+    @property
+    def premises(self):
+        ours = repr(self.method)
+
+        def failure(run):  # weights are not shown by repr
+            return "" if repr(run.method) == ours and run.method.weights is None else "another"
+
+        return (Premise(f"the method is {ours}", failure),)
 
     def draw(self, draw):
-        problem = draw(strategies.integer_problems(2, 2))
-        return draw(strategies.instances(problem, istsim.IST(istsim.Permutation(2, 2), forward_scale=1.0)))
+        return draw(strategies.instances(draw(strategies.integer_problems(2, 2)), self.method))
 
     def constants(self, run):
         Lbar, bbar = np.asarray(run.Lbar), np.asarray(run.problem.mean_vector)
@@ -386,6 +394,7 @@ def test_two_gaps_that_are_0_but_for_rounding_agree(relation):
 
     class Rounding(SamePoint):
         statement = relation(reached, other, evaluate=False)
+        method = istsim.GradientDescent()
         gaps = (0.0, 0.0)
 
         def constants(self, run):
@@ -406,6 +415,7 @@ def test_numbers_that_are_small_by_nature_are_no_rounding(factor):
 
     class Wrong(SamePoint):
         statement = sp.Eq(step if factor > 1 else steepest, 0, evaluate=False)
+        method = istsim.GradientDescent()
 
         def constants(self, run):
             return {steepest: run.Lbar[0, 0], step: run.step_size}
@@ -436,9 +446,7 @@ def test_a_simulated_gap_that_is_0_but_for_rounding_agrees(false_alarm_rate):
         """Gradient descent has its fixed point at the minimizer."""
 
         statement = sp.Eq(reached, 0, evaluate=False)
-
-        def draw(self, draw):
-            return draw(strategies.instances(method=istsim.GradientDescent()))
+        method = istsim.GradientDescent()
 
         def constants(self, run):
             return {reached: float(run.problem.objective_gap(run.fixed_point))}
@@ -448,6 +456,8 @@ def test_a_simulated_gap_that_is_0_but_for_rounding_agrees(false_alarm_rate):
 
 def test_a_symbol_without_a_number_is_named():
     class Forgetful(SamePoint):
+        method = istsim.GradientDescent()
+
         def constants(self, run):
             return {reached: 1.0}
 

@@ -8,6 +8,7 @@ import sympy as sp
 from jaxtyping import Float
 
 from istsim.theorems._instance import Instance
+from istsim.theorems._premises import BEYOND
 from istsim.theorems._scale_equivalence import draw_ist, ist, ist_without_weights
 from istsim.theorems._theorem import Kind, Premise, Theorem, rounds_of
 
@@ -52,6 +53,7 @@ class BestForwardScale(Theorem):
                 _at_rest,
                 sp.Gt(second, 0),
                 lambda instance: instance.changed(x0=np.zeros_like(instance.x0)),
+                lambda instance: instance.changed(x0=np.full_like(instance.x0, BEYOND)),
             ),
         )
 

@@ -13,7 +13,7 @@ from istsim.problems import Quadratic
 from istsim.sketches import Permutation
 from istsim.theorems._certified import rational_round
 from istsim.theorems._instance import Instance
-from istsim.theorems._premises import SLACK, exact_gradients, gamma, interpolation, semidefinite_w, theta
+from istsim.theorems._premises import BEYOND, SLACK, exact_gradients, gamma, interpolation, semidefinite_w, theta
 from istsim.theorems._theorem import Certificate, Kind, Premise
 from istsim.theorems._theorem_1_iterates import Theorem1Iterates
 
@@ -44,6 +44,8 @@ class Erratum17(Theorem1Iterates):
                 "step size at most 1/theta, with E[B] Lbar E[B] <= theta W",
                 _too_long,
                 sp.Le(gamma, 1 / theta),
+                lambda instance: _longest_step(instance, 1 + BEYOND),
+                _longest_step,
                 certified=True,
             ),
         )
@@ -70,6 +72,10 @@ def printed_theta(problem: Quadratic, method: Method) -> float:
     operator = np.asarray(theory.mean_operator(problem, method)[0])
     Lbar, W = np.asarray(problem.mean_hessian), theory.contraction(problem, method).W
     return float(scipy.linalg.eigh(operator.T @ Lbar @ operator, W, eigvals_only=True)[-1])
+
+
+def _longest_step(instance: Instance, times: float = 1.0) -> Instance:
+    return instance.changed(step_size=times / printed_theta(instance.problem, instance.method))
 
 
 def _too_long(instance: Instance) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,7 +10,7 @@ from istsim.methods import IST
 from istsim.problems import Quadratic
 from istsim.sketches import Permutation
 from istsim.theorems._instance import Instance
-from istsim.theorems._premises import is_ist_by_single_coordinates
+from istsim.theorems._premises import BEYOND, is_ist_by_single_coordinates
 from istsim.theorems._theorem import Kind, Premise, Theorem
 
 d = sp.Symbol("d")
@@ -42,6 +43,7 @@ class Erratum23(Theorem):
             Premise(
                 "IST with n = d, one coordinate each, weights the diagonal of L_i^-1/2, scales sqrt(n), merge mean",
                 _other,
+                break_just=_reweighted,
             ),
         )
 
@@ -60,6 +62,13 @@ class Erratum23(Theorem):
 def printed_weights(problem: Quadratic) -> np.ndarray:
     values, vectors = np.linalg.eigh(np.asarray(problem.L))
     return np.einsum("nak,nk,nak->na", vectors, values**-0.5, vectors)
+
+
+def _reweighted(instance: Instance) -> Instance:
+    assert isinstance(instance.method, IST)
+    weights = np.array(instance.method.weights)
+    weights[0, 0] *= 1 + BEYOND
+    return instance.changed(method=dataclasses.replace(instance.method, weights=weights))
 
 
 def _other(instance: Instance) -> str:

@@ -6,6 +6,7 @@ import sympy as sp
 
 from istsim.problems import Quadratic
 from istsim.theorems._instance import Instance
+from istsim.theorems._premises import BEYOND
 from istsim.theorems._theorem import Kind, Premise, Theorem
 from istsim.theorems._theorem_2 import young_inside
 from istsim.theorems._weighted_permutation import weighted_ist, weighted_permutation
@@ -37,7 +38,7 @@ class ErratumGammaOne(Theorem):
         """The setting of Theorem 2 at step size 1."""
         return (
             weighted_permutation(),
-            Premise("the step size is 1", _other_step_size, sp.Eq(gamma, 1)),
+            Premise("the step size is 1", _other_step_size, sp.Eq(gamma, 1), _shorten),
             young_inside(),
         )
 
@@ -53,3 +54,7 @@ class ErratumGammaOne(Theorem):
 
 def _other_step_size(instance: Instance) -> str:
     return "" if instance.step_size == 1 else f"it is {instance.step_size:.6g}"
+
+
+def _shorten(instance: Instance) -> Instance:
+    return instance.changed(step_size=1 - BEYOND)

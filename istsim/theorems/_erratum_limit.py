@@ -38,7 +38,7 @@ class ErratumLimit(Theorem):
     @property
     def premises(self):
         """The setting of Theorem 2, with an even number of workers."""
-        return (weighted_permutation(), Premise("n is even", _odd, sp.Eq(sp.Mod(sp.Symbol("n"), 2), 0)))
+        return (weighted_permutation(), Premise("n is even", _odd, sp.Eq(sp.Mod(sp.Symbol("n"), 2), 0), _three_workers))
 
     def constants(self, instance):
         """Both relative biases, from the closed form of the fixed point."""
@@ -60,3 +60,8 @@ def _relative_bias(problem: Quadratic) -> float:
 def _odd(instance: Instance) -> str:
     n = instance.problem.num_workers
     return f"n is {n}" if n % 2 else ""
+
+
+def _three_workers(instance: Instance) -> Instance:
+    problem = Quadratic.from_diagonals(np.ones((3, 3)), np.ones((3, 3)))
+    return instance.changed(problem=problem, method=weighted_ist(problem), x0=np.ones(3))

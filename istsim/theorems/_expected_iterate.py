@@ -10,6 +10,7 @@ from istsim.methods import IST
 from istsim.problems import Quadratic
 from istsim.sketches import Bernoulli
 from istsim.theorems._instance import Instance
+from istsim.theorems._premises import BEYOND
 from istsim.theorems._theorem import Kind, Premise, Theorem, rounds_of
 
 d, k, gamma = sp.symbols("d k gamma")
@@ -30,6 +31,7 @@ class ExpectedIterate(Theorem):
     kind = Kind.EXACT
     source = "new here; Shulgin and Richtarik, arXiv 2306.16484, version 1, equation (28), is the case E[B] = I"
 
+    about_lengths = True
     notation: ClassVar = {B: r"\mathbb{E}B", limit: r"x_\infty", expected: r"\mathbb{E}x_k"}
 
     @property
@@ -41,7 +43,8 @@ class ExpectedIterate(Theorem):
     @property
     def premises(self):
         """E[B] is invertible."""
-        return (Premise("E[B] is invertible", _singular, sp.Ne(sp.Determinant(B), 0), _make_singular),)
+        relation = sp.Ne(sp.Determinant(B), 0)
+        return (Premise("E[B] is invertible", _singular, relation, _make_singular, _make_nearly_singular),)
 
     def draw(self, draw):
         """Any method, all merges and partial participation included."""
@@ -74,7 +77,11 @@ def _singular(instance: Instance) -> str:
     return "" if condition < 1 / np.finfo(float).eps else f"its condition number is {condition:.3g}"
 
 
-def _make_singular(instance: Instance) -> Instance:
+def _make_singular(instance: Instance, less: float = 0.0) -> Instance:
     """A model masked by a coin, of which the merge "literal" returns what the gradient takes away, on average."""
-    method = IST(Bernoulli(1, 1, 0.5), merge="literal", forward_scale=4.0, gradient_scale=1.0)
+    method = IST(Bernoulli(1, 1, 0.5), merge="literal", forward_scale=4.0 * (1 - less), gradient_scale=1.0)
     return instance.changed(problem=Quadratic([[[1.0]]], [[0.0]]), method=method, step_size=0.5, x0=np.ones(1))
+
+
+def _make_nearly_singular(instance: Instance) -> Instance:
+    return _make_singular(instance, BEYOND)

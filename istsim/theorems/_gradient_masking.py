@@ -25,6 +25,7 @@ class GradientMaskingUnbiased(Theorem):
     kind = Kind.EXACT
     source = "new here in this generality; known for unbiased compressors"
 
+    about_lengths = True
     notation: ClassVar = {limit: r"x_\infty", minimizer: r"x_\star"}
 
     @property

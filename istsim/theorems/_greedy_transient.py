@@ -10,7 +10,7 @@ from istsim.methods import LocalUpdates, Method
 from istsim.problems import Quadratic
 from istsim.theorems._instance import Instance
 from istsim.theorems._local_updates import chunk_of, is_greedy, local_updates
-from istsim.theorems._premises import gamma, method_is
+from istsim.theorems._premises import BEYOND, gamma, method_is
 from istsim.theorems._theorem import Kind, Premise, Theorem, rounds_of
 
 k, rho, coupling = sp.symbols("k rho ell")
@@ -32,6 +32,7 @@ class GreedyTransient(Theorem):
     kind = Kind.UPPER
     source = "new here"
 
+    about_lengths = True
     notation: ClassVar = {
         later: r"\|e_{k,2}\|",
         first_start: r"\|e_{0,1}\|",
@@ -54,7 +55,7 @@ class GreedyTransient(Theorem):
                 _has_two,
                 lambda instance: LocalUpdates([instance.problem.dim]),
             ),
-            Premise("rho is positive", _at_once, sp.Gt(rho, 0), _isotropic),
+            Premise("rho is positive", _at_once, sp.Gt(rho, 0), _isotropic, _nearly_isotropic),
         )
 
     def draw(self, draw):
@@ -100,3 +101,7 @@ def _isotropic(instance: Instance) -> Instance:
     """All curvatures 2, and the step size their inverse."""
     d = instance.problem.dim
     return instance.changed(problem=Quadratic(2 * np.eye(d)[None], np.zeros((1, d))), step_size=0.5)
+
+
+def _nearly_isotropic(instance: Instance) -> Instance:
+    return _isotropic(instance).changed(step_size=0.5 * (1 - BEYOND))

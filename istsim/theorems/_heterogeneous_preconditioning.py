@@ -25,6 +25,7 @@ class HeterogeneousPreconditioning(Theorem):
         "the inverse root of the diagonal, not the diagonal of the inverse root"
     )
 
+    about_lengths = True
     notation: ClassVar = {limit: r"x_\infty", total: r"\sum_i D_i^{-1/2} b_i"}
 
     @property

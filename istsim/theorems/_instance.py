@@ -91,6 +91,12 @@ class Instance:
         return min(1.0, objective) * min(curvature, 1 / curvature)
 
     @functools.cached_property
+    def length(self) -> float:
+        """The largest coordinate of x0, of x* and of the minimizers that workers have by single coordinates."""
+        diagonal, b = np.asarray(self.problem.average.diagonal()[0]), np.asarray(self.problem.b)
+        return float(max(np.abs(points).max() for points in (self.x0, self.minimizer, b / diagonal)))
+
+    @functools.cached_property
     def mean(self) -> Float[np.ndarray, "iterates d"]:
         """`E x_k`, k = 0..K."""
         return np.asarray(theory.exact_mean(self.problem, self.method, **self.run))

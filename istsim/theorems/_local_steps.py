@@ -10,7 +10,7 @@ from istsim.methods import IST
 from istsim.problems import Quadratic
 from istsim.sketches import Permutation
 from istsim.theorems._instance import Instance
-from istsim.theorems._premises import is_ist_by_single_coordinates, method_is, with_changes
+from istsim.theorems._premises import BEYOND, is_ist_by_single_coordinates, method_is, with_changes
 from istsim.theorems._theorem import Kind, Premise, Theorem
 
 n, gamma, alpha, steps = sp.symbols("n gamma alpha H")
@@ -31,6 +31,7 @@ class LocalStepsSingleCoordinates(Theorem):
     kind = Kind.EXACT
     source = "new here"
 
+    about_lengths = True
     notation: ClassVar = {sp.Symbol("x"): r"x_\infty", steps: "H"}
 
     @property
@@ -54,8 +55,8 @@ class LocalStepsSingleCoordinates(Theorem):
                 ),
                 with_changes(merge="literal"),
             ),
-            Premise("all D_ij are positive", _flat, sp.Gt(D[i, j], 0), _flatten),
-            Premise("step size below 2 / max D_ij", _too_long, sp.Lt(gamma, 2 / D[i, j]), _lengthen),
+            Premise("all D_ij are positive", _flat, sp.Gt(D[i, j], 0), _flattened, _flattened_nearly),
+            Premise("step size below 2 / max D_ij", _too_long, sp.Lt(gamma, 2 / D[i, j]), _longest, _nearly_longest),
         )
 
     def draw(self, draw):
@@ -95,10 +96,15 @@ def _flat(instance: Instance) -> str:
     return "" if smallest > 0 else f"the smallest is {smallest:.6g}"
 
 
-def _flatten(instance: Instance) -> Instance:
+def _flattened(instance: Instance, curvature: float = 0.0) -> Instance:
     L = np.array(instance.problem.L)
     L[0, 0, :] = L[0, :, 0] = 0.0
+    L[0, 0, 0] = curvature
     return instance.changed(problem=Quadratic(L, instance.problem.b))
+
+
+def _flattened_nearly(instance: Instance) -> Instance:
+    return _flattened(instance, BEYOND)
 
 
 def _too_long(instance: Instance) -> str:
@@ -106,5 +112,9 @@ def _too_long(instance: Instance) -> str:
     return "" if instance.step_size < limit else f"it is {instance.step_size:.6g}, and the limit {limit:.6g}"
 
 
-def _lengthen(instance: Instance) -> Instance:
+def _longest(instance: Instance) -> Instance:
     return instance.changed(step_size=2 / float(_diagonals(instance).max()))
+
+
+def _nearly_longest(instance: Instance) -> Instance:
+    return instance.changed(step_size=(1 - BEYOND) * 2 / float(_diagonals(instance).max()))

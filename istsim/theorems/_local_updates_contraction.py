@@ -51,8 +51,8 @@ class LocalUpdatesContraction(Theorem):
         """A definite symmetric part, and the step size."""
         return (
             any_local_updates(),
-            Premise("N^-1 T + T' N^-1 is positive definite", _indefinite, break_just=_make_indefinite),
-            Premise("step size at most 2/vartheta", _too_long, sp.Le(gamma, 2 / constant), _lengthen),
+            Premise("N^-1 T + T' N^-1 is positive definite", _indefinite, None, _make_indefinite, _nearly_indefinite),
+            Premise("step size at most 2/vartheta", _too_long, sp.Le(gamma, 2 / constant), _too_long_just, _longest),
         )
 
     def draw(self, draw):
@@ -103,7 +103,7 @@ def _indefinite(instance: Instance) -> str:
     return "" if smallest > SLACK * np.abs(instance.Lbar).max() else f"its smallest eigenvalue is {2 * smallest:.6g}"
 
 
-def _make_indefinite(instance: Instance) -> Instance:
+def _make_indefinite(instance: Instance, beyond: float = BEYOND) -> Instance:
     """The counterexample of overlapping-stability, with as much of its coupling as the premise allows, and more."""
     from istsim.theorems._overlapping_stability import UNSTABLE, WINDOWS
 
@@ -111,8 +111,12 @@ def _make_indefinite(instance: Instance) -> Instance:
     S, L = _symmetric_part(unstable), unstable.Lbar
     D = np.diag(np.diag(L))
     allowed = 1 / -scipy.linalg.eigh(S - D, D, eigvals_only=True)[0]
-    coupled = D + (1 + BEYOND) * allowed * (L - D)
+    coupled = D + (1 + beyond) * allowed * (L - D)
     return unstable.changed(problem=Quadratic(coupled[None], np.zeros((1, 3))))
+
+
+def _nearly_indefinite(instance: Instance) -> Instance:
+    return _longest(_make_indefinite(instance, -BEYOND))
 
 
 def _too_long(instance: Instance) -> str:
@@ -122,5 +126,9 @@ def _too_long(instance: Instance) -> str:
     return f"it is {instance.step_size:.6g}, and 2/vartheta is {longest:.6g}"
 
 
-def _lengthen(instance: Instance) -> Instance:
+def _longest(instance: Instance) -> Instance:
+    return instance.changed(step_size=2 / least_constant(instance))
+
+
+def _too_long_just(instance: Instance) -> Instance:
     return instance.changed(step_size=(1 + BEYOND) * 2 / least_constant(instance))

@@ -9,6 +9,7 @@ from istsim.methods import LocalUpdates
 from istsim.problems import Quadratic
 from istsim.theorems._instance import Instance
 from istsim.theorems._local_updates import any_local_updates, draw_local_updates, local_updates, seen
+from istsim.theorems._premises import BEYOND
 from istsim.theorems._theorem import Kind, Premise, Theorem
 
 d = sp.Symbol("d")
@@ -31,6 +32,7 @@ class LocalUpdatesFixedPoint(Theorem):
     kind = Kind.EXACT
     source = "new here"
 
+    about_lengths = True
     notation: ClassVar = {limit: r"x_\infty", minimizer: r"x_\star"}
 
     @property
@@ -41,7 +43,7 @@ class LocalUpdatesFixedPoint(Theorem):
     @property
     def premises(self):
         """Local updates with a single fixed point; greedy and chunked ones always have one."""
-        return any_local_updates(), Premise("T is invertible", _singular, break_just=_make_singular)
+        return any_local_updates(), Premise("T is invertible", _singular, None, _make_singular, _make_nearly_singular)
 
     def draw(self, draw):
         """Any mode and blocks."""
@@ -71,6 +73,11 @@ def _singular(instance: Instance) -> str:
     return "" if condition < 1e12 else f"its condition number is {condition:.3g}"
 
 
-def _make_singular(instance: Instance) -> Instance:
+def _make_singular(instance: Instance, more: float = 0.0) -> Instance:
     method = LocalUpdates([1, 1, 1], "overlapping", window=2, shared="farthest")
-    return instance.changed(problem=Quadratic(SINGULAR, np.ones((1, 3))), method=method, x0=np.ones(3))
+    problem = Quadratic(SINGULAR + more * np.eye(3), np.ones((1, 3)))
+    return instance.changed(problem=problem, method=method, x0=np.ones(3))
+
+
+def _make_nearly_singular(instance: Instance) -> Instance:
+    return _make_singular(instance, BEYOND)

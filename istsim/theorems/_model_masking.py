@@ -25,6 +25,7 @@ class ModelMaskingBiased(Theorem):
     kind = Kind.EXACT
     source = "Shulgin and Richtarik, arXiv 2306.16484, version 1, equations (10) and (35), for alpha = 1"
 
+    about_lengths = True
     notation: ClassVar = {limit: r"x_\infty", minimizer: r"x_\star"}
 
     @property

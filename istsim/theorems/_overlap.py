@@ -8,11 +8,13 @@ import sympy as sp
 
 from istsim import verify
 from istsim.methods import IST
+from istsim.problems import Quadratic
 from istsim.sketches._sketch import are_other_holders_independent
 from istsim.theorems._instance import Instance
 from istsim.theorems._premises import BEYOND, method_is, with_changes
 from istsim.theorems._scale_equivalence import ist
 from istsim.theorems._theorem import Kind, Premise, Theorem
+from istsim.verify._all_or_one import AllOrOne
 
 r, mu = sp.symbols("r mu")
 bias, largest_bias = sp.symbols("bias bias_0")
@@ -67,6 +69,7 @@ class OverlapReducesBias(Theorem):
                 "the weight of a coordinate in the merge does not depend on what else its worker holds: merge mean, "
                 "workers that draw independently or single coordinates, or equally many holders of every coordinate",
                 _weight_depends,
+                break_just=_make_it_depend,
             ),
         )
 
@@ -92,6 +95,12 @@ class OverlapReducesBias(Theorem):
             bias: float(problem.objective_gap(instance.fixed_point)),
             largest_bias: float(problem.objective_gap(np.linalg.solve(Dbar, bbar))),
         }
+
+
+def _make_it_depend(instance: Instance) -> Instance:
+    problem = Quadratic.from_diagonals(np.ones((2, 2)), np.ones((2, 2)))
+    method = IST(AllOrOne(2, 2, BEYOND), forward_scale=1.0, merge="owners")
+    return instance.changed(problem=problem, method=method, x0=np.ones(2))
 
 
 def _weight_depends(instance: Instance) -> str:

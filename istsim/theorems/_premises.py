@@ -26,7 +26,7 @@ b, L, D = sp.IndexedBase("b"), sp.IndexedBase("L"), sp.IndexedBase("D")
 # Quantities computed in floating point, such as a step size 1/theta, must pass where they are exact.
 SLACK = 1e-12
 
-# How far beyond a premise an instance lies that breaks it just.
+# How far beyond the edge of a premise an instance lies that breaks it just, and how far inside one that keeps it just.
 BEYOND = 1e-6
 
 
@@ -119,7 +119,7 @@ def semidefinite_w() -> Premise:
         return _remark_1(instance, 1.6 + BEYOND)
 
     text = "W = 1/2 E[Lbar B + B' Lbar] is positive semidefinite"
-    return Premise(text, failure, sp.Ge(smallest, 0), break_just, certified=True)
+    return Premise(text, failure, sp.Ge(smallest, 0), break_just, _nearly_singular_w, certified=True)
 
 
 def some_theta() -> Premise:
@@ -131,7 +131,8 @@ def some_theta() -> Premise:
 
     # There W is singular, while B is not.
     text = "some theta has E[B' Lbar B] <= theta W"
-    return Premise(text, failure, sp.Lt(theta, sp.oo), lambda instance: _remark_1(instance, 1.6), certified=True)
+    relation, singular = sp.Lt(theta, sp.oo), lambda instance: _remark_1(instance, 1.6)
+    return Premise(text, failure, relation, singular, _nearly_singular_w, certified=True)
 
 
 def step_size_at_most_inverse_theta() -> Premise:
@@ -146,7 +147,8 @@ def step_size_at_most_inverse_theta() -> Premise:
     def break_just(instance: Instance) -> Instance:
         return instance.changed(step_size=(1 + BEYOND) / instance.contraction.theta)
 
-    return Premise("step size at most 1/theta", failure, sp.Le(gamma, 1 / theta), break_just, certified=True)
+    relation = sp.Le(gamma, 1 / theta)
+    return Premise("step size at most 1/theta", failure, relation, break_just, _longest_step, certified=True)
 
 
 def of_theorem_1() -> tuple[Premise, ...]:
@@ -186,8 +188,12 @@ def step_size_at_most(limit: float, *, excluded: bool = False) -> Premise:
     def break_just(instance: Instance) -> Instance:
         return instance.changed(step_size=limit if excluded else limit * (1 + BEYOND))
 
+    def keep_just(instance: Instance) -> Instance:
+        return instance.changed(step_size=limit * (1 - BEYOND) if excluded else limit)
+
     relation = sp.Lt(gamma, sp.nsimplify(limit)) if excluded else sp.Le(gamma, sp.nsimplify(limit))
-    return Premise(f"step size {'below' if excluded else 'at most'} {limit:g}", failure, relation, break_just)
+    text = f"step size {'below' if excluded else 'at most'} {limit:g}"
+    return Premise(text, failure, relation, break_just, keep_just)
 
 
 def equal_matrices() -> Premise:
@@ -227,6 +233,14 @@ def _change_one_b(instance: Instance) -> Instance:
     vectors = np.array(instance.problem.b)
     vectors[0, 0] += BEYOND * max(1.0, np.abs(vectors).max())
     return instance.changed(problem=Quadratic(instance.problem.L, vectors))
+
+
+def _longest_step(instance: Instance) -> Instance:
+    return instance.changed(step_size=1 / instance.contraction.theta)
+
+
+def _nearly_singular_w(instance: Instance) -> Instance:
+    return _longest_step(_remark_1(instance, 1.6 - BEYOND))
 
 
 def _remark_1(instance: Instance, c: float) -> Instance:

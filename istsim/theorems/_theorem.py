@@ -23,6 +23,9 @@ from istsim.theorems._instance import Instance
 # Sides that should agree to rounding may differ by this much, relative to the size of their terms.
 ROUNDING = 1e-9
 
+# Points and distances that should be 0 may be as large, relative to the size of the iterates.
+LENGTH_ROUNDING = 1e-14
+
 
 class Kind(enum.StrEnum):
     """What a statement claims."""
@@ -45,15 +48,19 @@ class Premise:
         text: what must hold, as LaTeX-free text.
         failure: for an instance, why it fails, or "" if it holds.
         relation: the condition in sympy, where it is one between numbers or matrices; else None.
-        certified: whether a certificate decides it, where one is asked for.
         break_just: for an instance inside the premises, one changed just enough that this premise fails; None where
             there is no general way to do that. `istsim.verify` holds `failure` against it.
+        keep_just: for an instance inside the premises, one changed so that this premise only just holds, and the
+            others hold too; None for a premise without such an edge, as that two numbers are equal. `istsim.verify`
+            holds the statement against it.
+        certified: whether a certificate decides it, where one is asked for.
     """
 
     text: str
     failure: Callable[[Instance], str]
     relation: Any = None
     break_just: Callable[[Instance], Instance] | None = None
+    keep_just: Callable[[Instance], Instance] | None = None
     certified: bool = False
 
 
@@ -133,6 +140,8 @@ class Theorem(abc.ABC):
         source: where it is from, with the equation.
         notation: LaTeX of the statement's symbols, where it is not their name.
         parameters: what `check` takes besides a run, with defaults: free constants of the statement.
+        about_lengths: whether the sides are points or distances. Where they should be 0, rounding leaves some 1e-15 of
+            the size of the iterates; of other sides no more than the square of that is let pass, as they may be gaps.
     """
 
     name: ClassVar[str]
@@ -141,6 +150,7 @@ class Theorem(abc.ABC):
     source: ClassVar[str]
     notation: ClassVar[Mapping[sp.Basic, str]] = {}
     parameters: ClassVar[Mapping[str, float]] = {}
+    about_lengths: ClassVar[bool] = False
 
     @property
     @abc.abstractmethod
@@ -276,41 +286,40 @@ class Theorem(abc.ABC):
         """
         constants, sequences = self.constants(instance), self.sequences(instance)
         dim = {sp.Symbol("d"): instance.problem.dim}
-        arguments = [symbol.subs(dim) for symbol in (*constants, *sequences)]
-        self._check_symbols(arguments, dim)
-
-        def numbers(expression: Any) -> np.ndarray:
-            function = _as_function(expression.subs(dim), tuple(arguments))
-            if not sequences:
-                return np.asarray(np.squeeze(function(*constants.values())))
-            rows = zip(*sequences.values(), strict=True)
-            return np.array([np.squeeze(function(*constants.values(), *row)) for row in rows])
-
-        lhs, rhs = numbers(self.statement.lhs), numbers(self.statement.rhs)
-        sizes = [np.abs(numbers(_without_cancellation(side))) for side in (self.statement.lhs, self.statement.rhs)]
-        # A gap that should be 0 is the square of an iterate's rounding, and has no term of any other size. An iterate
-        # is known to ROUNDING of its size, so a gap to ROUNDING squared: one factor is here, the other in `holds`.
-        # Whether the sides are gaps is not known; in the smallest unit, the same is nothing to numbers of any kind.
-        size = np.maximum(np.maximum(*sizes), ROUNDING * instance.smallest_unit)
-        # Without rounds the sides are one vector or matrix, whose small entries carry the large ones' rounding.
-        return Sides(lhs, rhs, np.asarray(size if sequences else size.max()))
-
-    def _check_symbols(self, arguments: list[Any], dim: Mapping[sp.Basic, int]) -> None:
-        """Refuse a statement with a symbol that is none of the arguments."""
-        given = set().union(*(argument.free_symbols for argument in arguments))
-        found = self.statement.lhs.subs(dim).free_symbols | self.statement.rhs.subs(dim).free_symbols
-        # An entry such as D[i, j] is listed next to its array D.
-        if missing := sorted(str(symbol) for symbol in found - given if not isinstance(symbol, sp.Indexed)):
+        arguments = tuple(symbol.subs(dim) for symbol in (*constants, *sequences))
+        functions, missing = _functions(self._statement, instance.problem.dim, arguments)
+        if missing:
             raise ValueError(
                 f"{self.name}: no number was given for the symbol {', '.join(missing)}; give one in `constants`, or in "
                 "`sequences` if it depends on the round"
             )
 
+        def numbers(function: Callable[..., Any]) -> np.ndarray:
+            if not sequences:
+                return np.asarray(np.squeeze(function(*constants.values())))
+            rows = zip(*sequences.values(), strict=True)
+            return np.array([np.squeeze(function(*constants.values(), *row)) for row in rows])
+
+        lhs, rhs, *sizes = map(numbers, functions)
+        # A gap that should be 0 is the square of an iterate's rounding, and has no term of any other size. An iterate
+        # is known to ROUNDING of its size, so a gap to ROUNDING squared: one factor is here, the other in `holds`.
+        # Whether the sides are gaps is not known; in the smallest unit, the same is nothing to numbers of any kind.
+        size = np.maximum(np.maximum(*map(np.abs, sizes)), ROUNDING * instance.smallest_unit)
+        if self.about_lengths:
+            size = np.maximum(size, LENGTH_ROUNDING / ROUNDING * instance.length)
+        # Without rounds the sides are one vector or matrix, whose small entries carry the large ones' rounding.
+        return Sides(lhs, rhs, np.asarray(size if sequences else size.max()))
+
+    @functools.cached_property
+    def _statement(self) -> Any:
+        """The statement, put together once: sympy takes long to."""
+        return self.statement
+
     def holds(self, sides: Sides) -> bool:
         """Whether both sides are as the statement says, up to rounding."""
-        if isinstance(self.statement, sp.Le):
+        if isinstance(self._statement, sp.Le):
             return bool(np.all(sides.lhs <= sides.rhs + ROUNDING * sides.size))
-        if isinstance(self.statement, sp.Ge):
+        if isinstance(self._statement, sp.Ge):
             return bool(np.all(sides.lhs >= sides.rhs - ROUNDING * sides.size))
         # Relative to the largest entry so far: a vector's small entries carry its large ones' rounding.
         size = np.atleast_1d(sides.size)
@@ -325,14 +334,23 @@ def rounds_of(instance: Instance) -> list[int]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _as_function(expression: sp.Basic, arguments: tuple[sp.Basic, ...]) -> Callable[..., Any]:
-    return sp.lambdify(arguments, expression, modules="numpy")
+def _functions(statement: Any, d: int, arguments: tuple[sp.Basic, ...]) -> tuple[list[Callable[..., Any]], list[str]]:
+    """Both sides, and the sizes of their terms, as functions of numbers; and the symbols that are no argument."""
+    sides = [side.subs({sp.Symbol("d"): d}) for side in (statement.lhs, statement.rhs)]
+    given = set().union(*(argument.free_symbols for argument in arguments))
+    missing = set().union(*(side.free_symbols for side in sides)) - given
+    expressions = (*sides, *map(_without_cancellation, sides))
+    functions = [sp.lambdify(arguments, expression, modules="numpy") for expression in expressions]
+    # An entry such as D[i, j] is listed next to its array D.
+    return functions, sorted(str(symbol) for symbol in missing if not isinstance(symbol, sp.Indexed))
 
 
 def _without_cancellation(expression: Any) -> Any:
     """A scalar with the absolute value of every term of a sum: rounding is relative to that."""
     if expression.is_Matrix:
         return expression
+    if isinstance(expression, sp.Sum):
+        return sp.Sum(_without_cancellation(expression.function), *expression.limits)
     if isinstance(expression, sp.Add | sp.Mul):
         return expression.func(*map(_without_cancellation, expression.args))
     if isinstance(expression, sp.Max | sp.Min):  # the largest rounding of any, whichever is chosen

@@ -54,7 +54,8 @@ class Theorem2(Theorem):
                 "step size at most (1/2 - young) / (1/2 + young)",
                 _too_long,
                 sp.Le(gamma, _longest(young, sp.Rational(1, 2))),
-                _lengthen,
+                lambda instance: _longest_step(instance, 1 + BEYOND),
+                _longest_step,
             ),
         )
 
@@ -101,6 +102,7 @@ def young_inside() -> Premise:
         failure,
         sp.And(young > 0, young < sp.Rational(1, 2)),
         lambda instance: instance.changed(parameters={"young": 0.5}),
+        lambda instance: _longest_step(instance.changed(parameters={"young": 0.5 - BEYOND})),
     )
 
 
@@ -113,5 +115,5 @@ def _too_long(instance: Instance) -> str:
     return "" if instance.step_size <= limit * (1 + SLACK) else f"it is {instance.step_size:.6g}, above {limit:.6g}"
 
 
-def _lengthen(instance: Instance) -> Instance:
-    return instance.changed(step_size=_longest(instance.parameters["young"]) * (1 + BEYOND))
+def _longest_step(instance: Instance, times: float = 1.0) -> Instance:
+    return instance.changed(step_size=_longest(instance.parameters["young"]) * times)

@@ -38,7 +38,7 @@ def verify_theorems(
     return (verify_theorem(theorem, false_alarm_rate=rate, **options) for theorem in chosen)
 
 
-COLUMNS = ("theorem", "kind", "", "inside", "outside", "simulated", "tightness", "deviation")
+COLUMNS = ("theorem", "kind", "", "inside", "nearby", "outside", "simulated", "tightness", "deviation")
 
 
 def row_of(result: Verification) -> tuple[str, ...]:
@@ -49,6 +49,7 @@ def row_of(result: Verification) -> tuple[str, ...]:
         result.kind,
         passed if result.passed else "FAILED",
         str(result.examples),
+        str(result.nearby),
         str(result.outside),
         str(result.simulated),
         "" if result.tightness is None else f"{result.tightness:.3f}",
