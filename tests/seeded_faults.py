@@ -14,17 +14,21 @@ from istsim.theorems import Theorem
 FACTORS = {"a tenth smaller": sp.Rational(9, 10), "a tenth larger": sp.Rational(11, 10)}
 
 
-def faults(theorem: Theorem) -> Iterator[tuple[str, Theorem]]:
+def faults(theorem: Theorem) -> dict[str, Theorem]:
     """Every fault by its name, with the theorem that has it."""
-    statement, seen = theorem.statement, {theorem.statement.rhs}
+    statement, known = theorem.statement, {theorem.statement.rhs}
+    found = {}
     for text, right in _edits(statement.rhs):
-        if right not in seen:
-            seen.add(right)
+        if right not in known:
+            known.add(right)
+            # What stands at several places is numbered.
+            same = sum(name.startswith(f"{theorem.name}: {text}") for name in found)
             changed = statement.func(statement.lhs, right, evaluate=False)
-            yield f"{theorem.name}: {text}", _with(theorem, statement=changed)
+            found[f"{theorem.name}: {text}" + f", place {same + 1}" * (same > 0)] = _with(theorem, statement=changed)
     for premise in theorem.premises:
         others = tuple(other for other in theorem.premises if other.text != premise.text)
-        yield f"{theorem.name}: no premise that {premise.text}", _with(theorem, premises=others)
+        found[f"{theorem.name}: no premise that {premise.text}"] = _with(theorem, premises=others)
+    return found
 
 
 def _with(theorem: Theorem, **changes) -> Theorem:

@@ -564,3 +564,13 @@ def test_rounding_of_a_larger_or_smaller_of_two_is_that_of_the_larger():
     a, b = sp.symbols("a b", real=True)
     assert _without_cancellation(sp.Max(a - b, 0)) == sp.Max(0, sp.Abs(a) + sp.Abs(b))
     assert _without_cancellation(sp.Min(a - b, 0)) == sp.Max(0, sp.Abs(a) + sp.Abs(b))
+
+
+@pytest.mark.parametrize("name", istsim.theorems.names())
+def test_every_premise_is_tried_on_both_sides_of_its_edge(name):
+    for premise in istsim.theorems.get(name).premises:
+        assert premise.break_just is not None, premise.text
+        # Others, such as that numbers are equal or what kind the method is, hold at their edge or not at all.
+        words = ("at most", "below", "between", "positive", "invertible", "definite", "some theta")
+        has_edge = not isinstance(premise.relation, sp.Eq) and any(word in premise.text for word in words)
+        assert (premise.keep_just is not None) == has_edge, premise.text

@@ -9,7 +9,7 @@ from istsim.methods import LocalUpdates, Method
 from istsim.problems import Quadratic
 from istsim.theorems._instance import Instance
 from istsim.theorems._local_updates import local_updates
-from istsim.theorems._premises import SLACK, method_is
+from istsim.theorems._premises import BEYOND, SLACK, method_is
 from istsim.theorems._theorem import Kind, Premise, Theorem
 
 radius = sp.Symbol("rho")
@@ -50,7 +50,8 @@ class OverlappingStability(Theorem):
             Premise(
                 "step size at most 1/(m lambda_max(Lbar)), m the most losses that a block follows",
                 _too_long,
-                break_just=lambda instance: instance.changed(step_size=1.01 * _longest(instance)),
+                break_just=lambda instance: instance.changed(step_size=(1 + BEYOND) * _longest(instance)),
+                keep_just=lambda instance: instance.changed(step_size=_longest(instance)),
             ),
         )
 
