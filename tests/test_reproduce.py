@@ -362,3 +362,23 @@ def test_a_prediction_that_is_to_be_made_anew_is_refused_without_torch(options, 
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ImportError, match=r"istsim\[torch\]"):
         experiments.reproduce(tmp_path, only=["network-prediction"], quick=True, **options)
+
+
+def test_means_that_rare_runs_carry_are_undecided_in_caption_and_verdict():
+    problem = istsim.random_quadratic(
+        3, 2, 4, condition_number=4.0, matrix_heterogeneity=0.5, vector_heterogeneity=0.0, interpolation=True
+    )
+    method = istsim.IST(istsim.RandK(2, 4, 2))
+    step_size = 0.95 * istsim.theory.max_stable_step_size(problem, method)
+    curve = Curve(
+        label="", problem=problem, method=method, step_size=step_size, rounds=100, repetitions=1000, key=1, group=""
+    )
+    data = tiny_experiment(figures.comparison, [curve]).measure(quick=True)
+    undecided = int(data.undecided.sum())
+    assert undecided > 10
+    assert agrees(data)
+    assert f"; {undecided} more means are undecided" in caption(data)
+    assert f"Every one of the {303 - undecided} recorded means" in caption(data)
+    wrong = data.copy(deep=True)
+    wrong.deviation[0, 0, 3], wrong.undecided[0, 0, 3] = 5.01, 0.0
+    assert not agrees(wrong)
