@@ -15,7 +15,7 @@ import jax
 
 from istsim import figures
 from istsim._cores import cores
-from istsim._files import written_whole
+from istsim._files import write_netcdf
 from istsim.experiments._experiment import Experiment
 from istsim.experiments._gallery import EXPERIMENTS
 from istsim.experiments._networks import PREDICTIONS, NetworkPrediction
@@ -80,13 +80,12 @@ def make(wanted: Sequence[Shown], out: Path, quick: bool, progress: Progress) ->
 
 
 def write(out: Path, shown: Shown | Study, data: xarray.Dataset) -> None:
-    """The figure and its data."""
-    drawn = shown.figure(data)
+    """The figure and its data: these first, because they take longer to come by."""
     *pictures, numbers = files(out, shown.name)
+    write_netcdf(numbers, data)
+    drawn = shown.figure(data)
     for path in pictures:
         figures.save(drawn, path)
-    with written_whole(numbers) as part:
-        data.to_netcdf(part, engine="h5netcdf")
 
 
 def files(out: Path, name: str) -> list[Path]:

@@ -5,7 +5,7 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-from istsim._files import remove_leftovers, written_whole
+from istsim._files import make_folder, remove_leftovers, written_whole
 from istsim._optional import require
 from istsim._validation import one_of
 from istsim.experiments._experiment import agrees
@@ -61,7 +61,7 @@ def reproduce(
         require("torch", extra="torch")
     if out.exists() and not out.is_dir():
         raise ValueError(f"out must be a folder, but {out} is a file")
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
 
     stored = [prediction for prediction in predictions if prediction not in anew]
     to_make = [*experiments, *pictures, *anew]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from istsim._files import written_whole
+from istsim._files import make_folder, write_netcdf
 from istsim.studies._runs import one_a_core
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def parts_of(
     Raises:
         ValueError: if a file there holds what another question was answered by.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     files = {name: folder / f"{name}.nc" for name in parts}
     missing = [name for name in parts if not files[name].exists()]
     for _ in range(len(parts) - len(missing)):
@@ -57,8 +57,7 @@ def parts_of(
 def _store(part: Part, path: Path) -> None:
     data = part.function(**part.arguments)
     data.attrs["asked"] = part.asked
-    with written_whole(path) as written:
-        data.to_netcdf(written, engine="h5netcdf")
+    write_netcdf(path, data)
 
 
 def _same(path: Path, part: Part) -> xarray.Dataset:
