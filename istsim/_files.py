@@ -70,6 +70,24 @@ def write_netcdf(path: Path, data: xarray.Dataset) -> None:
         part.write_bytes(content)
 
 
+def read_netcdf(path: Path) -> xarray.Dataset:
+    """All of a dataset that istsim wrote.
+
+    Raises:
+        ValueError: for a file that has parts in other files, which HDF5 would read.
+        Exception: of any kind, for a file that is not what it is taken for.
+    """
+    import h5py
+    import xarray
+
+    with h5py.File(path) as file:
+        for name in file:
+            variable = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
+            if not isinstance(variable, h5py.Dataset) or variable.external or variable.is_virtual:
+                raise ValueError(f"{name!r} is not in it, but in another file or group")
+    return xarray.load_dataset(path, engine="h5netcdf")
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder, and those it lies in, unless it is there.
 

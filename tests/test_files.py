@@ -269,3 +269,41 @@ def test_a_checkpoint_that_is_damaged_is_named(tmp_path):
             with pytest.raises(ValueError, match=f"^{tensors.parent} "):
                 a_training(tmp_path, resume=True)
         path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("kind", ["a link", "numbers elsewhere", "a view"])
+def test_a_cell_of_which_a_part_is_in_another_file_is_refused(kind, tmp_path):
+    import h5py
+
+    from istsim.sweeps._store import _digest
+
+    run_sweep(tmp_path / "store")
+    (tmp_path / "secret").write_bytes(bytes(10000))
+    path = next((tmp_path / "store").glob("*.nc"))
+    path.write_bytes(path.read_bytes()[:-32])
+    with h5py.File(path, "a") as file:
+        shape, kind_of_number = file["distance_squared"].shape, file["distance_squared"].dtype
+        file.move("distance_squared", "old")
+        if kind == "a link":
+            file["distance_squared"] = h5py.ExternalLink(str(tmp_path / "secret"), "distance_squared")
+        elif kind == "numbers elsewhere":
+            where = [(str(tmp_path / "secret"), 0, 10000)]
+            file.create_dataset("distance_squared", shape, kind_of_number, external=where)
+        else:
+            layout = h5py.VirtualLayout(shape, kind_of_number)
+            layout[:] = h5py.VirtualSource(str(tmp_path / "secret"), "distance_squared", shape)
+            file.create_virtual_dataset("distance_squared", layout)
+        del file["old"]
+    path.write_bytes((content := path.read_bytes()) + _digest(content))
+    with pytest.raises(
+        ValueError, match=rf"cannot read {path}: 'distance_squared' is not in it, but in another file or group"
+    ):
+        run_sweep(tmp_path / "store")
+
+
+@pytest.mark.parametrize("name", ["report.html", "interpolation.svg", "interpolation.png"])
+def test_reproduce_does_not_write_over_what_others_made(name, tmp_path):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ValueError, match=rf"{name} would be written over and is not istsim's: name another folder"):
+        istsim.experiments.reproduce(tmp_path, ("interpolation",), quick=True)
+    assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -15,7 +15,7 @@ import jax
 
 from istsim import figures
 from istsim._cores import cores
-from istsim._files import write_netcdf
+from istsim._files import read_netcdf, write_netcdf
 from istsim.experiments._experiment import Experiment
 from istsim.experiments._gallery import EXPERIMENTS
 from istsim.experiments._networks import PREDICTIONS, NetworkPrediction
@@ -95,9 +95,7 @@ def files(out: Path, name: str) -> list[Path]:
 
 def read(out: Path, name: str) -> xarray.Dataset:
     """The data that were written."""
-    import xarray
-
-    return xarray.load_dataset(files(out, name)[-1], engine="h5netcdf")
+    return read_netcdf(files(out, name)[-1])
 
 
 def _make(name: str, out: Path, quick: bool) -> None:

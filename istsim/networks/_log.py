@@ -139,8 +139,9 @@ class Log:
         paths = [self.folder / name for name in ("log.csv", "log.json")]
         if importlib.util.find_spec("matplotlib") is not None:
             from istsim.figures import save, training_curves
+            from istsim.figures._style import plain
 
-            figure = training_curves({self.run.method: self.rows}, title=self._title())
+            figure = training_curves({self.run.method: self.rows}, title=plain(self._title()))
             for suffix in ("svg", "png"):
                 paths.append(self.folder / f"curves.{suffix}")
                 save(figure, paths[-1])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from istsim._files import make_folder, write_netcdf
+from istsim._files import make_folder, read_netcdf, write_netcdf
 from istsim.studies._runs import one_a_core
 
 if TYPE_CHECKING:
@@ -61,9 +61,10 @@ def _store(part: Part, path: Path) -> None:
 
 
 def _same(path: Path, part: Part) -> xarray.Dataset:
-    import xarray
-
-    data = xarray.load_dataset(path, engine="h5netcdf")
+    try:
+        data = read_netcdf(path)
+    except Exception as error:  # libraries may raise anything for a file that is not what they take it for
+        raise ValueError(f"cannot read {path}: {error}; delete it, and it is computed again") from None
     asked = data.attrs.pop("asked", "something else")
     if asked != part.asked:
         raise ValueError(f"{path} holds {asked}, wanted is {part.asked}: remove it, or write to another folder")

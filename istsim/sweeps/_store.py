@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from istsim._files import make_folder, netcdf_bytes, remove_leftovers, written_whole
+from istsim._files import make_folder, netcdf_bytes, read_netcdf, remove_leftovers, written_whole
 
 # At the end of a file, where HDF5 does not look: changed bits are found there that it reads as other numbers, or never
 # ends to read.
@@ -70,11 +70,9 @@ class Store:
 
 
 def _checked(path: Path, said: Mapping[str, str], shapes: Mapping[str, tuple[int, ...]]) -> xarray.Dataset:
-    import xarray
-
     if not _is_whole(path.read_bytes()):
         raise ValueError("it is damaged, or not istsim's")
-    data = xarray.load_dataset(path, engine="h5netcdf")
+    data = read_netcdf(path)
     if any(data.attrs.get(name) != value for name, value in said.items()):
         raise ValueError("it is not the run that its name says")
     if any(name not in data or data[name].shape != shape for name, shape in shapes.items()):
