@@ -145,7 +145,7 @@ def sweep(
     """Run all combinations of problems, methods, sketches, scales, seeds and step sizes; go on where a run was killed.
 
     Each combination is stored as soon as it has ended. Prints the best step size of each. Exits with 1 if any could not
-    be run, after saying why.
+    be run or stored, after saying why.
 
     Example: istsim sweep --problems "real_quadratic('diabetes', 5)" --sketches Permutation "RandK(k=2)" --step-sizes
     0.05 0.1 0.2 0.4 --rounds 200 --figure sweep.svg
@@ -158,7 +158,7 @@ def sweep(
         figure: File for the figure (SVG, PNG or PDF).
         json: Print the table as JSON.
     """
-    from istsim._files import written_whole
+    from istsim._files import write_netcdf
     from istsim.sweeps import _table, sweep
 
     grid = _checked(Grid, grid, "sweep")
@@ -174,13 +174,12 @@ def sweep(
     rows = _table.rows(swept)
     print(_table.as_json(rows) if json else _table.as_text(rows))
     if out is not None:
-        with written_whole(out) as part:
-            swept.dataset.to_netcdf(part, engine="h5netcdf")
+        write_netcdf(out, swept.dataset)
     if figure is not None:
         from istsim.figures import save
 
         save(swept.plot(), figure)
-    if _table.failures(swept):  # told by `sweep`
+    if _table.failures(swept) or swept.unstored:  # told by `sweep`
         sys.exit(1)
 
 
@@ -330,8 +329,10 @@ def _check_folder(option: str, path: Path | None) -> None:
     """Refuse a file that could not be written when all has been computed.
 
     Raises:
-        ValueError: if its folder does not exist.
+        ValueError: if its folder does not exist, or it is a folder itself.
     """
+    if path is not None and path.is_dir():
+        raise ValueError(f"{option} {path}: it is a folder, name a file in it")
     if path is not None and not path.parent.is_dir():
         raise ValueError(f"{option} {path}: there is no folder {str(path.parent)!r}: make it first")
 
@@ -398,14 +399,20 @@ def train(
         stop = stack.enter_context(_asked_to_stop(signal.SIGINT, signal.SIGTERM))
         try:
             _train(run, out, resume, checkpoint_every, group, stop)
+        except OSError as error:
+            raise type(error)(f"{error}; {_kept(out)}") from error
         except distributed.WorkerLostError as error:
             if group is not None and group.speaks_for_all():
-                from istsim.networks import newest_checkpoint
-
-                path = newest_checkpoint(out)
-                kept = f"the last whole checkpoint is {path}: go on with --resume" if path else "there is no checkpoint"
-                print(f"istsim: {error}; {kept}", file=sys.stderr, flush=True)
+                print(f"istsim: {error}; {_kept(out)}", file=sys.stderr, flush=True)
             os._exit(1)  # what torch holds of the others cannot be ended in order
+
+
+def _kept(out: Path) -> str:
+    """What is left of a run that ended before its time."""
+    from istsim.networks import newest_checkpoint
+
+    path = newest_checkpoint(out)
+    return f"the last whole checkpoint is {path}: go on with --resume" if path else "there is no checkpoint"
 
 
 def _train(run: Any, out: Path, resume: bool, checkpoint_every: int | None, group: Any, stop: Any) -> None:
@@ -506,9 +513,9 @@ def _train_with_options(arguments: list[str]) -> Any:
 
 _DESCRIPTION = """What happens when each worker trains only a random part of the model?
 
-Exit codes: 0 done; 1 a result is wrong, a combination of a sweep could not be run, or training diverged; 2 wrong
-input, or something missing; 3 a fault of istsim's; 130 interrupted; 143 terminated. With --debug errors show where
-they come from. --version tells the version."""
+Exit codes: 0 done; 1 a result is wrong, a combination of a sweep could not be run or stored, or training diverged; 2
+wrong input, something missing, or a file that cannot be written; 3 a fault of istsim's; 130 interrupted; 143
+terminated. With --debug errors show where they come from. --version tells the version."""
 
 
 def main() -> None:

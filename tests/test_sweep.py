@@ -269,6 +269,14 @@ def test_the_figure_has_a_panel_a_problem_and_a_line_a_combination(tmp_path):
     assert [len(ax.lines) for ax in figure.axes] == [2, 2]
 
 
+def test_names_with_dollars_are_shown_as_they_are(tmp_path):
+    problem = istsim.real_quadratic("diabetes", 2)
+    grid = small(problems=["load('$\\\\frac{$')", "load('a$b$')"], sketches=["Permutation", "Identity"])
+    figure = sweep(grid, tmp_path, names={"load": lambda name: problem}).plot()
+    figure.draw_without_rendering()
+    assert [ax.get_title() for ax in figure.axes] == ["load('\\$\\\\frac{\\$')", "load('a\\$b\\$')"]
+
+
 def labels_of(axis):
     axis.axes.figure.draw_without_rendering()
     low, high = sorted(axis.get_view_interval())

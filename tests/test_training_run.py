@@ -368,3 +368,17 @@ def test_batch_norms_are_calibrated_for_the_whole_model():
         model[2].running_var.copy_(hidden.var(0))
     expected = networks.evaluate(model, layout, method, *tested)
     assert found.loss == pytest.approx(expected.loss, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", [r"$\frac{$", "a$b$<script>alert(1)<script>"])
+def test_the_name_of_a_data_set_is_shown_as_it_is(name, tmp_path, monkeypatch):
+    figures = pytest.importorskip("istsim.figures")
+    drawn, training_curves = [], figures.training_curves
+    monkeypatch.setattr(figures, "training_curves", lambda *a, **b: drawn.append(training_curves(*a, **b)) or drawn[0])
+    log = networks.Log(tmp_path, networks.TrainingRun(data=name))
+    numbers = dict.fromkeys(("bytes_down", "bytes_up", "flops", "loss", "test_loss", "accuracy"), 0.5)
+    log.rows = [{"round": 1, **numbers}]
+    log.draw()
+    assert "<script" not in (tmp_path / "curves.svg").read_text()
+    title = drawn[0].get_suptitle()
+    assert title.endswith(name.replace("$", r"\$"))

@@ -8,6 +8,7 @@ import pathlib
 import runpy
 import sys
 
+from istsim._files import make_folder, written_whole
 from istsim.derivations._proof import Proof
 
 
@@ -39,13 +40,14 @@ def render(scripts: str | pathlib.Path, pages: str | pathlib.Path) -> list[pathl
         StepFailedError: at the first step of any that does not hold.
     """
     pages = pathlib.Path(pages)
-    pages.mkdir(parents=True, exist_ok=True)
+    make_folder(pages)
     written = []
     for path in sorted(pathlib.Path(scripts).glob("[!_]*.py")):
         with contextlib.redirect_stdout(io.StringIO()):
             proof = run(path)
         page = pages / f"{proof.theorem.name}.md"
-        page.write_text(proof.to_markdown(), encoding="utf-8")
+        with written_whole(page) as part:
+            part.write_text(proof.to_markdown(), encoding="utf-8")
         written.append(page)
         print(f"proved: {proof.theorem.name} ({len(proof.steps)} steps)")
     return written

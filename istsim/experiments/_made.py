@@ -15,7 +15,7 @@ import jax
 
 from istsim import figures
 from istsim._cores import cores
-from istsim._files import written_whole
+from istsim._files import read_netcdf, write_netcdf
 from istsim.experiments._experiment import Experiment
 from istsim.experiments._gallery import EXPERIMENTS
 from istsim.experiments._networks import PREDICTIONS, NetworkPrediction
@@ -80,13 +80,12 @@ def make(wanted: Sequence[Shown], out: Path, quick: bool, progress: Progress) ->
 
 
 def write(out: Path, shown: Shown | Study, data: xarray.Dataset) -> None:
-    """The figure and its data."""
-    drawn = shown.figure(data)
+    """The figure and its data: these first, because they take longer to come by."""
     *pictures, numbers = files(out, shown.name)
+    write_netcdf(numbers, data)
+    drawn = shown.figure(data)
     for path in pictures:
         figures.save(drawn, path)
-    with written_whole(numbers) as part:
-        data.to_netcdf(part, engine="h5netcdf")
 
 
 def files(out: Path, name: str) -> list[Path]:
@@ -96,9 +95,7 @@ def files(out: Path, name: str) -> list[Path]:
 
 def read(out: Path, name: str) -> xarray.Dataset:
     """The data that were written."""
-    import xarray
-
-    return xarray.load_dataset(files(out, name)[-1], engine="h5netcdf")
+    return read_netcdf(files(out, name)[-1])
 
 
 def _make(name: str, out: Path, quick: bool) -> None:

@@ -5,7 +5,7 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-from istsim._files import remove_leftovers, written_whole
+from istsim._files import make_folder, remove_leftovers, written_whole
 from istsim._optional import require
 from istsim._validation import one_of
 from istsim.experiments._experiment import agrees
@@ -44,7 +44,8 @@ def reproduce(
 
     Raises:
         ImportError: for studies, or predictions that are to be made anew, where torch is not installed.
-        ValueError: for an unknown name, or an `out` that is not a folder.
+        ValueError: for an unknown name, an `out` that is not a folder, or one where others have files of such names.
+        OSError: for a file that cannot be written, with what to do.
         RuntimeError: if processes cannot be started, or one of them dies.
         DisagreementError: if simulation lies further from an exact value than chance explains. The files are written
             all the same, and say where.
@@ -61,7 +62,10 @@ def reproduce(
         require("torch", extra="torch")
     if out.exists() and not out.is_dir():
         raise ValueError(f"out must be a folder, but {out} is a file")
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
+    shown_in_order = (*experiments, *predictions, *studied, *pictures)
+    page = out / "report.html"
+    _refuse_others(page, out, [shown.name for shown in shown_in_order])
 
     stored = [prediction for prediction in predictions if prediction not in anew]
     to_make = [*experiments, *pictures, *anew]
@@ -76,14 +80,12 @@ def reproduce(
             on_run = functools.partial(progress.add, study.name, study.seconds / study.num_runs(quick))
             write(out, study, study.measure(quick, out / "runs" / f"{study.name}{'-quick' * quick}", on_run))
 
-    shown_in_order = (*experiments, *predictions, *studied, *pictures)
     data = {shown.name: read(out, shown.name) for shown in shown_in_order}
     drawn = {shown.name: files(out, shown.name)[0] for shown in shown_in_order}
     of_experiments, of_theorems = (
         [(data[shown.name], drawn[shown.name]) for shown in every] for every in (experiments, pictures)
     )
     of_networks = [(shown, data[shown.name], drawn[shown.name]) for shown in (*predictions, *studied)]
-    page = out / "report.html"
     with written_whole(page) as part:
         part.write_text(report(of_experiments, of_networks, of_theorems, quick), encoding="utf-8")
 
@@ -94,3 +96,13 @@ def reproduce(
             f"simulated means disagree with exact values in {', '.join(wrong)}; see the captions in {page}"
         )
     return [*(path for name in data for path in files(out, name)), page]
+
+
+def _refuse_others(page: Path, out: Path, names: Sequence[str]) -> None:
+    """What would be written over must be istsim's: the report says so, and pictures have their data, written first."""
+    others = [page] if page.exists() and "istsim reproduce" not in page.read_text("utf-8", errors="replace") else []
+    for name in names:
+        *drawn, numbers = files(out, name)
+        others += [path for path in drawn if path.exists() and not numbers.exists()]
+    if others:
+        raise ValueError(f"{others[0]} would be written over and is not istsim's: name another folder, or move it away")

@@ -129,6 +129,11 @@ def column_figure(rows: int, columns: int, panel_ratio: float) -> tuple[Figure, 
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
+def plain(text: str) -> str:
+    """Text that matplotlib shows as it is: what is between dollars it would set as a formula, or fail to."""
+    return text.replace("$", r"\$")
+
+
 def shades(color: str, count: int) -> list[tuple[float, float, float]]:
     """`count` shades of one colour, from dark to light."""
     red, green, blue = require("matplotlib.colors", extra="plot").to_rgb(color)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from istsim.figures._labels import EndLabel, write_end_labels
-from istsim.figures._style import DISTINCT_COLORS, column_figure, paper_style, shades
+from istsim.figures._style import DISTINCT_COLORS, column_figure, paper_style, plain, shades
 
 if TYPE_CHECKING:
     import xarray
@@ -54,7 +54,7 @@ def swept(data: xarray.Dataset) -> Figure:
                 labels.append(EndLabel(ax, float(y[-1]), _label(data, line), color))
             ax.set(xscale="log", yscale="log", ylabel=f"$f(x_{{{int(data['round'][-1])}}}) - f^\\star$")
             if data.sizes["problem"] > 1:
-                ax.set_title(str(problem))
+                ax.set_title(plain(str(problem)))
         axes[-1, 0].set_xlabel(r"step size $\gamma$")
         write_end_labels(figure, labels)
     return figure
@@ -63,4 +63,4 @@ def swept(data: xarray.Dataset) -> Figure:
 def _label(data: Any, line: Mapping[Any, Any]) -> str:
     """What tells this line from the others; where there is one line only, its sketch."""
     telling = [name for name in _BY_LINE if data.sizes[name] > 1] or ["sketch"]
-    return ", ".join(f"{_WORDS.get(name, '')}{line[name]}" for name in telling)
+    return ", ".join(f"{_WORDS.get(name, '')}{plain(str(line[name]))}" for name in telling)

@@ -13,9 +13,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
+
+from istsim._files import unwritten
 
 Field = tuple[str, str | None]  # a tensor's name, and None for its values or a key of the optimizer's state
 _FACTS = "checkpoint.json"
@@ -23,12 +26,14 @@ _FACTS = "checkpoint.json"
 
 def newest_checkpoint(folder: Path) -> Path | None:
     """The newest whole checkpoint in a folder."""
-    whole = (path for path in folder.glob("checkpoint-*") if (path / _FACTS).exists())
-    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    return max(_whole_checkpoints(folder), key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
 class CheckpointWriter:
     """Writes a checkpoint that takes the place of the last one when it is whole.
+
+    Its methods raise an OSError if it cannot be written, with the path, the reason and what to do. The last one is then
+    still there.
 
     Args:
         folder: of the run.
@@ -41,9 +46,11 @@ class CheckpointWriter:
 
     def begin(self) -> None:
         """Make room; to be called by one process, before any writes tensors."""
-        for left in self._folder.glob(f".checkpoint-{'[0-9]' * 6}*.part"):
-            shutil.rmtree(left)
-        self._part.mkdir(parents=True)
+        for left in self._folder.glob(".checkpoint-*.part"):
+            if re.fullmatch(r"\.checkpoint-\d{6,}\.part", left.name):
+                shutil.rmtree(left, ignore_errors=True)
+        with self._removed_unless_whole():
+            self._part.mkdir(parents=True)
 
     def write(self, tensors: Mapping[Field, Tensor], *, alone: bool) -> None:
         """Write tensors: by all processes together, each of which has its shards, or by one alone."""
@@ -57,20 +64,23 @@ class CheckpointWriter:
         said = [[*field, *said_number(number)] for field, number in numbers.items()]
         with self._removed_unless_whole():
             (self._part / _FACTS).write_text(json.dumps({**facts, "numbers": said}, indent=1))
-        if self._whole.exists():
-            shutil.rmtree(self._whole)
-        self._part.rename(self._whole)
-        for old in self._folder.glob("checkpoint-*"):
+            if self._whole.exists():
+                _remove(self._whole)
+            self._part.rename(self._whole)
+        for old in _whole_checkpoints(self._folder):
             if old != self._whole:
-                shutil.rmtree(old)
+                _remove(old)
 
     @contextlib.contextmanager
     def _removed_unless_whole(self) -> Iterator[None]:
         try:
             yield
-        except BaseException:
+        except BaseException as raised:
             shutil.rmtree(self._part, ignore_errors=True)
-            raise
+            error = _of_this_process(raised)
+            if isinstance(error, OSError):
+                raise unwritten(self._whole, error) from error
+            raise error from None
 
 
 class Checkpoint:
@@ -92,13 +102,16 @@ class Checkpoint:
         self.path = path
         try:
             self.facts = json.loads((path / _FACTS).read_text())
-        except (OSError, json.JSONDecodeError):
+        except (OSError, ValueError):
             raise ValueError(f"{path} is no checkpoint: it has no {_FACTS} that can be read") from None
-        self.numbers: dict[Field, Any] = {(name, key): number_said(*said) for name, key, *said in self.facts["numbers"]}
-        self._found: dict[Field, Any] = {
-            _field(key): found
-            for key, found in HuggingFaceStorageReader(str(path)).read_metadata().state_dict_metadata.items()
-        }
+        with self._named_where_damaged():
+            self.numbers: dict[Field, Any] = {
+                (name, key): number_said(*said) for name, key, *said in self.facts["numbers"]
+            }
+            self._found: dict[Field, Any] = {
+                _field(key): found
+                for key, found in HuggingFaceStorageReader(str(path)).read_metadata().state_dict_metadata.items()
+            }
         self.shapes = {field: tuple(found.size) for field, found in self._found.items()}
 
     def check(self, shapes: Mapping[str, tuple[int, ...]], *, part: bool = False) -> None:
@@ -124,8 +137,19 @@ class Checkpoint:
     def read(self, into: Mapping[Field, Tensor], *, alone: bool) -> None:
         """Fill tensors: by all processes together, whatever their shards, or by one alone."""
         named = {_key(*field): tensor for field, tensor in into.items()}
-        with _without_advice():
+        named_where_damaged = self._named_where_damaged() if alone else contextlib.nullcontext()  # or a worker is lost
+        with named_where_damaged, _without_advice():
             load(named, storage_reader=HuggingFaceStorageReader(str(self.path)), no_dist=alone)
+
+    @contextlib.contextmanager
+    def _named_where_damaged(self) -> Iterator[None]:
+        try:
+            yield
+        except (Exception, CheckpointException) as raised:  # libraries may raise anything for what they cannot read
+            error = _of_this_process(raised)
+            if not isinstance(error, Exception):
+                raise error from None
+            raise ValueError(f"{self.path} is damaged: {error}; remove it, and training begins anew") from None
 
 
 def said_number(value: Any) -> tuple[Any, str | None]:
@@ -135,7 +159,34 @@ def said_number(value: Any) -> tuple[Any, str | None]:
 
 def number_said(number: Any, dtype: str | None) -> Any:
     """What `said_number` was told."""
-    return number if dtype is None else torch.tensor(number, dtype=getattr(torch, dtype))
+    if dtype is None:
+        return number
+    found = getattr(torch, dtype, None)
+    if not isinstance(found, torch.dtype):
+        raise ValueError(f"{dtype!r} is no type of numbers")
+    return torch.tensor(number, dtype=found)
+
+
+def _whole_checkpoints(folder: Path) -> list[Path]:
+    """Those that a run wrote: what others called so, or put a link there to, is none."""
+    named = (path for path in folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d{6,}", path.name))
+    return [path for path in named if (path / _FACTS).exists() and not path.is_symlink()]
+
+
+def _remove(checkpoint: Path) -> None:
+    """Remove a checkpoint, as far as it can be, but nothing that others put into its folder."""
+    for path in (*checkpoint.glob("*.safetensors"), checkpoint / _FACTS):
+        with contextlib.suppress(OSError):
+            path.unlink()
+    with contextlib.suppress(OSError):
+        checkpoint.rmdir()
+
+
+def _of_this_process(error: BaseException) -> BaseException:
+    """Of what torch collects from all processes while they write, the first error, whose place is of no interest."""
+    if isinstance(error, CheckpointException):
+        return next(iter(error.failures.values()))[0]
+    return error
 
 
 def _key(name: str, key: str | None) -> str:

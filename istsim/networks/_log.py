@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from istsim._files import written_whole
+from istsim._files import make_folder, written_whole
 from istsim.networks._training_run import TrainingRun
 
+_OTHERS = ("log.csv", "curves.svg", "curves.png")
 COLUMNS = {
     "round": "number of the round",
     "steps": "steps that each worker has taken",
@@ -28,6 +29,24 @@ COLUMNS = {
 }
 
 
+def read_log(path: Path) -> dict[str, Any]:
+    """What a run has written to its log.json.
+
+    Raises:
+        ValueError: for a file that holds anything else.
+    """
+    try:
+        found = json.loads(path.read_text())
+        rows = [*found["rounds"], found["run"], found["predicted"], found["measured"]]
+        if not all(isinstance(row, dict) for row in rows) or not isinstance(found["status"], str):
+            raise TypeError
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, TypeError, LookupError):
+        raise ValueError(f"{path} is damaged, or not the log of a run: name another folder, or move it away") from None
+    return found
+
+
 class Log:
     """The rows of a run in a folder, as log.csv and log.json: whole at any moment.
 
@@ -35,6 +54,9 @@ class Log:
         folder: made when first written to.
         run: what it is.
         writes: whether this process writes; of several processes one does.
+
+    Raises:
+        ValueError: for a log.json that is no log, or other files that a run would write and none has written.
 
     Attributes:
         rows: so far.
@@ -49,7 +71,9 @@ class Log:
         self.predicted: dict[str, Any] = {}
         self.measured: dict[str, Any] = {}
         path = folder / "log.json"
-        self.found: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
+        self.found = read_log(path) if path.exists() else None
+        if self.found is None and (others := [name for name in _OTHERS if (folder / name).exists()]):
+            raise ValueError(f"{folder} holds {others[0]} and no log.json, so it is of no run: name another folder")
 
     def check_same(self, but: Sequence[str]) -> None:
         """Refuse to go on with another run than the one in the folder.
@@ -75,10 +99,7 @@ class Log:
         """Write all rows so far."""
         if not self._writes:
             return
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ValueError(f"cannot write to {self.folder}: {error.strerror}") from None
+        make_folder(self.folder)
         rows = [{name: None if value != value else value for name, value in row.items()} for row in self.rows]
         content = {
             "run": dataclasses.asdict(self.run),
@@ -88,12 +109,13 @@ class Log:
             "columns": COLUMNS,
             "rounds": rows,
         }
+        # First, because by it a folder is known to be a run's.
+        with written_whole(self.folder / "log.json") as path:
+            path.write_text(json.dumps(content, indent=1))
         with written_whole(self.folder / "log.csv") as path, path.open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(rows)
-        with written_whole(self.folder / "log.json") as path:
-            path.write_text(json.dumps(content, indent=1))
 
     def _title(self) -> str:
         run = self.run
@@ -117,8 +139,9 @@ class Log:
         paths = [self.folder / name for name in ("log.csv", "log.json")]
         if importlib.util.find_spec("matplotlib") is not None:
             from istsim.figures import save, training_curves
+            from istsim.figures._style import plain
 
-            figure = training_curves({self.run.method: self.rows}, title=self._title())
+            figure = training_curves({self.run.method: self.rows}, title=plain(self._title()))
             for suffix in ("svg", "png"):
                 paths.append(self.folder / f"curves.{suffix}")
                 save(figure, paths[-1])

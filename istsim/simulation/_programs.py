@@ -1,6 +1,7 @@
 """How many programs a process keeps that XLA has compiled.
 
-Each takes some memory maps, of which Linux gives a process 65530: one that simulates thousands of shapes would crash.
+Each takes some 4 MB and 70 memory maps, of which Linux gives a process 65530: one that simulates thousands of shapes
+would fill the memory, or crash.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import jax
 from istsim._validation import is_concrete
 
 # Far more than a run has, and far fewer than a process can hold.
-_MOST = 1000
+_MOST = 100
 _compiled = 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from istsim._files import written_whole
+from istsim._files import make_folder, read_netcdf, write_netcdf
 from istsim.studies._runs import one_a_core
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def parts_of(
     Raises:
         ValueError: if a file there holds what another question was answered by.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     files = {name: folder / f"{name}.nc" for name in parts}
     missing = [name for name in parts if not files[name].exists()]
     for _ in range(len(parts) - len(missing)):
@@ -57,14 +57,14 @@ def parts_of(
 def _store(part: Part, path: Path) -> None:
     data = part.function(**part.arguments)
     data.attrs["asked"] = part.asked
-    with written_whole(path) as written:
-        data.to_netcdf(written, engine="h5netcdf")
+    write_netcdf(path, data)
 
 
 def _same(path: Path, part: Part) -> xarray.Dataset:
-    import xarray
-
-    data = xarray.load_dataset(path, engine="h5netcdf")
+    try:
+        data = read_netcdf(path)
+    except Exception as error:  # libraries may raise anything for a file that is not what they take it for
+        raise ValueError(f"cannot read {path}: {error}; delete it, and it is computed again") from None
     asked = data.attrs.pop("asked", "something else")
     if asked != part.asked:
         raise ValueError(f"{path} holds {asked}, wanted is {part.asked}: remove it, or write to another folder")

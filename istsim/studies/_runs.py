@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from istsim._cores import cores
+from istsim._files import make_folder, written_whole
 from istsim.networks import Memory, TrainingRun, train_in_folder
+from istsim.networks._log import read_log
 from istsim.sweeps._pool import ProcessPool
 
 KINDS = tuple(field.name for field in dataclasses.fields(Memory))
@@ -78,7 +80,7 @@ def most_memory(log: Mapping[str, Any]) -> list[int]:
 def _log(folder: Path) -> dict[str, Any] | None:
     """Of a run that has ended."""
     path = folder / "log.json"
-    log = json.loads(path.read_text()) if path.exists() else None
+    log = read_log(path) if path.exists() else None
     if log is None or log["status"] not in _ENDED:
         return None
     rows = [{name: math.nan if value is None else value for name, value in row.items()} for row in log["rounds"]]
@@ -107,9 +109,10 @@ def _train(run: TrainingRun, folder: Path) -> None:
 
 
 def _train_by_processes(run: TrainingRun, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     options = folder / "run.json"
-    options.write_text(json.dumps({name: value for name, value in vars(run).items() if value is not None}))
+    with written_whole(options) as part:
+        part.write_text(json.dumps({name: value for name, value in vars(run).items() if value is not None}))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={_processes(run)}"]
     train = ["-m", "istsim", "train", "--config", str(options), "--out", str(folder), "--resume"]
     train += [f"--checkpoint-every={run.rounds}"]  # short runs

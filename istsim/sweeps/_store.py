@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from istsim._files import remove_leftovers, written_whole
+from istsim._files import make_folder, netcdf_bytes, read_netcdf, remove_leftovers, written_whole
 
 # At the end of a file, where HDF5 does not look: changed bits are found there that it reads as other numbers, or never
 # ends to read.
@@ -29,7 +29,7 @@ class Store:
     """
 
     def __init__(self, folder: Path):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         remove_leftovers(folder)
         self.folder = folder
 
@@ -37,12 +37,16 @@ class Store:
         return self._path(name).exists()
 
     def save(self, name: str, data: xarray.Dataset) -> None:
-        """Write a dataset."""
-        with written_whole(self._path(name)) as part:
-            data.to_netcdf(part, engine="h5netcdf")
-            digest = _digest(part.read_bytes())
-            with part.open("ab") as file:
-                file.write(digest)
+        """Write a dataset, also where the folder was removed meanwhile.
+
+        Raises:
+            OSError: if it cannot be written, with the path, the reason and what to do.
+        """
+        content = netcdf_bytes(data)
+        make_folder(self.folder)
+        with written_whole(self._path(name)) as part, part.open("wb") as file:
+            file.write(content)
+            file.write(_digest(content))
 
     def load(self, name: str, config: str, shapes: Mapping[str, tuple[int, ...]]) -> xarray.Dataset:
         """Read a dataset.
@@ -66,11 +70,9 @@ class Store:
 
 
 def _checked(path: Path, said: Mapping[str, str], shapes: Mapping[str, tuple[int, ...]]) -> xarray.Dataset:
-    import xarray
-
     if not _is_whole(path.read_bytes()):
         raise ValueError("it is damaged, or not istsim's")
-    data = xarray.load_dataset(path, engine="h5netcdf")
+    data = read_netcdf(path)
     if any(data.attrs.get(name) != value for name, value in said.items()):
         raise ValueError("it is not the run that its name says")
     if any(name not in data or data[name].shape != shape for name, shape in shapes.items()):
@@ -80,7 +82,7 @@ def _checked(path: Path, said: Mapping[str, str], shapes: Mapping[str, tuple[int
     return data
 
 
-def _digest(content: bytes) -> bytes:
+def _digest(content: bytes | memoryview) -> bytes:
     return hashlib.sha256(content).digest()
 
 

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import itertools
 import sys
+import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 # Of an executor that does not tell its size: enough for a cluster, not so many that arguments fill the memory.
 _WAITING = 256
+_RETURNED = "The sweep goes on and returns all its results; the next call runs again what is not stored"
+
+Place = tuple[int, ...]  # on the axes of a grid
 
 
 class Planned(NamedTuple):
@@ -49,7 +53,8 @@ def sweep(
     A cell is one call of `simulate` with all step sizes. What it is stored under depends on all that decides its
     numbers: the content of problem and method, a user's own classes included, and the run. Nothing is computed twice,
     and nothing that has changed is taken from the store. A cell that fails is recorded with its reason, and tried again
-    by the next call; the others go on.
+    by the next call; the others go on. A store that cannot be written to, being full or gone, ends nothing either: that
+    is told, and what was computed is returned.
 
     Args:
         grid: what to run.
@@ -59,13 +64,14 @@ def sweep(
         names: problems, sketches and methods of your own, or functions that make them, by the names that stand for
             them in the grid.
         progress: before the start, print size and estimated time to standard error; then show a progress bar; at the
-            end say which combinations failed, and why.
+            end say which combinations failed, and why. That cells could not be stored is a warning without it.
 
     Returns:
         A `Swept`: the results as one dataset, the best step sizes, rates, and a figure.
 
     Raises:
         ValueError: for text in the grid that cannot be read, a problem that cannot be made, or an executor that forks.
+        OSError: for a store that is no folder and cannot be made one.
         RuntimeError: if your executor breaks, or no process can be started; what has ended is stored.
 
     Example:
@@ -91,29 +97,66 @@ def sweep(
     tell = functools.partial(print, file=sys.stderr) if progress else None
     if tell:
         tell(_size(grid, len(by_name), len(missing)))
-    failed: dict[str, str] = {}
-    # Closed here and not when it is collected: an interruption ends the processes before anything else is done.
-    closing = contextlib.closing(_outcomes(missing, folder, executor, cloudpickle.dumps(names), tell))
-    with _progress_bar(len(by_name), len(by_name) - len(missing), progress) as bar, closing as outcomes:
-        for one, outcome in outcomes:
-            if isinstance(outcome, str):
-                failed[one.name] = outcome
-            elif outcome is not None:
-                outcome.attrs |= {"config": one.config, "config_hash": one.name, "commit": commit()}
-                folder.save(one.name, outcome)
-            bar.update()
+    saved = _Saved(folder, grid, _above_the_bar if progress else functools.partial(warnings.warn, stacklevel=3))
 
-    def load(choice: tuple[Any, ...]) -> xarray.Dataset | str:
-        if choice in reasons:
-            return reasons[choice]
-        one = planned[choice]
-        return failed[one.name] if one.name in failed else folder.load(one.name, one.config, _shapes(grid))
+    def outcomes() -> Generator[tuple[Planned, xarray.Dataset | str], None, None]:
+        to_run = {one.name for one in missing}
+        for one in by_name.values():
+            if one.name not in to_run:
+                yield one, saved.load(one)
+        # Closed here and not when it is collected: an interruption ends the processes before anything else is done.
+        closing = contextlib.closing(_outcomes(missing, folder, executor, cloudpickle.dumps(names), tell))
+        with _progress_bar(len(by_name), len(by_name) - len(missing), progress) as bar, closing as new:
+            for one, outcome in new:
+                if outcome is None:
+                    yield one, saved.load(one)
+                elif isinstance(outcome, str):
+                    yield one, outcome
+                else:
+                    saved.save(one, outcome)
+                    yield one, outcome
+                bar.update()
 
-    swept = Swept(grid=grid, dataset=assemble(grid, load), names=names)
+    places: dict[str, list[Place]] = {}
+    for place, one in planned.items():
+        places.setdefault(one.name, []).append(place)
+    with contextlib.closing(outcomes()) as found:
+        every = ((place, outcome) for one, outcome in found for place in places[one.name])
+        dataset = assemble(grid, itertools.chain(reasons.items(), every))
+    swept = Swept(grid=grid, dataset=dataset, names=names, unstored=saved.count_missing())
     if tell:
         for line in failures(swept):
             tell(line)
     return swept
+
+
+class _Saved:
+    """What becomes of the cells in a store that may fail: each loss is told once."""
+
+    def __init__(self, store: Store, grid: Grid, tell: Callable[[str], None]):
+        self._store, self._grid, self._tell = store, grid, tell
+        self._run: list[str] = []
+        self._refused = False
+
+    def load(self, one: Planned) -> xarray.Dataset:
+        return self._store.load(one.name, one.config, _shapes(self._grid))
+
+    def save(self, one: Planned, data: xarray.Dataset) -> None:
+        data.attrs |= {"config": one.config, "config_hash": one.name, "commit": commit()}
+        self._run.append(one.name)
+        try:
+            self._store.save(one.name, data)
+        except OSError as error:
+            if not self._refused:
+                self._tell(f"{error}. {_RETURNED}")
+            self._refused = True
+
+    def count_missing(self) -> int:
+        """How many cells of those that were run are not in the store."""
+        missing = sum(name not in self._store for name in self._run)
+        if missing and not self._refused:
+            self._tell(f"{missing} of {len(self._run)} cells were removed from {self._store.folder}. {_RETURNED}")
+        return missing
 
 
 def _refuse_forks(executor: Executor) -> None:
@@ -125,21 +168,23 @@ def _refuse_forks(executor: Executor) -> None:
         )
 
 
-def _plan(grid: Grid, names: Mapping[str, Any]) -> tuple[dict[tuple[Any, ...], Planned], dict[tuple[Any, ...], str]]:
-    """The cells to run, by their choices; and why the others cannot be."""
+def _plan(grid: Grid, names: Mapping[str, Any]) -> tuple[dict[Place, Planned], dict[Place, str]]:
+    """The cells to run, by their places; and why the others cannot be."""
     planned, reasons = {}, {}
-    for text in grid.problems:
+    axes = {name: tuple(enumerate(choices)) for name, choices in grid.axes.items()}
+    for at, text in axes["problem"]:
         problem = problem_of(text, names)
         problem_content = content(problem)
-        for choice in itertools.product(*({**grid.axes, "problem": (text,)}).values()):
+        for numbered in itertools.product(*({**axes, "problem": ((at, text),)}).values()):
+            place, choice = zip(*numbered, strict=True)
             cell = Cell.of(grid, choice)
             try:
                 method = method_of(cell, problem.num_workers, problem.dim, names)
                 method.sketch_for(problem)
             except ValueError as error:
-                reasons[choice] = str(error)
+                reasons[place] = str(error)
                 continue
-            planned[choice] = Planned(cell, *identity_of(cell, problem_content, method))
+            planned[place] = Planned(cell, *identity_of(cell, problem_content, method))
     return planned, reasons
 
 
@@ -248,6 +293,12 @@ def _progress_bar(cells: int, done: int, shown: bool) -> Any:
 
     # Drawn with the first cell: what is told before has a line of its own.
     return tqdm(total=cells, initial=done, unit=" cells", disable=not shown, delay=1e-3)
+
+
+def _above_the_bar(line: str) -> None:
+    from tqdm.auto import tqdm
+
+    tqdm.write(line, file=sys.stderr)
 
 
 def _bytes(size: float) -> str:

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,11 +29,13 @@ class Swept:
         dataset: the metrics over problem, algorithm, sketch, forward_scale, gradient_scale, seed, step_size, repetition
             and round; `status` of each trajectory; `reason` why a cell failed, else "".
         names: the user's own.
+        unstored: how many cells were run and are not in the store, because it could not be written or was removed.
     """
 
     grid: Grid
     dataset: xarray.Dataset = dataclasses.field(repr=False)
     names: Mapping[str, Any] = dataclasses.field(repr=False)
+    unstored: int = 0
 
     def best(self) -> xarray.Dataset:
         """The step size with the least mean objective gap at the last round, for each combination of the others.
@@ -167,12 +168,13 @@ class Swept:
         return rates
 
 
-def assemble(grid: Grid, load: Callable[[tuple[Any, ...]], xarray.Dataset | str]) -> xarray.Dataset:
+def assemble(grid: Grid, outcomes: Iterable[tuple[tuple[int, ...], xarray.Dataset | str]]) -> xarray.Dataset:
     """All cells as one dataset.
 
     Args:
         grid: what was run.
-        load: for a choice on every axis its dataset, or why there is none.
+        outcomes: each place on the axes, in any order, and its dataset, or why there is none. None is held longer than
+            until the next is asked for.
     """
     import xarray
 
@@ -183,15 +185,16 @@ def assemble(grid: Grid, load: Callable[[tuple[Any, ...]], xarray.Dataset | str]
     status = np.full((*shape, *inner), FAILED, dtype="<U9")
     reason = np.full(shape, "", dtype=object)
     recorded, attributes = np.append(np.arange(0, grid.rounds, grid.record_every), grid.rounds), {}
-    for at, choice in zip(np.ndindex(shape), itertools.product(*axes.values()), strict=True):
-        found = load(choice)
+    last: tuple[int, ...] = ()
+    for at, found in outcomes:
         if isinstance(found, str):
             reason[at] = found
             continue
         for name, values in metrics.items():
             values[at] = found[name].values
         status[at] = found.status.values
-        attributes = {name: found.attrs[name] for name in ("istsim", "jax", "numpy", "commit")}
+        if at >= last:
+            last, attributes = at, {name: found.attrs[name] for name in ("istsim", "jax", "numpy", "commit")}
     dims = (*axes, "step_size", "repetition")
     return xarray.Dataset(
         {

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from istsim.networks.data._data import Data
+from istsim.networks.data._inside import inside
 from istsim.networks.data._standardise import standardise
 
 TRAIN_FILES = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
@@ -28,7 +29,8 @@ def cifar10(folder: str | PathLike[str]) -> Data:
 
     Raises:
         FileNotFoundError: naming the files that are missing.
-        ValueError: for a file that does not consist of whole records, or a label above 9.
+        ValueError: for a symbolic link that leads outside the folder, a file that does not consist of whole records, or
+            a label above 9.
 
     Example:
         >>> import pathlib, tempfile
@@ -39,7 +41,9 @@ def cifar10(folder: str | PathLike[str]) -> Data:
         >>> data.cifar10(folder)
         Data('cifar10', 5 training and 1 test examples of shape (3, 32, 32), 10 classes)
     """
-    folder = _with_files(Path(folder))
+    folder = _with_files(root := Path(folder))
+    for name in (*TRAIN_FILES, TEST_FILE):
+        inside(root, folder, name, str(folder))
     train, train_labels = _read([folder / name for name in TRAIN_FILES])
     test, test_labels = _read([folder / TEST_FILE])
     standardise(train, test)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,7 +10,43 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from istsim._optional import require
+
 _MODES = {"1": "L", "L": "L", "LA": "L", "RGB": "RGB", "RGBA": "RGB", "P": "RGB", "CMYK": "RGB", "YCbCr": "RGB"}
+
+# Neither those for which Pillow starts another program, as for EPS, nor those that are rare.
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+
+
+def decoded(column: str, row: int, value: Any, mode: str | None) -> Any:
+    """Pillow's image of a row, turned as it says; None for a row without one.
+
+    Args:
+        column: the row is of.
+        row: its number.
+        value: what is stored, as "bytes" and "path".
+        mode: to convert it to, if any.
+
+    Raises:
+        ValueError: for a row that names a path or an address and holds no image, and for what is no image.
+    """
+    image, operations = require("PIL.Image", extra="torch"), require("PIL.ImageOps", extra="torch")
+    if value is None or (value["bytes"] is None and value["path"] is None):
+        return None
+    if value["bytes"] is None:
+        raise ValueError(
+            f"column {column!r}, row {row}: expected an image, got only the name {value['path']!r}, which is neither "
+            "opened nor fetched: save the data set anew by save_to_disk, which puts images in it"
+        )
+    try:
+        found = image.open(io.BytesIO(value["bytes"]), formats=_FORMATS)
+        found.load()
+        turned = operations.exif_transpose(found)
+        return turned.convert(mode) if mode else turned
+    except Exception as error:  # Pillow may raise anything for bytes that are no image
+        raise ValueError(
+            f"column {column!r}, row {row}: expected an image in one of the formats {', '.join(_FORMATS)}: {error}"
+        ) from None
 
 
 def image_tensor(column: str, images: Iterable[Any]) -> Tensor:

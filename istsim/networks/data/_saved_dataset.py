@@ -11,7 +11,8 @@ from istsim._optional import require
 from istsim.networks.data._cifar10 import TRAIN_FILES
 from istsim.networks.data._columns import class_labels, find_column, one_column, quoted, values
 from istsim.networks.data._data import Data
-from istsim.networks.data._images import image_tensor
+from istsim.networks.data._images import decoded, image_tensor
+from istsim.networks.data._inside import check_saved_names
 from istsim.networks.data._permutation import split
 from istsim.networks.data._standardise import standardise
 from istsim.networks.data._text import next_bytes, without_end
@@ -30,6 +31,9 @@ def saved_dataset(
     Of several splits, "train" is for training and "test", or else "validation", for testing. Without these a fifth is
     for testing, always the same: of images drawn at random, of text the last.
 
+    The data set may be another's: names in it that lead outside the folder are refused, and so are images that are not
+    in it but only named, by a path or an address. Images are PNG, JPEG, WebP, GIF, BMP, TIFF or PPM.
+
     Args:
         folder: what was saved, a Dataset or a DatasetDict.
         inputs: column of images or texts; by default the first of "image", "img", "pixel_values", "text" there is.
@@ -38,7 +42,8 @@ def saved_dataset(
 
     Raises:
         FileNotFoundError: if nothing was saved there.
-        ValueError: for columns or splits that are missing, of another kind or incomplete, or images of different sizes.
+        ValueError: for what is not in the folder; for columns or splits that are missing, of another kind or
+            incomplete, or images of different sizes.
         ImportError: if `datasets` is missing, with the command that installs it.
 
     Example:
@@ -50,6 +55,8 @@ def saved_dataset(
         Data('lines', 29 training and 7 test examples of shape (16,), 256 tokens)
     """
     datasets = require("datasets", extra="torch")
+    folder = Path(folder)
+    check_saved_names(folder)
     try:
         saved = datasets.load_from_disk(str(folder)).with_format(None)
     except FileNotFoundError as error:
@@ -57,7 +64,7 @@ def saved_dataset(
             f"{folder} must hold what save_to_disk of Hugging Face's datasets wrote, or else CIFAR-10's binary files, "
             f"{TRAIN_FILES[0]} and so on, which cifar10 reads: {error}"
         ) from None
-    name, (train, test) = Path(folder).resolve().name, _splits(saved)
+    name, (train, test) = folder.resolve().name, _splits(saved)
     column = find_column(train, "inputs", inputs, IMAGE_COLUMNS + TEXT_COLUMNS)
     kind = train.features[column]
     if isinstance(kind, datasets.Image):
@@ -97,10 +104,12 @@ def _images(name: str, train: Any, test: Any, column: str, label_column: str) ->
 
 
 def _pixels(rows: Any, column: str) -> Tensor:
-    require("PIL", extra="torch")
     only = one_column(rows, column)
-    decoded = only.cast_column(column, dataclasses.replace(only.features[column], decode=True))
-    return image_tensor(column, (row[column] for row in decoded))  # one after the other: decoded, files are large
+    kind = only.features[column]
+    # Not decoded by `datasets`, which opens any path and fetches any address that a row names.
+    files = only.cast_column(column, dataclasses.replace(kind, decode=False))
+    # One after the other: decoded, files are large.
+    return image_tensor(column, (decoded(column, number, row[column], kind.mode) for number, row in enumerate(files)))
 
 
 def _texts(name: str, train: Any, test: Any, column: str, context: int) -> Data:
