@@ -154,6 +154,8 @@ REFUSED = [
     ("istsim.sweep(istsim.Grid(problems=['p'], step_sizes=[0.1]), store='x', names=[1])", "names"),
     ("istsim.sweep(istsim.Grid(problems=['p'], step_sizes=[0.1]), store='x', names={3: 4})", "names"),
     ("istsim.Quadratic.from_tridiagonals(np.ones((1, 2)), np.full((1, 1), 1e300), np.ones((1, 2)))", "L_i"),
+    ("istsim.Quadratic.from_tridiagonals(np.zeros((1, 1)), np.ones((1, 0)), np.ones((1, 1)))", "Lbar"),
+    ("istsim.GaussianNoise([])", "covariance"),
     ("istsim.Grouped(istsim.Identity(2, 3), [[1], [1, 2]])", "groups"),
     ("istsim.verify.check_sketch(3)", "sketch"),
     ("istsim.certificates.least_theta([[1]], [[np.nan]])", "W"),

@@ -53,6 +53,8 @@ class GaussianNoise(Noise):
     def __init__(self, covariance: Numbers):
         if ndim_of(covariance) == 1:
             variances = finite_array("covariance", covariance, "(d, d) or (d,)", 1)
+            if not variances.size:
+                raise ValueError("covariance must have shape (d, d) or (d,) with d at least 1, got shape (0,)")
             if is_concrete(variances) and (variances < 0).any():
                 raise ValueError(f"the variances in covariance must be at least 0, got {variances.min():.6g}")
             vars(self).update(covariance=variances, root=variances**0.5)
