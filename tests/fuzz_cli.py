@@ -101,7 +101,7 @@ COMMANDS = {
             "--step-size": ((), NUMBER),
             "--seed": ((), WHOLE[2:]),
             "--checkpoint-every": ((), WHOLE),
-            "--config": ((), ("nowhere.toml", "")),
+            "--config": ((), ("nowhere.toml",)),
         },
     ),
     "reproduce": ([], {"--only": ((), WORD), "--out": ((), ("/dev/null/x",))}),

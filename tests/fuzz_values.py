@@ -235,7 +235,7 @@ PARAMETERS = {
     "x": POINTS,
     "z": POINTS,
     "X": array(normal(d_of, d_of), wrong="np.ones((99, 99)); np.ones((2, 3))"),
-    "gradient_weighting": array(normal(d_of, d_of), "np.ones((99, 99))"),
+    "gradient_weighting": SYMMETRIC,
     "covariance_at": Kind("[0]; (1,); [1, 0]; []", "3; [99]; [-1]; [0.5]; '0'; [None]"),
     "route": choice("formula", "enumeration"),
     "gap": number(0.01, 0.1, POSITIVE),
@@ -342,6 +342,8 @@ PARAMETERS = {
     "one_round": Kind(
         lambda s: f"istsim.certificates.RationalRound.of({problem(s)}, istsim.GradientDescent())", OBJECTS
     ),
+    "decide_gradients.step_size": Kind("0.1; 1; fractions.Fraction(1, 3)", join(NO_FRACTION, POSITIVE)),
+    "decide_iterates.step_size": Kind("0.1; 1; fractions.Fraction(1, 3)", join(NO_FRACTION, POSITIVE)),
     "theta": Kind("1; 0.5; -2; fractions.Fraction(1, 3)", NO_FRACTION),
     "rate": Kind("1; 0.5; -2; fractions.Fraction(1, 3)", NO_FRACTION),
     "as_fraction.x": Kind("1; 0.1; -2.5; np.float32(0.1); np.int64(3); 1e300; 1e-300", NO_FRACTION),
@@ -366,6 +368,7 @@ PARAMETERS = {
     "parallelisms": Kind("[istsim.costs.DataParallel()]", "[]; 3; [3]; 'ab'"),
     "coverage": number(0.25, 1, "0.0; -0.5; 1.5"),
     "SubnetworkDataParallel.coverage": number(0.25, 1, "0.0; -0.5; 1.5"),
+    "SDP.coverage": Kind("1; 1.0; np.float32(1)", join(NO_NUMBER, "0.0; -0.5; 1.5; 0.123")),
     "microbatches": ROUNDS,
     "devices": count(1, 8),
     "named.name": choice("llama-134m", "resnet18"),

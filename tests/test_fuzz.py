@@ -137,6 +137,8 @@ REFUSED = [
     ("istsim.GradientDescent().floats_per_round(None)", "problem"),
     ("istsim.LocalUpdates([1]).floats_per_round(None)", "problem"),
     ("theory.fewest_rounds(3, istsim.GradientDescent(), 0.1)", "problem"),
+    ("theory.exact_moments(istsim.remark_1_quadratic(1, 2, 1), istsim.GradientDescent(), step_size=0.1, rounds=2,"
+     " gradient_weighting=[[0.0, 1.0], [2.0, 0.0]])", "gradient_weighting"),
     ("theory.best('abc', lambda v: None, goal=3, candidates=[1])", "problem"),
     ("theory.best(istsim.remark_1_quadratic(1, 2, 1), 3, goal=3, candidates=[1])", "family"),
     ("theory.best(istsim.remark_1_quadratic(1, 2, 1), lambda v: None, goal=3, candidates=[])", "candidates"),
@@ -196,6 +198,12 @@ def test_what_cases_have_found_is_refused_by_name(call, name):
     with pytest.raises(ValueError) as raised:
         eval(call, names)
     assert fuzz.names_argument(str(raised.value), name), raised.value
+
+
+def test_a_grid_that_cannot_be_read_leaves_no_store(tmp_path):
+    with pytest.raises(ValueError, match="nope"):
+        istsim.sweep(istsim.Grid(problems=["nope nope"], step_sizes=[0.1]), store=tmp_path / "store")
+    assert not (tmp_path / "store").exists()
 
 
 def test_points_of_a_run_that_diverged_have_values_without_warnings():

@@ -91,8 +91,8 @@ def sweep(
     else:
         _refuse_forks(executor)
     names = dict(names or {})
-    folder = Store(store)
     planned, reasons = _plan(grid, names)
+    folder = Store(store)  # made only for a grid that can be read
     by_name = {one.name: one for one in planned.values()}
     missing = [one for name, one in by_name.items() if name not in folder]
     tell = functools.partial(print, file=sys.stderr) if progress else None
