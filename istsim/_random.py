@@ -38,6 +38,8 @@ def as_key(key: Any) -> jax.Array:
     if dtype == jnp.uint32 and getattr(key, "shape", None) == (2,):
         return jax.random.wrap_key_data(jnp.asarray(key))
     try:
+        if isinstance(key, bool | np.bool_):
+            raise TypeError
         return _seeded(operator.index(key))
     except (TypeError, OverflowError):
         raise ValueError(f"key must be an int, jax.random.key(seed) or jax.random.PRNGKey(seed), got {key!r}") from None

@@ -101,7 +101,7 @@ def test_a_quotient_of_moderate_integers_is_recovered(p, q):
 
 @pytest.mark.parametrize("x", [math.nan, math.inf, "one", None])
 def test_what_is_no_finite_number_is_refused(x):
-    with pytest.raises(ValueError, match="expected a finite number, got"):
+    with pytest.raises(ValueError, match="x must be a finite number, got"):
         as_fraction(x)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import math
 from collections.abc import Callable
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -12,7 +14,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from istsim._optional import require
-from istsim._validation import one_of
+from istsim._validation import finite_number, one_of, refuse_masked
 
 
 class Arithmetic(NamedTuple):
@@ -55,14 +57,14 @@ def as_fraction(x: Any) -> Fraction:
         >>> as_fraction(0.1), as_fraction(1 / 3), as_fraction(-2.5)
         (Fraction(1, 10), Fraction(1, 3), Fraction(-5, 2))
     """
-    if hasattr(x, "denominator"):  # ints and fractions of every library
+    return fraction("x", x)
+
+
+def fraction(name: str, x: Any) -> Fraction:
+    """The same of an argument of that name."""
+    if hasattr(x, "denominator") and not isinstance(x, type):  # ints and fractions of every library
         return Fraction(int(x.numerator), int(x.denominator))
-    try:
-        x = float(x)
-    except (TypeError, ValueError):
-        raise ValueError(f"expected a finite number, got {x!r}") from None
-    if not math.isfinite(x):
-        raise ValueError(f"expected a finite number, got {x!r}")
+    x = float(finite_number(name, x))
     if x.is_integer():
         return Fraction(x)
     # What lies strictly between the midpoints to both neighbours rounds to x. The midpoints themselves may, but
@@ -80,7 +82,13 @@ def as_fractions(values: Any) -> Shaped[np.ndarray, "..."]:
         >>> as_fractions([0.5, 2]).tolist()
         [Fraction(1, 2), Fraction(2, 1)]
     """
-    return elementwise(as_fraction, np.array(values, dtype=object))
+    return fractions("values", values)
+
+
+def fractions(name: str, values: Any) -> Shaped[np.ndarray, "..."]:
+    """The same of an argument of that name."""
+    refuse_masked(name, values)
+    return elementwise(functools.partial(fraction, name), np.array(values, dtype=object))
 
 
 def elementwise(function: Callable[[Any], Any], values: Any) -> Shaped[np.ndarray, "..."]:
@@ -109,8 +117,8 @@ def symmetric(name: str, values: Any) -> Shaped[np.ndarray, "d d"]:
     Raises:
         ValueError: if it is not a symmetric matrix of finite numbers.
     """
-    matrix = as_fractions(values)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+    matrix = fractions(name, values)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
         raise ValueError(f"{name} must have shape (d, d), got shape {matrix.shape}")
     if differs := np.argwhere(matrix != matrix.T).tolist():
         i, j = differs[0]
@@ -133,4 +141,5 @@ def number_text(x: Fraction) -> str:
     exact = str(x)
     if len(exact) <= 8:
         return exact
-    return f"{exact} (about {float(x):.9g})" if len(exact) <= 40 else f"about {float(x):.9g}"
+    about = f"{Decimal(x.numerator) / Decimal(x.denominator):.9g}"  # floats have a range
+    return f"{exact} (about {about})" if len(exact) <= 40 else f"about {about}"

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from istsim.certificates._outcomes import Listed, sketched_maps
-from istsim.certificates._rational import arithmetic_of, as_fraction, as_fractions, over_common_denominator
+from istsim.certificates._rational import arithmetic_of, as_fractions, fraction, fractions, over_common_denominator
 from istsim.methods import IST, CompressedGradient, CompressedIterates, GradientDescent, LocalUpdates, Method
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._rounds import check_problem_and_method
@@ -111,14 +111,14 @@ class RationalRound:
         Raises:
             ValueError: if the step size is not positive, or not the one that B is for.
         """
-        gamma, X = _positive(step_size), as_fractions(X)
+        gamma, X = _positive(step_size), fractions("X", X)
         if self.step_size not in (None, gamma):
             raise ValueError(f"B is for the step size {self.step_size}, got {gamma}")
         B = self.mean_operator
         return X - gamma * (X @ B + B.T @ X) + gamma**2 * self.transposed_second(X)
 
     def _sandwich(self, factors: Shaped[np.ndarray, "outcome d d"], X: Any) -> Shaped[np.ndarray, "d d"]:
-        inner, common = over_common_denominator(as_fractions(X))
+        inner, common = over_common_denominator(fractions("X", X))
         if inner.shape != self.Lbar.shape:
             raise ValueError(f"X must have shape (d, d) = {self.Lbar.shape}, got shape {inner.shape}")
         products = factors @ inner @ factors.transpose(0, 2, 1)
@@ -127,6 +127,7 @@ class RationalRound:
 
 def _step_size_of(method: Method, step_size: Any) -> Fraction | None:
     """The step size where B depends on it, else None; and no methods of which B and c do not tell all."""
+    given = None if step_size is None else _positive(step_size)
     if method.local_steps > 1:
         raise NotCoveredError(f"exact rounds have one local step, but the method has {method.local_steps}")
     if method.noise is not None:
@@ -135,13 +136,13 @@ def _step_size_of(method: Method, step_size: Any) -> Fraction | None:
         raise NotCoveredError("exact rounds have no diagonal weights: those of interest are square roots")
     if method.merge != "literal" or not method.masks_model:
         return None
-    if step_size is None:
+    if given is None:
         raise NotCoveredError("B depends on the step size here: pass step_size")
-    return _positive(step_size)
+    return given
 
 
 def _positive(step_size: Any) -> Fraction:
-    gamma = as_fraction(step_size)
+    gamma = fraction("step_size", step_size)
     if gamma <= 0:
         raise ValueError(f"step_size must be positive, got {step_size}")
     return gamma

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from istsim._validation import instance_of
 from istsim.certificates._decision import Decision, decide
-from istsim.certificates._rational import as_fraction, number_text
+from istsim.certificates._rational import fraction, number_text
 from istsim.certificates._round import RationalRound
+
+_ROUND = "a RationalRound, such as RationalRound.of(problem, method)"
 
 
 def decide_theta(one_round: RationalRound, theta: Any, *, arithmetic: str | None = None) -> Decision:
@@ -31,7 +34,8 @@ def decide_theta(one_round: RationalRound, theta: Any, *, arithmetic: str | None
         >>> print(decide_theta(one_round, 2.9))
         false: E[B' Lbar B] <= 29/10 W: right less left is -31/10 at v = (2, 1)
     """
-    theta = as_fraction(theta)
+    instance_of("one_round", one_round, RationalRound, _ROUND)
+    theta = fraction("theta", theta)
     claim = f"E[B' Lbar B] <= {number_text(theta)} W"
     return decide(claim, theta * one_round.W - one_round.V, arithmetic=arithmetic)
 
@@ -59,7 +63,8 @@ def decide_iterates(one_round: RationalRound, step_size: Any, rate: Any, *, arit
         >>> print(decide_iterates(one_round, step_size=1 / 3, rate=1))
         true: E[(I - 1/3 B)' Lbar (I - 1/3 B)] <= 2/3 Lbar
     """
-    gamma, rate = as_fraction(step_size), as_fraction(rate)
+    instance_of("one_round", one_round, RationalRound, _ROUND)
+    gamma, rate = fraction("step_size", step_size), fraction("rate", rate)
     factor = 1 - gamma * rate
     claim = f"{_left_side(gamma)} <= {number_text(factor)} Lbar"
     return decide(claim, factor * one_round.Lbar - one_round.after(gamma, one_round.Lbar), arithmetic=arithmetic)
@@ -87,7 +92,8 @@ def decide_gradients(one_round: RationalRound, step_size: Any, *, arithmetic: st
         >>> decide_gradients(one_round, 1 / 3).holds, decide_gradients(one_round, 0.34).holds
         (True, False)
     """
-    gamma = as_fraction(step_size)
+    instance_of("one_round", one_round, RationalRound, _ROUND)
+    gamma = fraction("step_size", step_size)
     claim = f"{_left_side(gamma)} <= Lbar - {number_text(gamma)} W"
     matrix = one_round.Lbar - gamma * one_round.W - one_round.after(gamma, one_round.Lbar)
     return decide(claim, matrix, arithmetic=arithmetic)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from typing import Literal
+from typing import Any, Literal
 
-from istsim._validation import one_of, positive_int
+from istsim._validation import keep_checked, one_of, plain_number, positive_int
 
 ALGORITHMS = ("ring", "gloo")
 OPTIMIZERS = ("sgd", "momentum", "adam", "mixed-adam")
@@ -44,10 +43,10 @@ class Cluster:
     overlap: bool = False
 
     def __post_init__(self):
-        positive_int("devices", self.devices)
-        for name in ("memory", "bandwidth", "flops"):
-            _positive(name, getattr(self, name))
-        if not 0 <= self.latency < math.inf:
+        keep_checked(self, positive_int, "devices")
+        keep_checked(self, _positive, "memory", "bandwidth", "flops")
+        keep_checked(self, plain_number, "latency")
+        if self.latency < 0:
             raise ValueError(f"latency must be a number of seconds of at least 0, got {self.latency!r}")
         one_of("algorithm", self.algorithm, ALGORITHMS)
 
@@ -77,8 +76,7 @@ class Training:
     number_bytes: int = 4
 
     def __post_init__(self):
-        positive_int("batch_size", self.batch_size)
-        positive_int("number_bytes", self.number_bytes)
+        keep_checked(self, positive_int, "batch_size", "number_bytes")
         one_of("optimizer", self.optimizer, OPTIMIZERS)
         if self.optimizer == "mixed-adam" and self.number_bytes >= 4:
             raise ValueError(
@@ -93,6 +91,7 @@ class Training:
         return 12 if self.optimizer == "mixed-adam" else numbers[self.optimizer] * self.number_bytes
 
 
-def _positive(name: str, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+def _positive(name: str, value: Any) -> Any:
+    if isinstance(value, bool) or plain_number(name, value) <= 0:
         raise ValueError(f"{name} must be a positive number, got {value!r}")
+    return plain_number(name, value)

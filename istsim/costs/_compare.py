@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from istsim._validation import positive_int
+from istsim._validation import instance_of, positive_int
 from istsim.costs._cluster import Cluster, Training
 from istsim.costs._data_parallel import DataParallel, FullySharded
 from istsim.costs._ist import IndependentSubnetworks
@@ -87,6 +87,9 @@ def compare(
         >>> [cost.name for cost in found.costs if found.fits(cost)][-1]
         'FSDP'
     """
+    instance_of("model", model, ModelSizes, "an istsim.costs.ModelSizes, such as istsim.costs.named('llama-1b')")
+    instance_of("cluster", cluster, Cluster, "an istsim.costs.Cluster")
+    instance_of("training", training, Training, "an istsim.costs.Training")
     name_of = label
     if parallelisms is None:
         parallelisms = settings(cluster.devices, training.batch_size, coverage, local_steps, microbatches)
@@ -130,6 +133,8 @@ def settings(
 
 def label(one: Parallelism | Cost) -> str:
     """What tells kinds of parallelism apart: the name, with what is a method of its own."""
+    if not isinstance(one, Parallelism | Cost):
+        raise ValueError(f"one must be a kind of parallelism or its cost, such as DataParallel(), got {one!r}")
     setting = one.setting
     kind = setting.get("masking") or setting.get("schedule")
     return f"{one.name} {kind}" if kind else one.name

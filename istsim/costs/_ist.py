@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from istsim._validation import positive_int
+from istsim._validation import keep_checked, positive_int
 from istsim.costs._cluster import Cluster, Training
 from istsim.costs._model import ModelSizes
 from istsim.costs._parallelism import Convergence, Cost, Parallelism, memory_of, too_few
@@ -47,7 +47,7 @@ class IndependentSubnetworks(Parallelism):
 
     def __post_init__(self):
         super().__post_init__()
-        positive_int("local_steps", self.local_steps)
+        keep_checked(self, positive_int, "local_steps")
 
     def cost(self, model: ModelSizes, cluster: Cluster, training: Training) -> Cost:
         """What a step costs, the sending of a round shared among its steps.

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 from typing import ClassVar
 
-from istsim._validation import positive_int
+from istsim._validation import keep_checked, positive_int
 from istsim.costs._chunks import even_chunks
 from istsim.costs._cluster import Cluster, Training
 from istsim.costs._model import Amount, Block, ModelSizes, joined
@@ -52,7 +52,8 @@ class LocalParallel(Parallelism):
 
     def __post_init__(self):
         super().__post_init__()
-        if positive_int("chunks", self.chunks) == 1:
+        keep_checked(self, positive_int, "chunks")
+        if self.chunks == 1:
             raise ValueError("chunks must be at least 2, got 1: that is data parallelism")
 
     def cost(self, model: ModelSizes, cluster: Cluster, training: Training) -> Cost:

@@ -6,6 +6,10 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
+from istsim._validation import instance_of, keep_checked, natural_number, plain_number, positive_int
+
+_AMOUNTS = ("parameters", "flops", "weight_flops", "activations", "weight_activations")
+
 
 @dataclasses.dataclass(frozen=True)
 class Amount:
@@ -25,6 +29,9 @@ class Amount:
     whole: float = 0
     once: float = 0
     twice: float = 0
+
+    def __post_init__(self):
+        keep_checked(self, plain_number, "whole", "once", "twice")
 
     def at(self, share: float) -> float:
         """How much it is with this share of the units."""
@@ -81,6 +88,10 @@ class Block:
     input_activations: float = 0
 
     def __post_init__(self):
+        for name in _AMOUNTS:
+            instance_of(name, getattr(self, name), Amount, "an istsim.costs.Amount")
+        keep_checked(self, plain_number, "boundary", "sums", "input_flops", "input_activations")
+        keep_checked(self, natural_number, "units", "features")
         if self.sums and not self.boundary:
             raise ValueError(
                 f"{self.name or 'the block'} hands nothing on, but sums are {self.sums}: give its boundary"
@@ -90,8 +101,7 @@ class Block:
 def joined(blocks: Iterable[Block]) -> Block:
     """Blocks that run one after the other, as one."""
     each = list(blocks)
-    amounts = ("parameters", "flops", "weight_flops", "activations", "weight_activations")
-    sums: dict[str, Any] = {name: sum((getattr(block, name) for block in each), Amount()) for name in amounts}
+    sums: dict[str, Any] = {name: sum((getattr(block, name) for block in each), Amount()) for name in _AMOUNTS}
     last = [block for block in each if block.boundary][-1:]  # what follows the last block hands nothing on
     return Block(
         name=" ".join(block.name for block in each if block.name),
@@ -134,6 +144,17 @@ class ModelSizes:
     predictions: int = 1
 
     def __post_init__(self):
+        if not isinstance(self.blocks, tuple | list):
+            raise ValueError(f"blocks must be a tuple of istsim.costs.Block, got {self.blocks!r}")
+        object.__setattr__(self, "blocks", tuple(self.blocks))
+        for name, block in (
+            ("before", self.before),
+            ("after", self.after),
+            *(("blocks", each) for each in self.blocks),
+        ):
+            instance_of(name, block, Block, "an istsim.costs.Block")
+        keep_checked(self, natural_number, "outputs")
+        keep_checked(self, positive_int, "predictions")
         if not self.blocks or self.whole.parameters.total <= 0:
             raise ValueError(f"{self.name} must have blocks with parameters, got {len(self.blocks)} blocks")
         if self.flops <= 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from istsim._validation import one_of, positive_int
+from istsim._validation import one_of, positive_int, positive_ints
 from istsim.costs._model import Amount, Block, ModelSizes
 
 
@@ -36,9 +36,10 @@ def llama(
         41056
     """
     sizes = {"vocabulary": vocabulary, "width": width, "depth": depth, "heads": heads, "hidden": hidden}
-    for name, value in (sizes | {"length": length, "key_heads": key_heads or heads}).items():
-        positive_int(name, value)
-    key_heads = key_heads or heads
+    sizes |= {"length": length, "key_heads": heads if key_heads is None else key_heads}
+    vocabulary, width, depth, heads, hidden, length, key_heads = (
+        positive_int(name, value) for name, value in sizes.items()
+    )
     if width % heads or heads % key_heads:
         raise ValueError(
             f"heads must divide width and key_heads must divide heads, got width {width}, heads {heads}, key_heads "
@@ -95,12 +96,12 @@ def resnet(
         11172170
     """
     sizes = {"classes": classes, "channels": channels, "pixels": pixels, "width": width}
-    for name, value in sizes.items():
-        positive_int(name, value)
+    classes, channels, pixels, width = (positive_int(name, value) for name, value in sizes.items())
+    depths = positive_ints("depths", depths)
     before, side, blocks = width, pixels, []
     for stage, depth in enumerate(depths):
         after = width * 2**stage
-        for number in range(positive_int("depths", depth)):
+        for number in range(depth):
             halves = number == 0 and stage > 0
             blocks.append(_residual(f"stages.{stage}.{number}", before, after, side, halves))
             before, side = after, -(-side // 2) if halves else side

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
-from istsim._validation import positive_int
+from istsim._validation import keep_checked, positive_int
 from istsim.costs._cluster import Cluster, Training
 from istsim.costs._model import ModelSizes
 from istsim.costs._traffic import Traffic
@@ -92,7 +92,7 @@ class Parallelism(abc.ABC):
     convergence: ClassVar[Convergence]
 
     def __post_init__(self):
-        positive_int("microbatches", self.microbatches)
+        keep_checked(self, positive_int, "microbatches")
 
     @abc.abstractmethod
     def cost(self, model: ModelSizes, cluster: Cluster, training: Training) -> Cost:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar, Literal
 
-from istsim._validation import one_of, positive_int
+from istsim._validation import keep_checked, one_of, positive_int
 from istsim.costs._chunks import chunks
 from istsim.costs._cluster import Cluster, Training
 from istsim.costs._model import Block, ModelSizes, joined
@@ -51,7 +51,8 @@ class Pipeline(Parallelism):
 
     def __post_init__(self):
         super().__post_init__()
-        if positive_int("stages", self.stages) == 1:
+        keep_checked(self, positive_int, "stages")
+        if self.stages == 1:
             raise ValueError("stages must be at least 2, got 1: that is data parallelism")
         one_of("schedule", self.schedule, SCHEDULES)
 

@@ -4,7 +4,7 @@ import dataclasses
 import math
 from typing import Any, ClassVar, Literal
 
-from istsim._validation import one_of, positive_int
+from istsim._validation import finite_number, keep_checked, one_of, positive_int
 from istsim.costs._cluster import Cluster, Training
 from istsim.costs._model import Amount, ModelSizes
 from istsim.costs._parallelism import Convergence, Cost, Parallelism, memory_of, too_few
@@ -61,10 +61,11 @@ class SubnetworkDataParallel(Parallelism):
     def __post_init__(self):
         super().__post_init__()
         one_of("masking", self.masking, ("forward", "backward"))
+        keep_checked(self, finite_number, "coverage")
         if not 0 < self.coverage <= 1:
             raise ValueError(f"coverage must be a fraction above 0, at most 1, got {self.coverage!r}")
         if self.resample_every is not None:
-            positive_int("resample_every", self.resample_every)
+            keep_checked(self, positive_int, "resample_every")
 
     @property
     def convergence(self) -> Convergence:  # type: ignore[override]

@@ -8,13 +8,17 @@ import json
 import textwrap
 from typing import Any
 
+from istsim._validation import instance_of
 from istsim.costs._compare import SHORT, Comparison, label, setting_of
 from istsim.costs._parallelism import Cost
 from istsim.costs._units import BYTES, MEMORY, OPERATIONS, SECONDS, unit_for
 
+_FOUND = "what istsim.costs.compare gives"
+
 
 def rows(found: Comparison) -> list[dict[str, Any]]:
     """One for each kind of parallelism, in plain units: bytes, operations, seconds."""
+    instance_of("found", found, Comparison, _FOUND)
     return [
         {
             "parallelism": label(cost),
@@ -67,6 +71,7 @@ def as_text(found: Comparison) -> str:
         >>> costs.as_text(found).splitlines()[0]
         'resnet18: 11.17 M parameters, 32 examples a step of 3.329 GFLOP each, adam; 4 devices of 1 GiB'
     """
+    instance_of("found", found, Comparison, _FOUND)
     sent, sent_unit = unit_for((cost.sent for cost in found.costs), BYTES)
     flops, flops_unit = unit_for((cost.flops for cost in found.costs), OPERATIONS)
     time, time_unit = unit_for((cost.seconds for cost in found.costs), SECONDS)

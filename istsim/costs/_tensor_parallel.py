@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from istsim._validation import positive_int
+from istsim._validation import keep_checked, positive_int
 from istsim.costs._cluster import Cluster, Training
 from istsim.costs._model import ModelSizes
 from istsim.costs._parallelism import Convergence, Cost, Parallelism, memory_of, replicas_of, too_few
@@ -42,7 +42,8 @@ class TensorParallel(Parallelism):
 
     def __post_init__(self):
         super().__post_init__()
-        if positive_int("degree", self.degree) == 1:
+        keep_checked(self, positive_int, "degree")
+        if self.degree == 1:
             raise ValueError("degree must be at least 2, got 1: that is data parallelism")
 
     def cost(self, model: ModelSizes, cluster: Cluster, training: Training) -> Cost:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from fractions import Fraction
 
+from istsim._validation import instance_of
+
 BYTES = {"TB": 1e12, "GB": 1e9, "MB": 1e6, "kB": 1e3}
 MEMORY = {"TiB": 2.0**40, "GiB": 2.0**30, "MiB": 2.0**20, "KiB": 2.0**10}
 OPERATIONS = {"PFLOP": 1e15, "TFLOP": 1e12, "GFLOP": 1e9, "MFLOP": 1e6, "kFLOP": 1e3}
@@ -37,6 +39,7 @@ def quantity(name: str, text: str, unit: str) -> float:
         >>> quantity("memory", "24GiB", "B") / 2**30, quantity("latency", "10us", "s")
         (24.0, 1e-05)
     """
+    instance_of(name, text, str, "text")
     example = {"B": "24GiB", "B/s": "12.5GB/s", "s": "10us", "FLOP/s": "50TFLOP/s"}.get(unit, f"3{unit}")
     # [0-9.]+ may have two points, which Fraction refuses. It would build all digits of a number with a long exponent.
     found = re.fullmatch(rf"\s*([0-9.]+(?:[eE][+-]?[0-9]{{1,3}})?)\s*([a-zA-Zµ]*?){re.escape(unit)}\s*", text)

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from istsim._validation import one_of, positive_int
+from istsim._validation import instance_of, one_of, positive_int, positive_ints
 from istsim.methods._method import Method
+from istsim.problems._quadratic import Quadratic
 
 MODES = ("greedy", "chunked", "overlapping")
 SHARED = ("sum", "farthest")
@@ -47,7 +48,7 @@ class LocalUpdates(Method):
     shared: str = "sum"
 
     def __post_init__(self):
-        sizes = tuple(positive_int("every block size", size) for size in self.blocks)
+        sizes = tuple(positive_ints("blocks", self.blocks, each="blocks: every block size"))
         if not sizes:
             raise ValueError("blocks must hold at least one block size, got none")
         object.__setattr__(self, "blocks", sizes)
@@ -109,6 +110,7 @@ class LocalUpdates(Method):
 
     def floats_per_round(self, problem):
         """Every block reads what its losses see, and sends its own coordinates on."""
+        instance_of("problem", problem, Quadratic, "an istsim.Quadratic")
         self.sketch_for(problem)
         reads = sum(
             sum(self.blocks[: max(self._ends(block, len(self.blocks))) + 1]) for block in range(len(self.blocks))

@@ -28,7 +28,7 @@ from istsim._arrays import array_namespace
 from istsim._pytree import Pytree
 from istsim._random import inverse, leading_axes, random_order, stream
 from istsim._types import Array, Numbers
-from istsim._validation import finite_array, finite_number, is_concrete, one_of, positive_int
+from istsim._validation import finite_array, finite_number, instance_of, is_concrete, one_of, positive_int
 from istsim.methods._noise import Noise
 from istsim.problems._dense import DenseHessians
 from istsim.problems._hessians import rows_of
@@ -109,6 +109,7 @@ class Method(Pytree, abc.ABC):
 
         Masks cost nothing: server and workers draw them, and who takes part, from a shared seed.
         """
+        instance_of("problem", problem, Quadratic, "an istsim.Quadratic")
         full = float(self.num_reports(problem.num_workers) * problem.dim)
         held = full * float(self.sketch_for(problem).inclusion_probability(1))
         return (held if self.masks_model else full, held if self.masks_gradient else full)

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from istsim._arrays import array_namespace
 from istsim._pytree import Pytree
 from istsim._types import Array, Numbers
-from istsim._validation import finite_array, is_concrete, positive_int
+from istsim._validation import finite_array, is_concrete, ndim_of, positive_int
 from istsim.problems._quadratic import Quadratic
 
 
@@ -51,14 +51,16 @@ class GaussianNoise(Noise):
     root: Float[Array, "d d"] | Float[Array, " d"]
 
     def __init__(self, covariance: Numbers):
-        if np.ndim(covariance) == 1:
+        if ndim_of(covariance) == 1:
             variances = finite_array("covariance", covariance, "(d, d) or (d,)", 1)
+            if not variances.size:
+                raise ValueError("covariance must have shape (d, d) or (d,) with d at least 1, got shape (0,)")
             if is_concrete(variances) and (variances < 0).any():
                 raise ValueError(f"the variances in covariance must be at least 0, got {variances.min():.6g}")
             vars(self).update(covariance=variances, root=variances**0.5)
             return
         matrix = finite_array("covariance", covariance, "(d, d) or (d,)", 2)
-        if matrix.shape[0] != matrix.shape[1]:
+        if matrix.shape[0] != matrix.shape[1] or not matrix.shape[0]:
             raise ValueError(f"covariance must have shape (d, d) or (d,), got shape {matrix.shape}")
         if is_concrete(matrix):
             if not np.allclose(matrix, matrix.T):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from istsim._validation import finite_array
+
 
 def spectral_gap(mask: np.ndarray) -> float:
     """How well what one worker learns reaches the others, from 0 to 1: 0 if the workers are not connected.
@@ -22,7 +24,11 @@ def spectral_gap(mask: np.ndarray) -> float:
         >>> networks.spectral_gap(np.eye(2, dtype=bool)), networks.spectral_gap(np.ones((2, 3), bool))
         (0.0, 1.0)
     """
-    mask = np.asarray(mask, float)
+    mask = finite_array("mask", mask, "(n, units)", 2)
+    if not len(mask) or (mask < 0).any():
+        raise ValueError(
+            "mask must say for one worker or more which units it holds, got a negative number or no worker"
+        )
     if len(mask) == 1:
         return 1.0
     if not mask.any(axis=1).all():

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from istsim._validation import keep_checked, positive_int
+
 ROWS = ("weight", "bias", "running_mean", "running_var")  # what a layer or norm has for each of its outputs
 
 
@@ -26,6 +28,9 @@ class Slice:
     axis: int
     width: int = 1
 
+    def __post_init__(self):
+        keep_checked(self, positive_int, "width")
+
 
 @dataclasses.dataclass(frozen=True)
 class Units:
@@ -42,6 +47,9 @@ class Units:
     count: int
     slices: tuple[Slice, ...]
     consumers: tuple[str, ...]
+
+    def __post_init__(self):
+        keep_checked(self, positive_int, "count")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from torch import nn
 
-from istsim._validation import one_of, positive_int
+from istsim._validation import keep_checked, one_of, positive_int
 from istsim.networks._layout import Layout
 from istsim.networks._local_unit import Unit
 from istsim.sketches import Identity, Sketch
@@ -72,10 +72,9 @@ class LocalParallelism:
     def __post_init__(self):
         one_of("mode", self.mode, MODES)
         one_of("shared", self.shared, SHARED)
-        positive_int("local_steps", self.local_steps)
-        positive_int("head_depth", self.head_depth)
+        keep_checked(self, positive_int, "local_steps", "head_depth")
         if self.head_width is not None:
-            positive_int("head_width", self.head_width)
+            keep_checked(self, positive_int, "head_width")
             if self.head_depth == 1:
                 raise ValueError("head_width is of hidden layers, of which heads with head_depth = 1 have none")
         if self.head is not None and (self.head_width, self.head_depth) != (None, 1):
@@ -87,7 +86,7 @@ class LocalParallelism:
             if self.mode != mode and value is not None:
                 raise ValueError(f"{name} = {value} is of the mode {mode!r}, got it for {self.mode!r}")
             if value is not None:
-                positive_int(name, value)
+                keep_checked(self, positive_int, name)
         for name, plain in (("shared", "sum"), ("asynchronous", False)):
             value = getattr(self, name)
             if value != plain and self.mode != "overlapping":

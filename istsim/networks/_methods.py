@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from istsim._validation import one_of, positive_int
+from istsim._validation import finite_number, keep_checked, one_of, positive_int
 from istsim.networks._architectures import blocks
 from istsim.networks._layout import Blocks, Layout
 from istsim.networks._local_parallelism import LocalParallelism
@@ -58,8 +58,7 @@ class IST:
     rounds_a_draw = 1
 
     def __post_init__(self):
-        positive_int("num_workers", self.num_workers)
-        positive_int("local_steps", self.local_steps)
+        keep_checked(self, positive_int, "num_workers", "local_steps")
         one_of("rescale", self.rescale, RESCALES)
         expected = f"sketch must make one from the numbers of workers and of a layer's units, {_SKETCHES}"
         try:
@@ -116,10 +115,12 @@ class SDP:
     rescale = "none"
 
     def __post_init__(self):
-        n = positive_int("num_workers", self.num_workers)
+        keep_checked(self, positive_int, "num_workers")
+        keep_checked(self, finite_number, "coverage")
+        n = self.num_workers
         one_of("masking", self.masking, MASKINGS)
         if self.resample_every is not None:
-            positive_int("resample_every", self.resample_every)
+            keep_checked(self, positive_int, "resample_every")
         if not 0 < self.coverage <= 1 or abs(self.coverage * n - round(self.coverage * n)) > 1e-9:
             choices = ", ".join(f"{copies / n:g}" for copies in range(1, n + 1))
             raise ValueError(f"a coverage of {self.coverage} cannot be met by {n} workers; they can have {choices}")
@@ -196,8 +197,8 @@ class DataParallel:
     rescale = "none"
 
     def __post_init__(self):
-        positive_int("num_workers", self.num_workers)
-        positive_int("local_steps", self.local_steps)
+        keep_checked(self, positive_int, "num_workers", "local_steps")
+        keep_checked(self, finite_number, "keep")
         if not 0 < self.keep <= 1:
             raise ValueError(f"keep must be a fraction above 0, at most 1, got {self.keep!r}")
 

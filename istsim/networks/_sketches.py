@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from istsim._arrays import array_namespace, scan
 from istsim._random import inverse, leading_axes, random_order, split, taken_along, uniform_of_each
+from istsim._validation import keep_checked, natural_number, positive_int
 from istsim.sketches import Sketch
 
 
@@ -37,6 +39,8 @@ class PerLayer(Sketch):
     sketches: tuple[Sketch, ...]
 
     def __init__(self, sketches: tuple[Sketch, ...]):
+        if not isinstance(sketches, Sequence) or not all(isinstance(sketch, Sketch) for sketch in sketches):
+            raise ValueError(f"sketches must be a tuple of sketches, such as istsim.RandK(n, d, k), got {sketches!r}")
         workers = {sketch.n for sketch in sketches}
         if len(workers) != 1:
             raise ValueError(f"sketches must be for the same number of workers, got {sketches}")
@@ -107,8 +111,12 @@ class BalancedCoverage(Sketch):
 
     def __post_init__(self):
         super().__post_init__()
+        keep_checked(self, positive_int, "copies")
         if not 1 <= self.copies <= self.n:
             raise ValueError(f"copies must lie in 1..n = {self.n}, got {self.copies}")
+        if not isinstance(self.sizes, tuple | list):
+            raise ValueError(f"sizes must be a tuple of d = {self.d} numbers, got {self.sizes!r}")
+        object.__setattr__(self, "sizes", tuple(natural_number("sizes", size) for size in self.sizes))
         if len(self.sizes) != self.d:
             raise ValueError(f"sizes must be d = {self.d} numbers, got {len(self.sizes)}")
 

@@ -4,6 +4,8 @@ from os import PathLike
 
 import numpy as np
 
+from istsim._validation import file_path
+
 
 def load_libsvm(path: str | PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
     r"""Features (m, d) and targets (m,) of a file in LIBSVM's format, as dense arrays.
@@ -27,7 +29,7 @@ def load_libsvm(path: str | PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
     """
     targets: list[float] = []
     rows: list[dict[int, float]] = []
-    with open(path, encoding="utf-8") as lines:
+    with open(file_path("path", path), encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             words = line.partition("#")[0].split()
             if not words:

@@ -14,7 +14,7 @@ from istsim._arrays import array_namespace
 from istsim._precision import require_x64
 from istsim._pytree import Pytree
 from istsim._types import Array, Numbers
-from istsim._validation import finite_array, finite_number, is_concrete, refuse_masked
+from istsim._validation import finite_array, finite_number, floating_type, is_concrete, points, refuse_masked
 from istsim.problems._dense import DenseHessians
 from istsim.problems._diagonal import DiagonalHessians
 from istsim.problems._factored import FactoredHessians, is_factor_cheaper
@@ -255,22 +255,27 @@ class Quadratic(Pytree):
 
     def value(self, x: Numbers) -> Float[Array, "..."]:
         """`f(x) = 1/2 x'Lbar x - bbar'x` at points x of shape (..., d), shape (...)."""
-        point = self._point(x)
-        return 0.5 * (point * self.mean_hessian_times(point)).sum(axis=-1) - point @ self.mean_vector
+        point = self._point("x", x)
+        with np.errstate(over="ignore", invalid="ignore"):  # a diverged run has a value too
+            return 0.5 * (point * self.mean_hessian_times(point)).sum(axis=-1) - point @ self.mean_vector
 
     def gradient(self, x: Numbers) -> Float[Array, "*_ d"]:
         """`grad f(x) = Lbar x - bbar` at points x of shape (..., d), shape (..., d)."""
-        return self.mean_hessian_times(self._point(x)) - self.mean_vector
+        point = self._point("x", x)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.mean_hessian_times(point) - self.mean_vector
 
     def objective_gap(self, x: Numbers) -> Float[Array, "..."]:
         """`f(x) - f(x*)` as `1/2 (x - x*)'Lbar(x - x*)`, accurate near the optimum, at points x of shape (..., d)."""
-        error = self._point(x) - self.minimizer
-        return 0.5 * (error * self.mean_hessian_times(error)).sum(axis=-1)
+        error = self._point("x", x) - self.minimizer
+        with np.errstate(over="ignore", invalid="ignore"):
+            return 0.5 * (error * self.mean_hessian_times(error)).sum(axis=-1)
 
-    def _point(self, x: Numbers) -> Float[Array, "..."]:
+    def _point(self, name: str, x: Numbers) -> Float[Array, "..."]:
         """x in the problem's precision: a NumPy array, unless it or the problem is JAX's."""
-        refuse_masked("x", x)
-        return array_namespace(x, self.b).asarray(x, self.dtype)
+        x = points(name, x, self.dim)
+        with np.errstate(over="ignore"):
+            return array_namespace(x, self.b).asarray(x, self.dtype)
 
     def mean_hessian_times(self, vectors: Float[Array, "... d"]) -> Float[Array, "... d"]:
         """Lbar times vectors along the last axis, by whatever structure Lbar has."""
@@ -301,11 +306,12 @@ class Quadratic(Pytree):
 
     def original(self, z: Numbers) -> Float[Array, "... d"]:
         """Points of a preconditioned problem, shape (..., d), in the original variables; else the points themselves."""
-        z = self._point(z)
+        z = self._point("z", z)
         return z if self.scale is None else self.scale * z
 
     def astype(self, dtype: Any) -> Quadratic:
-        """The same problem with all arrays converted to `dtype`."""
+        """The same problem with all arrays converted to `dtype`, float32 or float64."""
+        dtype = floating_type("dtype", dtype)
         if self.dtype == dtype:
             return self
         with np.errstate(over="ignore"):  # it is refused

@@ -9,7 +9,7 @@ from jax import random
 
 from istsim._optional import require
 from istsim._random import as_key, stream
-from istsim._validation import one_of, positive_int, refuse_masked
+from istsim._validation import finite_array, one_of, positive_int
 from istsim.problems._quadratic import Quadratic
 
 DATASETS = ("diabetes", "breast_cancer", "digits")
@@ -59,14 +59,14 @@ def split_over_workers(targets: np.ndarray, n: int, split: str, key: Any = 0) ->
         >>> [part.tolist() for part in istsim.split_over_workers(np.array([1, 0, 1, 0]), 2, "label")]
         [[1, 3], [0, 2]]
     """
-    refuse_masked("targets", targets)
+    targets, key = finite_array("targets", targets, "(m,)", 1), as_key(key)
     n, m = positive_int("n", n), len(targets)
     if n > m:
         raise ValueError(f"n must be at most the number of samples, {m}, got {n}")
     if one_of("split", split, SPLITS) == "even":
         return [np.arange(worker, m, n) for worker in range(n)]
     if split == "random":
-        order = np.asarray(random.permutation(stream(as_key(key), "data"), m))
+        order = np.asarray(random.permutation(stream(key, "data"), m))
     else:
         order = np.argsort(targets, kind="stable")
     return np.array_split(order, n)

@@ -129,7 +129,8 @@ class TridiagonalHessians(Hessians):
 
     def smallest_eigenvalue(self, worker):
         entries, couplings = np.asarray(self.entries[worker]), np.asarray(self.couplings[worker])
-        values = scipy.linalg.eigvalsh_tridiagonal(
-            entries.astype(np.float64), couplings[1:-1].astype(np.float64), select="i", select_range=(0, 0)
-        )
-        return float(values[0])
+        entries, couplings = entries.astype(np.float64), couplings[1:-1].astype(np.float64)
+        size = max(np.abs(entries).max(), np.abs(couplings).max(initial=0.0)) or 1.0
+        # LAPACK squares them, which may overflow.
+        values = scipy.linalg.eigvalsh_tridiagonal(entries / size, couplings / size, select="i", select_range=(0, 0))
+        return float(values[0] * size)

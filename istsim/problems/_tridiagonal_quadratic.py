@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from istsim._random import known_key, normal, stream
-from istsim._validation import finite_number, positive_int
+from istsim._validation import finite_number, floating_type, positive_int
 from istsim.problems._quadratic import Quadratic
 
 
@@ -42,12 +42,13 @@ def tridiagonal_quadratic(
         raise ValueError(f"noise_scale must be at least 0, got {noise_scale}")
     if smallest_eigenvalue <= 0:
         raise ValueError(f"smallest_eigenvalue must be positive, got {smallest_eigenvalue}")
+    dtype = floating_type("dtype", dtype)
     u, v = noise_scale * normal(stream(known_key(key), "problem"), (2, n))
     u = u + 1
-    least = u.mean() * np.sin(np.pi / (2 * (d + 1))) ** 2  # eigenvalue of mean(u) T / 4
-    diagonals, off_diagonals, first = (
-        of_worker[:, None].astype(dtype) for of_worker in (u / 2 + smallest_eigenvalue - least, -u / 4, u * (v - 1) / 4)
-    )
+    with np.errstate(over="ignore"):  # it is refused
+        least = u.mean() * np.sin(np.pi / (2 * (d + 1))) ** 2  # eigenvalue of mean(u) T / 4
+        of_workers = u / 2 + smallest_eigenvalue - least, -u / 4, u * (v - 1) / 4
+        diagonals, off_diagonals, first = (of_worker[:, None].astype(dtype) for of_worker in of_workers)
     return Quadratic.from_tridiagonals(
         np.broadcast_to(diagonals, (n, d)),
         np.broadcast_to(off_diagonals, (n, d - 1)),

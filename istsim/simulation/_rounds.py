@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from istsim._precision import require_x64
 from istsim._types import Array, Numbers
-from istsim._validation import finite_array, finite_number, is_concrete
+from istsim._validation import finite_array, finite_number, is_concrete, ndim_of
 from istsim.methods._method import Draws, Method
 from istsim.problems._quadratic import Quadratic
 
@@ -50,7 +50,7 @@ def starting_point(problem: Quadratic, x0: Numbers | None) -> Float[Any, " d"]:
 def checked_step_size(step_size: Any, dtype: Any) -> Float[Array, ""]:
     """One positive, finite step size in the problem's precision."""
     if is_concrete(step_size):
-        if np.ndim(step_size) != 0 or callable(step_size):
+        if ndim_of(step_size) != 0 or callable(step_size):
             raise ValueError(f"step_size must be one positive number, got {step_size!r}")
         step_size = finite_number("step_size", step_size)
         if step_size <= 0:

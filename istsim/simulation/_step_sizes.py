@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from istsim._pytree import Pytree
 from istsim._types import Array, Numbers
-from istsim._validation import finite_array, is_concrete
+from istsim._validation import finite_array, finite_number, is_concrete
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class StepSizes(Pytree):
                     "step_size as a schedule must give known numbers, but JAX traces what it gives; one step size for "
                     "all rounds may be traced, in istsim.trajectory"
                 )
-            schedule = finite_array("step_size", [float(size) for size in given], "(rounds,)", 1)
+            schedule = np.array([finite_number("step_size", size) for size in given])
             if (schedule < 0).any():
                 first = int(np.argmax(schedule < 0))
                 raise ValueError(f"step_size must be at least 0 in every round, got {schedule[first]} in round {first}")

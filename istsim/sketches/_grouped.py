@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from istsim._validation import ndim_of, refuse_masked
 from istsim.sketches._sketch import Sketch
 
 
@@ -37,7 +38,8 @@ class Grouped(Sketch):
     def __init__(self, sketch: Sketch, groups: Sequence[int] | Any):
         if not isinstance(sketch, Sketch):
             raise ValueError(f"sketch must be an istsim.Sketch, such as istsim.RandK(n, d, k), got {sketch!r}")
-        labels = np.asarray(groups)
+        refuse_masked("groups", groups)
+        labels = np.asarray(groups if ndim_of(groups) == 1 else 0)  # else refused, such as rows of different lengths
         if labels.ndim != 1 or labels.size == 0 or not np.issubdtype(labels.dtype, np.integer):
             raise ValueError(f"groups must be integer labels of shape (d,), got {groups!r}")
         if labels.min() < 0 or labels.max() >= sketch.d:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from istsim._types import Numbers
-from istsim._validation import finite_array
+from istsim._validation import finite_array, real_array
 
 
 class BatchScaling(NamedTuple):
@@ -50,11 +50,14 @@ def fit_batch_scaling(batch_sizes: Numbers, steps: Numbers) -> BatchScaling:
     """
     from scipy.optimize import nnls
 
-    sizes, counts = finite_array("batch_sizes", batch_sizes, "(count,)", 1), np.asarray(steps, float)
+    sizes = finite_array("batch_sizes", batch_sizes, "(count,)", 1)
+    counts = real_array("steps", steps, "(count,)", 1)
     if len(set(sizes.tolist())) < len(sizes):
         raise ValueError(f"batch_sizes must differ from each other, got {sizes}")
     if sizes.shape != counts.shape:
-        raise ValueError(f"there must be one number of steps for each batch size, got {counts} for {sizes}")
+        raise ValueError(
+            f"batch_sizes and steps: there must be one number of steps for each batch size, got {counts} for {sizes}"
+        )
     if not ((sizes > 0).all() and (counts > 0).all()):
         raise ValueError(f"batch_sizes and steps must be positive, got {sizes} and {counts}")
     sizes, counts = sizes[np.isfinite(counts)], counts[np.isfinite(counts)]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -114,7 +115,7 @@ def _choices(name: str, values: Any, check: Any) -> tuple[Any, ...]:
 
 
 def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value.strip():
         raise ValueError(
             f"{name} must be given as text, got {value!r}: pass sweep(..., names={{'mine': ...}}) and write 'mine'"
         )
@@ -134,6 +135,8 @@ def _scale(name: str, value: Any) -> Scale:
 
 def _seed(name: str, value: Any) -> int:
     try:
-        return int(value.__index__())
-    except AttributeError:
+        if isinstance(value, bool | np.bool_):
+            raise TypeError
+        return operator.index(value)
+    except TypeError:
         raise ValueError(f"{name} must be integers, got {value!r}") from None

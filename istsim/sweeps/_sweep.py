@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from istsim._cores import cores
+from istsim._validation import file_path, instance_of
 from istsim.simulation._metrics import METRICS
 from istsim.sweeps._cell import Cell, identity_of, method_of, problem_of, run_cell, seconds_of
 from istsim.sweeps._commit import commit
@@ -85,13 +86,19 @@ def sweep(
     """
     import cloudpickle
 
+    instance_of("grid", grid, Grid, "an istsim.Grid")
+    if names is not None and not (isinstance(names, Mapping) and all(isinstance(name, str) for name in names)):
+        raise ValueError(f"names must map the names in the grid to what they stand for, got {names!r}")
+    store = file_path("store", store)
     if executor is None:
         end_if_imported_by_one_of_us()
+    elif isinstance(executor, type) or not callable(getattr(executor, "submit", None)):
+        raise ValueError(f"executor must be one of concurrent.futures, or None, got {executor!r}")
     else:
         _refuse_forks(executor)
     names = dict(names or {})
-    folder = Store(Path(store))
     planned, reasons = _plan(grid, names)
+    folder = Store(store)  # made only for a grid that can be read
     by_name = {one.name: one for one in planned.values()}
     missing = [one for name, one in by_name.items() if name not in folder]
     tell = functools.partial(print, file=sys.stderr) if progress else None

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from istsim.methods._local_updates import LocalUpdates
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
+from istsim.simulation._rounds import check_problem_and_method
 from istsim.sketches._bernoulli import Bernoulli
 from istsim.sketches._grouped import Grouped
 from istsim.sketches._rand_k import RandK
@@ -73,6 +74,8 @@ def evaluate(
         array([[0.125],
                [0.125]])
     """
+    if not isinstance(expression, sp.Basic | sp.MatrixBase):
+        raise ValueError(f"expression must be one of sympy's, such as expected_iterate(method), got {expression!r}")
     known = known_values(expression.free_symbols, problem, method, **others)
     return as_function(expression, problem.dim)(**known)
 
@@ -91,6 +94,7 @@ def known_values(symbols: Iterable[Any], problem: Quadratic, method: Method, **o
 
 def _values(problem: Quadratic, method: Method) -> dict[str, Callable[[], Any]]:
     """How to compute each value; not all are known of every sketch, nor cheap."""
+    check_problem_and_method(problem, method)
     n, d, sketch = problem.num_workers, problem.dim, method.sketch_for(problem)
     ungrouped, same = sketch, sketch.labels[:, None] == sketch.labels
     while isinstance(ungrouped, Grouped):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sympy as sp
 
+from istsim._validation import instance_of, natural_number, positive_int
 from istsim.sketches._bernoulli import Bernoulli
 from istsim.sketches._coverage import Coverage
 from istsim.sketches._grouped import Grouped
@@ -11,6 +12,8 @@ from istsim.sketches._rand_k import RandK
 from istsim.sketches._sketch import Sketch
 from istsim.symbolic import _symbols as s
 from istsim.theory import NotCoveredError
+
+_SKETCH = "an istsim.Sketch, such as istsim.RandK(n, d, k)"
 
 # Sketches are told apart by their exact type: a subclass may have another law.
 
@@ -30,7 +33,8 @@ def inclusion_probability(sketch: Sketch, size: int) -> sp.Expr:
         >>> istsim.symbolic.inclusion_probability(istsim.Permutation(4, 8), 2)
         (q - 1)/(n*(n*q - 1))
     """
-    if not 0 <= size <= len(s.inclusion):
+    instance_of("sketch", sketch, Sketch, _SKETCH)
+    if not natural_number("size", size) <= len(s.inclusion):
         raise ValueError(f"size must be from 0 to {len(s.inclusion)}, got {size}")
     kind = type(sketch)
     if isinstance(sketch, Grouped):
@@ -78,6 +82,8 @@ def joint_probability(sketch: Sketch, left: int, right: int, shared: int) -> sp.
         >>> istsim.symbolic.joint_probability(istsim.Coverage(4, 8, 2), 1, 1, 0)
         p_1_1_0
     """
+    instance_of("sketch", sketch, Sketch, _SKETCH)
+    left, right, shared = natural_number("left", left), natural_number("right", right), natural_number("shared", shared)
     if not (0 <= left <= 2 and 0 <= right <= 2 and 0 <= shared <= min(left, right)):
         raise ValueError(f"left and right must be 0, 1 or 2 and shared at most both, got {left}, {right} and {shared}")
     if isinstance(sketch, Grouped):
@@ -124,6 +130,9 @@ def reported_probability(sketch: Sketch, participants: int) -> sp.Expr:
         >>> istsim.symbolic.reported_probability(istsim.Permutation(4, 8), 3)
         m/n
     """
+    instance_of("sketch", sketch, Sketch, _SKETCH)
+    if positive_int("participants", participants) > sketch.n:
+        raise ValueError(f"participants must be at most n = {sketch.n}, got {participants}")
     m = s.n if participants == sketch.n else s.m
     if (one := inclusion_probability(sketch, 1)) == 1:
         return one

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from istsim._types import Numbers
 from istsim._validation import finite_number, positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
-from istsim.simulation._rounds import starting_point
+from istsim.simulation._rounds import checked_step_size, starting_point
 from istsim.theory._dynamics import Dynamics
 from istsim.theory._law_of import dynamics_of
 from istsim.theory._mean import mean_step_size_limit_of
@@ -115,7 +115,16 @@ def best(
         >>> istsim.theory.best(problem, with_k, candidates=[2, 4, 8], goal=50, step_size=0.2).value
         8
     """
-    scores_of = _scores_of(problem, goal, x0)
+    if not isinstance(problem, Quadratic):
+        raise ValueError(f"problem must be an istsim.Quadratic, got {problem!r}")
+    if (candidates is None) == (bounds is None):
+        raise ValueError("pass either candidates or bounds")
+    if not callable(family):
+        raise ValueError(f"family must be a function that gives the method for a value, got {family!r}")
+    start = starting_point(problem.astype(np.float64), x0)
+    scores_of = _scores_of(goal, start)
+    if step_size is not None:
+        step_size = float(checked_step_size(step_size, np.float64))
 
     def member(value: Any) -> Best:
         method = family(value)
@@ -130,11 +139,12 @@ def best(
         (score,) = scores_of(dynamics, np.array([size]))
         return Best(value, method, size, float(np.exp(score)))
 
-    if (candidates is None) == (bounds is None):
-        raise ValueError("pass either candidates or bounds")
     if candidates is not None:
+        if not isinstance(candidates, Iterable) or isinstance(candidates, str) or not (candidates := list(candidates)):
+            raise ValueError(f"candidates must be a sequence of values, at least one, got {candidates!r}")
         return min((member(value) for value in candidates), key=lambda found: found.score)
-    low, high = (finite_number("bounds", bound) for bound in bounds or ())
+    pair = bounds if isinstance(bounds, Sequence | np.ndarray) and len(bounds) == 2 else (0.0, 0.0)
+    low, high = (finite_number("bounds", bound) for bound in pair)
     if not 0 < low < high:
         raise ValueError(f"bounds must be two positive numbers, the lower first, got {bounds}")
 
@@ -160,7 +170,7 @@ def log_final_gaps(gaps: Float[np.ndarray, "step_size iterates"]) -> Float[np.nd
 
 
 def _scores_of(
-    problem: Quadratic, goal: int | str, x0: Numbers | None
+    goal: int | str, start: Float[np.ndarray, " d"]
 ) -> Callable[[Dynamics, np.ndarray], Float[np.ndarray, " step_size"]]:
     if goal == "rate":
         return lambda dynamics, sizes: np.log(np.maximum(dynamics.rates(sizes), _TINY))
@@ -174,7 +184,6 @@ def _scores_of(
     if isinstance(goal, str):
         raise ValueError(f"goal must be a number of rounds, 'rate' or 'stationary', got {goal!r}")
     rounds = positive_int("goal", goal)
-    start = starting_point(problem.astype(np.float64), x0)
     return lambda dynamics, sizes: log_final_gaps(dynamics.gaps(sizes, rounds, start))
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from istsim._pytree import Pytree
 from istsim._types import Array, Numbers
-from istsim._validation import finite_array
+from istsim._validation import finite_array, is_concrete
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
 from istsim.simulation._rounds import checked_step_size, starting_point
@@ -135,6 +135,8 @@ def exact_moments(
     sizes, weighting = step_sizes_of_rounds(step_size, rounds), None
     if gradient_weighting is not None:
         weighting = checked_matrix("gradient_weighting", gradient_weighting, problem)
+        if is_concrete(weighting) and not np.allclose(weighting, weighting.T):
+            raise ValueError("gradient_weighting must be symmetric; pass (H + H.T) / 2, which gives the same form")
     chosen = np.array([_checked_round(round_, len(sizes)) for round_ in covariance_at], np.int32)
     found = dynamics.history(sizes, starting_point(law.problem, x0), weighting, chosen)
     return ExactMoments(found.mean, *found.metrics, chosen, found.covariance)

@@ -9,7 +9,7 @@ from istsim._types import Numbers
 from istsim._validation import finite_number, positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
-from istsim.simulation._rounds import starting_point
+from istsim.simulation._rounds import check_problem_and_method, starting_point
 from istsim.theory._best import least_of_grids
 from istsim.theory._law_of import dynamics_of
 from istsim.theory._mean import mean_step_size_limit_of
@@ -63,6 +63,7 @@ def fewest_rounds(
         >>> istsim.theory.fewest_rounds(problem, istsim.GradientDescent(), 2 * 0.5**20, most=9).rounds
         inf
     """
+    check_problem_and_method(problem, method)
     goal, most = finite_number("gap", gap), positive_int("most", most)
     start = float(problem.objective_gap(starting_point(problem, x0)))
     if not 0 < goal < start:

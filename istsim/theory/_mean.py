@@ -50,8 +50,8 @@ def mean_operator(
         >>> B.tolist(), c.tolist()  # no worker ever holds two coordinates
         ([[4.0, 0.0], [0.0, 4.0]], [1.0, 1.0])
     """
-    law = law_of(problem, method, route, step_size)
-    return law.mean_operator(step_size), law.mean_vector(step_size)
+    law, size = law_of(problem, method, route, step_size), _of_one_round(step_size)
+    return law.mean_operator(size), law.mean_vector(size)
 
 
 def fixed_point(
@@ -72,7 +72,12 @@ def fixed_point(
         >>> istsim.theory.fixed_point(problem, istsim.IST(istsim.Permutation(2, 2))).tolist()
         [0.25, 0.25]
     """
-    return law_of(problem, method, route, step_size).fixed_point(step_size)
+    return law_of(problem, method, route, step_size).fixed_point(_of_one_round(step_size))
+
+
+def _of_one_round(step_size: float | None) -> Any:
+    """A step size, where one is given."""
+    return None if step_size is None else checked_step_size(step_size, np.float64)
 
 
 def exact_mean(

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from istsim._random import as_key
-from istsim._validation import positive_int
+from istsim._validation import instance_of, positive_int
 from istsim.sketches._sketch import Sketch, falling_ratio
 
 # The probability that a correct sketch fails, over all comparisons of one call.
@@ -57,6 +57,7 @@ def check_sketch(sketch: Sketch, *, key: Any = 0, draws: int = 4000) -> None:
         >>> import istsim
         >>> istsim.verify.check_sketch(istsim.Coverage(3, 4, 2))
     """
+    instance_of("sketch", sketch, Sketch, "an istsim.Sketch, such as istsim.RandK(n, d, k)")
     if positive_int("draws", draws) < 1000:
         raise ValueError(f"draws must be at least 1000 to tell probabilities apart, got {draws}")
     if faults := _faults_of_size(sketch):

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from istsim._validation import positive_ints
+
 
 def mlp(widths: Sequence[int], *, norm: bool = False) -> nn.Sequential:
     """Dense layers with ReLU between them; inputs of any shape are flattened.
@@ -26,8 +28,9 @@ def mlp(widths: Sequence[int], *, norm: bool = False) -> nn.Sequential:
           (3): Linear(in_features=32, out_features=10, bias=True)
         )
     """
+    widths = positive_ints("widths", widths)
     if len(widths) < 2:
-        raise ValueError(f"widths must be those of the input, hidden layers and output, got {list(widths)}")
+        raise ValueError(f"widths must be those of the input, hidden layers and output, got {widths}")
     layers: list[nn.Module] = [nn.Flatten()]
     for number, (before, after) in enumerate(itertools.pairwise(widths), start=2):
         layers.append(nn.Linear(before, after))

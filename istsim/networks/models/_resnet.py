@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from istsim._validation import positive_int, positive_ints
+
 
 class PreActivationBlock(nn.Module):
     """A residual block whose norms and activations come before its convolutions (He et al., arXiv 1603.05027).
@@ -54,6 +56,8 @@ class ResNet(nn.Module):
 
     def __init__(self, num_classes: int, channels: int = 3, width: int = 64, depths: Sequence[int] = (2, 2, 2, 2)):
         super().__init__()
+        num_classes, channels = positive_int("num_classes", num_classes), positive_int("channels", channels)
+        width, depths = positive_int("width", width), positive_ints("depths", depths)
         self.stem = nn.Conv2d(channels, width, 3, padding=1, bias=False)
         before, stages = width, []
         for number, depth in enumerate(depths):

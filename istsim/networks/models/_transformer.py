@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from istsim._validation import positive_int
+
 
 class Attention(nn.Module):
     """Causal attention with rotary positions, in which several query heads share one head of keys and values.
@@ -110,9 +112,12 @@ class Transformer(nn.Module):
         hidden: int | None = None,
     ):
         super().__init__()
+        vocabulary, width = positive_int("vocabulary", vocabulary), positive_int("width", width)
+        depth, heads = positive_int("depth", depth), positive_int("heads", heads)
+        key_heads = heads if key_heads is None else positive_int("key_heads", key_heads)
+        hidden = 8 * width // 3 if hidden is None else positive_int("hidden", hidden)
         self.embedding = nn.Embedding(vocabulary, width)
-        each = (width, heads, key_heads or heads, hidden or 8 * width // 3)
-        self.blocks = nn.Sequential(*[TransformerBlock(*each) for _ in range(depth)])
+        self.blocks = nn.Sequential(*[TransformerBlock(width, heads, key_heads, hidden) for _ in range(depth)])
         self.norm = nn.RMSNorm(width, eps=1e-6)
         self.head = nn.Linear(width, vocabulary, bias=False)
         self.apply(self._init_weights)
