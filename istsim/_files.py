@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import xarray
@@ -82,7 +82,7 @@ def read_netcdf(path: Path) -> xarray.Dataset:
 
     with h5py.File(path) as file:
         for name in file:
-            variable = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
+            variable: Any = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
             if not isinstance(variable, h5py.Dataset) or variable.external or variable.is_virtual:
                 raise ValueError(f"{name!r} is not in it, but in another file or group")
     return xarray.load_dataset(path, engine="h5netcdf")
