@@ -114,7 +114,7 @@ def test_a_round_at_step_size_zero_changes_nothing():
     ("schedule", "message"),
     [
         (lambda k: -0.1 if k == 2 else 0.1, "at least 0 in every round, got -0.1 in round 2"),
-        (lambda k: np.nan, "step_size must be finite"),
+        (lambda k: np.nan, "step_size must be a finite number, got nan"),
     ],
 )
 def test_a_bad_schedule_is_refused(schedule, message):

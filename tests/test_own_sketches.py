@@ -22,7 +22,7 @@ class Lists(istsim.Sketch):
         return 2
 
     def sample_indices(self, key):
-        return jax.random.permutation(key, self.d)[: 2 * self.n].reshape(self.n, 2)
+        return jnp.argsort(jax.random.uniform(key, (self.d,)))[: 2 * self.n].reshape(self.n, 2)
 
     def inclusion_probability(self, size):
         return 1 / 3

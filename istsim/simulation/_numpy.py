@@ -83,6 +83,23 @@ def chunks(run: Run) -> Iterator[Chunk]:
         yield Chunk(length, stretch.kept, metrics_by_numpy(problem, records), x)
 
 
+def iterates(run: Run) -> Float[np.ndarray, "iterates d"]:
+    """All iterates of a run of one repetition with one step size, or under a schedule."""
+    problem, method = run.problem, run.method
+    sketch_key = stream(Threefry.of(run.key), "sketch")
+    draws = method.draw(round_key(sketch_key, np.zeros(1, int), np.arange(run.rounds)), problem.num_workers)
+    sketch, steps = method.sketch_for(problem), run.steps.between(0, run.rounds)
+    if is_own(sketch):
+        check_lists(sketch, draws.held)
+    x = run.x0[None, None]
+    found = [x]
+    with np.errstate(over="ignore", invalid="ignore"):  # a divergent run is a result
+        for index in range(run.rounds):
+            x = one_round(problem, method, _of_round(draws, index), steps[index, :, None], x)
+            found.append(x)
+    return np.array(found)[:, 0, 0]
+
+
 def _of_round(draws: Draws, index: int) -> Draws:
     """What was drawn for one of many rounds, which stand along the second axis, if anything was."""
     if draws.held.shape[-1] == 0:

@@ -5,16 +5,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from istsim._random import as_key, round_key, stream
 from istsim._types import Numbers
-from istsim._validation import positive_int
+from istsim._validation import is_concrete, positive_int
 from istsim.methods._method import Method
 from istsim.problems._quadratic import Quadratic
+from istsim.simulation import _numpy
 from istsim.simulation._draws import check_first
 from istsim.simulation._programs import forget_if_many
 from istsim.simulation._rounds import advance, check_problem_and_method, checked_step_size, starting_point
+from istsim.simulation._run import Run
 from istsim.simulation._step_sizes import StepSizes
 
 
@@ -27,7 +30,7 @@ def trajectory(
     key: Any,
     x0: Numbers | None = None,
 ) -> Float[Array, "iterates d"]:
-    """All iterates of one run, x_0 to x_K: pure JAX, to be jitted, vmapped and differentiated.
+    """All iterates of one run, x_0 to x_K: a function that JAX can jit, vmap and differentiate.
 
     The sketches are those of repetition 0 of `simulate` with the same key.
 
@@ -67,7 +70,12 @@ def trajectory(
     else:
         steps = StepSizes(checked_step_size(step_size, problem.dtype)[None], None)
     x0 = starting_point(problem, x0)
-    sketch_key = stream(as_key(key), "sketch")
+    run_key = as_key(key)
+    if is_concrete(problem, method, steps, run_key, x0):
+        run = Run(problem, method, steps, run_key, 1, np.asarray(x0), rounds, 1)
+        if _numpy.covers(run) and _numpy.is_short(run):
+            return jnp.asarray(_numpy.iterates(run))
+    sketch_key = stream(run_key, "sketch")
     check_first(method, sketch_key, rounds, problem.num_workers)
     return _trajectory(problem, method, steps, sketch_key, x0, rounds=rounds)
 
