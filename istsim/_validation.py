@@ -54,6 +54,8 @@ def _int_of_at_least(least: int, name: str, value: Any) -> int:
         number = least - 1
     if isinstance(value, bool | np.bool_) or number < least:
         raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+    if number >= 2**63:  # no array is so long
+        raise ValueError(f"{name} must be below 2**63, got {value!r}")
     return number
 
 
