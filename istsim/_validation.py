@@ -47,6 +47,14 @@ def natural_number(name: str, value: Any) -> int:
     return _int_of_at_least(0, name, value)
 
 
+def whole_number(name: str, value: Any) -> int:
+    """`value` as an int of either sign, of 64 bits: a seed."""
+    try:
+        return _int_of_at_least(-(2**63), name, value)
+    except ValueError:
+        raise ValueError(f"{name} must be an integer of 64 bits, got {value!r}") from None
+
+
 def _int_of_at_least(least: int, name: str, value: Any) -> int:
     try:
         number = operator.index(value)

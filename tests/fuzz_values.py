@@ -401,6 +401,7 @@ PARAMETERS = {
     "widths": Kind("[3, 2, 2]", "[]; [3]; 3; None; [0, 1]; [1.5, 2]; ['a', 'b']; [-1, 2]"),
     "head": Kind("None"),
     "BalancedCoverage.sizes": Kind(lambda s: f"(1,) * {s.d}", "(); 3; None; (-1,); ('a',)"),
+    "TrainingRun.seed": Kind("0; 7; np.int64(3); -1", NO_COUNT.replace("-1; ", "")),
     "TrainingRun.data": Kind("'digits'", "None; 3"),
     "Blocks.name": Kind("'block'"),
     "Blocks.names": Kind("('0', '1')"),

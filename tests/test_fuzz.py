@@ -191,6 +191,8 @@ REFUSED = [
     ("networks.PerLayer(3)", "sketches"),
     ("networks.spectral_gap('abc')", "mask"),
     ("networks.DataParallel(2, keep=None)", "keep"),
+    ("networks.TrainingRun(seed=2.5)", "seed"),
+    ("networks.TrainingRun(local_steps=None)", "local_steps"),
 ]  # fmt: skip
 
 
