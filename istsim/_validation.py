@@ -47,6 +47,14 @@ def natural_number(name: str, value: Any) -> int:
     return _int_of_at_least(0, name, value)
 
 
+def whole_number(name: str, value: Any) -> int:
+    """`value` as an int of either sign, of 64 bits: a seed."""
+    try:
+        return _int_of_at_least(-(2**63), name, value)
+    except ValueError:
+        raise ValueError(f"{name} must be an integer of 64 bits, got {value!r}") from None
+
+
 def _int_of_at_least(least: int, name: str, value: Any) -> int:
     try:
         number = operator.index(value)
@@ -54,6 +62,8 @@ def _int_of_at_least(least: int, name: str, value: Any) -> int:
         number = least - 1
     if isinstance(value, bool | np.bool_) or number < least:
         raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+    if number >= 2**63:  # no array is so long
+        raise ValueError(f"{name} must be below 2**63, got {value!r}")
     return number
 
 

@@ -121,6 +121,8 @@ def targets() -> list[Target]:
 
 # What an argument is called in messages, where that is the option of the command line.
 ALIASES = {("costs.named", "name"): "model", ("costs.quantity", "text"): "--memory"}
+# Whose options depend on each other, so that what one error names is the first of several odd ones.
+ALONE = ("networks.TrainingRun",)
 # What is called with valid arguments only.
 OF_AUTHORS = "is defined by authors of sketches, and called by the engine inside its loops"
 VALID_ONLY = {f"Sketch.{name}": OF_AUTHORS for name in MEMBERS["sketch"][1].split()}
@@ -212,7 +214,7 @@ def drawn(number: int, among: list[Target]) -> Case:
             text = text_of((kind.wrong if must_fail else kind.either) or kind.right, shape)
             if must_fail and text == repr(parameters[name].default):
                 odd, must_fail, text = "", False, text_of(kind.right, shape)
-        if name in required or name == odd or rng.random() < 0.3:
+        if name in required or name == odd or (rng.random() < 0.3 and not (odd and target.name in ALONE)):
             arguments[name] = text
     for name, text in ALWAYS.get(target.name, {}).items():
         if name != odd:

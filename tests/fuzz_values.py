@@ -56,9 +56,9 @@ NO_NUMBER_OR_NONE = join("'abc'; '0.1'", NO_TEXT_OR_NUMBER, "np.ma.masked_array(
 NO_FRACTION = join("None", NO_NUMBER_OR_NONE, "fractions.Fraction")
 NO_NUMBER_OR_NONE = join(NO_NUMBER_OR_NONE, "10**400; [0.1, 0.2, 0.3]")
 NO_NUMBER = join("None", NO_NUMBER_OR_NONE)
-NO_COUNT = join(NO_NUMBER, "-1; 2.5; 2.0; True; np.bool_(True); '2'; np.float64(2); [2]; np.float16(1)").replace(
-    "10**400; ", ""
-)
+NO_COUNT = join(
+    NO_NUMBER, "-1; 2.5; 2.0; 10**30; True; np.bool_(True); '2'; np.float64(2); [2]; np.float16(1)"
+).replace("10**400; ", "")
 POSITIVE = "0.0; -1.0"
 FLAG = "0; 1; np.True_; np.False_"
 KEYS = "0; 7; np.int64(7); np.uint32(7); jax.random.key(7); jax.random.PRNGKey(7)"
@@ -401,6 +401,7 @@ PARAMETERS = {
     "widths": Kind("[3, 2, 2]", "[]; [3]; 3; None; [0, 1]; [1.5, 2]; ['a', 'b']; [-1, 2]"),
     "head": Kind("None"),
     "BalancedCoverage.sizes": Kind(lambda s: f"(1,) * {s.d}", "(); 3; None; (-1,); ('a',)"),
+    "TrainingRun.seed": Kind("0; 7; np.int64(3); -1", NO_COUNT.replace("-1; ", "")),
     "TrainingRun.data": Kind("'digits'", "None; 3"),
     "Blocks.name": Kind("'block'"),
     "Blocks.names": Kind("('0', '1')"),

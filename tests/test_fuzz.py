@@ -134,6 +134,9 @@ REFUSED = [
     ("istsim.GaussianNoise(np.zeros((0, 0)))", "covariance"),
     ("istsim.GaussianNoise([[1.0], [1.0, 2.0]])", "covariance"),
     ("istsim.LocalUpdates(3)", "blocks"),
+    ("istsim.RandK(2, 10**30, 1)", "d"),
+    ("istsim.trajectory(istsim.remark_1_quadratic(1, 2, 1), istsim.GradientDescent(), step_size=0.1, rounds=10**30,"
+     " key=0)", "rounds"),
     ("istsim.GradientDescent().floats_per_round(None)", "problem"),
     ("istsim.LocalUpdates([1]).floats_per_round(None)", "problem"),
     ("theory.fewest_rounds(3, istsim.GradientDescent(), 0.1)", "problem"),
@@ -164,6 +167,7 @@ REFUSED = [
     ("istsim.certificates.is_semidefinite(np.zeros((0, 0)))", "matrix"),
     ("istsim.certificates.is_semidefinite(np.ma.masked_array([[1.0]], True))", "matrix"),
     ("istsim.certificates.as_fraction(fractions.Fraction)", "x"),
+    ("istsim.certificates.largest_rate([[1]], [[3]], digits=10**4)", "digits"),
     ("istsim.certificates.decide_theta(3, 1)", "one_round"),
     ("istsim.certificates.RationalRound.of(istsim.remark_1_quadratic(1, 2, 1), istsim.GradientDescent(),"
      " step_size=-1)", "step_size"),
@@ -187,6 +191,8 @@ REFUSED = [
     ("networks.PerLayer(3)", "sketches"),
     ("networks.spectral_gap('abc')", "mask"),
     ("networks.DataParallel(2, keep=None)", "keep"),
+    ("networks.TrainingRun(seed=2.5)", "seed"),
+    ("networks.TrainingRun(local_steps=None)", "local_steps"),
 ]  # fmt: skip
 
 
@@ -212,6 +218,14 @@ def test_points_of_a_run_that_diverged_have_values_without_warnings():
         assert not np.isfinite(problem.value(x))
         assert not np.isfinite(problem.objective_gap(x))
         assert problem.gradient(x).shape == (2,)
+
+
+def test_examples_without_number_are_cut_into_microbatches_at_once():
+    prime = 10**9 + 7
+    found = istsim.costs.compare(
+        istsim.costs.named("resnet18"), istsim.costs.Cluster(1, 2**40), istsim.costs.Training(2 * prime)
+    )
+    assert found.costs[0].setting["microbatches"] == prime
 
 
 @pytest.mark.usefixtures("unchecked")

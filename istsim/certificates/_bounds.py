@@ -58,7 +58,7 @@ def least_theta(V: Any, W: Any, *, digits: int = 9, arithmetic: str | None = Non
         true: V <= 2/3 W
         false: V <= 1997/3000 (about 0.665666667) W: right less left is -3/500 at v = (1, 1)
     """
-    V, W, digits = symmetric("V", V), symmetric("W", W), positive_int("digits", digits)
+    V, W, digits = symmetric("V", V), symmetric("W", W), _checked(digits)
     factors = ldl(W, arithmetic=arithmetic)
     if factors is None or factors.rank == 0:
         raise ValueError("W must be positive semidefinite and not zero")
@@ -94,7 +94,7 @@ def largest_rate(W: Any, Lbar: Any, *, digits: int = 9, arithmetic: str | None =
         >>> largest_rate([[2, 1], [1, 2]], [[3, 0], [0, 3]]).value
         Fraction(1, 3)
     """
-    W, Lbar, digits = symmetric("W", W), symmetric("Lbar", Lbar), positive_int("digits", digits)
+    W, Lbar, digits = symmetric("W", W), symmetric("Lbar", Lbar), _checked(digits)
     factors = ldl(Lbar, arithmetic=arithmetic)
     if factors is None or factors.rank < len(Lbar):
         raise ValueError("Lbar must be positive definite")
@@ -150,3 +150,11 @@ def _first_false(predicate: Callable[[int], bool], start: int) -> int:
         middle = (low + high) // 2
         low, high = (middle, high) if predicate(middle) else (low, middle)
     return high
+
+
+def _checked(digits: int) -> int:
+    """Digits that are few enough to be told: Python turns no more than 4300 into text."""
+    found = positive_int("digits", digits)
+    if found > 1000:
+        raise ValueError(f"digits must be at most 1000, got {digits}")
+    return found

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import math
+import operator
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import torch
 from torch import nn
 
-from istsim._validation import did_you_mean, one_of, positive_int
+from istsim._validation import did_you_mean, one_of, positive_int, whole_number
 from istsim.networks._architectures import blocks, neurons
 from istsim.networks._engine import Engine
 from istsim.networks._graph import spectral_gap
@@ -127,6 +128,9 @@ class TrainingRun:
 
     def __post_init__(self):
         _check(vars(self))
+        given = {name: getattr(self, name) for name in (*_WHOLE_NUMBERS, "seed")}
+        # Plain ints, which the log can hold, whatever library they came from.
+        vars(self).update({name: operator.index(value) for name, value in given.items() if value is not None})
 
     @classmethod
     def read(cls, path: Path) -> TrainingRun:
@@ -272,8 +276,9 @@ def _check(options: Mapping[str, Any]) -> None:
         if kind is bool and not isinstance(options[name], bool):
             raise ValueError(f"{name} must be true or false, got {options[name]!r}")
     for name in _WHOLE_NUMBERS:
-        if options[name] is not None:
+        if options[name] is not None or getattr(TrainingRun, name) is not None:
             positive_int(name, options[name])
+    whole_number("seed", options["seed"])
     for name in ("step_size", "coverage"):
         value = options[name]
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
