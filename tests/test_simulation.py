@@ -572,3 +572,33 @@ def assert_ended_for_good(gaps):
     finite = np.isfinite(gaps)
     assert not finite[:, -1].any()
     assert (np.diff(finite.astype(int), axis=1) <= 0).all()
+
+
+EPS = np.finfo(float).eps
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "status"),
+    [
+        (2.0, 2 * 0.99 * np.sqrt(EPS), "converged"),
+        (2.0, 2 * 1.01 * np.sqrt(EPS), "running"),
+        (0.0, 0.99 * (100 * EPS) ** 2 * 4.5, "converged"),
+        (0.0, 1.01 * (100 * EPS) ** 2 * 4.5, "running"),
+        (2.0, 0.99e6 * 4.5, "running"),  # the gap at 0 is larger than that at the start
+        (2.0, 1.01e6 * 4.5, "diverged"),
+        (8.0, 0.99e6 * 8.0, "running"),
+        (8.0, 1.01e6 * 8.0, "diverged"),
+        (8.0, np.nan, "diverged"),
+    ],
+)
+def test_a_status_changes_where_the_gap_crosses_the_stated_bounds(start, end, status):
+    problem = istsim.Quadratic(np.eye(1)[None], np.array([[3.0]]))  # 3^2 / 2 = 4.5 at 0
+    solution = istsim.Solution(
+        problem=problem,
+        method=istsim.GradientDescent(),
+        step_sizes=np.array([0.1]),
+        recorded_rounds=np.array([0, 1]),
+        metrics={"objective_gap": np.array([[[start, end]]])},
+        x=np.zeros((1, 1, 1)),
+    )
+    assert solution.status.tolist() == [[status]]
