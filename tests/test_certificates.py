@@ -27,7 +27,7 @@ from istsim.certificates import (
     least_theta,
     negative_direction,
 )
-from istsim.certificates._rational import arithmetic_of
+from istsim.certificates._rational import arithmetic_of, over_common_denominator
 from istsim.theory import NotCoveredError
 
 ARITHMETICS = ["fractions", "flint"] if importlib.util.find_spec("flint") else ["fractions"]
@@ -511,3 +511,8 @@ def test_a_step_size_that_is_not_positive_is_refused():
     one_round = RationalRound.of(equal_workers(np.eye(2), 1), istsim.GradientDescent())
     with pytest.raises(ValueError, match="step_size must be positive, got 0"):
         decide_gradients(one_round, 0)
+
+
+def test_a_common_denominator_is_the_least():
+    integers, common = over_common_denominator([Fraction(1, 4), Fraction(5, 6), Fraction(-2)])
+    assert (integers.tolist(), common) == ([3, 10, -24], 12)

@@ -557,3 +557,6 @@ def test_vector_heterogeneity_is_the_standard_deviation_over_workers(n, key, fal
     squares = (deviations**2).sum() * (n - 1) / (n * stated**2)
     low, high = scipy.stats.chi2((n - 1) * d).ppf([false_alarm_rate / 2, 1 - false_alarm_rate / 2])
     assert low < squares < high
+    # They average out: the minimizer stays.
+    (alike, *_) = random_vectors(keys, np.eye(d), n, heterogeneity=0.0, interpolation=False)
+    np.testing.assert_allclose(np.asarray(vectors).mean(axis=0), alike, rtol=0, atol=1e-13)

@@ -5,7 +5,7 @@ import pytest
 
 import istsim
 from istsim import theory
-from istsim.theory import _dynamics
+from istsim.theory import _dynamics, _symmetric
 from istsim.theory._law_of import dynamics_of
 
 
@@ -39,3 +39,20 @@ def test_a_covariance_that_does_not_solve_its_equation_is_refused():
     with pytest.raises(ValueError, match="the stationary covariance could not be solved for"):
         _dynamics._solved(lambda M: kept * M, driven, 0.1, 0.9)
     np.testing.assert_allclose(_dynamics._solved(lambda M: 2 * M, driven, 0.1, 0.9), driven / 2, rtol=1e-12)
+
+
+def test_a_coordinate_that_no_update_reaches_leaves_no_single_fixed_point():
+    problem = istsim.Quadratic.from_diagonals(np.ones((2, 3)), np.ones((2, 3)))
+    weights = np.array([[1.0, 1.0, 0.0]] * 2)
+    with pytest.raises(ValueError, match="singular: the expected iterate has no single fixed point"):
+        theory.fixed_point(problem, istsim.IST(istsim.Bernoulli(2, 3, 0.5), weights=weights))
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_of_large_maps_the_largest_eigenvalue_is_found_without_all_others(several, monkeypatch):
+    d = 25  # 325 entries
+    entries = _symmetric.count_entries(d)
+    matrix = np.diag(np.linspace(0.1, 0.7, entries) ** 3)
+    monkeypatch.setattr(np.linalg, "eigvals", None)
+    found = _symmetric.spectral_radii_of([matrix] * 2)[1] if several else _symmetric.spectral_radius_of(matrix)
+    assert found == pytest.approx(0.7**3, rel=1e-9)

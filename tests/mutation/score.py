@@ -20,7 +20,8 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -33,8 +34,10 @@ SIZE = 300
 LEAST = 95.0  # percent
 # Those that exercise the packages in the process they run in, in about a minute at most.
 TESTS = [
+    "backends",
     "best",
     "certificates",
+    "compared_step_sizes",
     "compiled",
     "conformance",
     "degenerate_cases",
@@ -50,16 +53,19 @@ TESTS = [
     "masked_arrays",
     "matrix_free",
     "methods",
+    "no_compilation",
     "numpy_rounds",
     "overflow",
     "own_methods",
     "own_sketches",
     "problems",
+    "progress",
     "rates_and_limits",
     "real_data",
     "simulation",
     "sketch_laws",
     "sketches",
+    "steps_to_result",
     "sweep",
     "symbolic",
     "theorems",
@@ -70,6 +76,7 @@ TESTS = [
 SECONDS = 30.0  # of tests for a mutant, as recorded; survivors get more
 PATIENCE = 4  # a mutant is killed that takes so many times what its tests take, and STARTING
 STARTING = 30.0
+KILLERS = 10  # tests that killed others run first
 COPIED = ("istsim", "tests", "proofs", "README.md", "pyproject.toml")
 
 
@@ -80,12 +87,14 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 1) - 1), help="runs at a time")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of tests for a mutant")
     parser.add_argument("--only", default="", help="only files whose name has this in it")
+    parser.add_argument("--tests", default="", help="only tests whose name has this in it")
     parser.add_argument("--by-hand", action="store_true", help="only the mistakes in by_hand.toml")
+    parser.add_argument("--rest", action="store_true", help="only what the last run left")
     parser.add_argument("--survivors", action="store_true", help="only survivors of the last run, and what it left")
     arguments = parser.parse_args()
     KEPT.mkdir(parents=True, exist_ok=True)
     record()
-    if not arguments.survivors:
+    if not (arguments.survivors or arguments.rest):
         (KEPT / "results.jsonl").unlink(missing_ok=True)
     known = known_results()
     mutants = by_hand() if arguments.by_hand else [*by_hand(), *drawn(arguments.size)]
@@ -97,8 +106,9 @@ def main() -> None:
         if arguments.only in mutant.file
         and mutant.name not in equivalent
         and not (arguments.survivors and known.get(mutant.name, "survived") != "survived")
+        and not (arguments.rest and mutant.name in known)
     ]
-    judge(run, arguments.workers, arguments.seconds)
+    judge(run, arguments.workers, arguments.seconds, arguments.tests)
     known = {**known_results(), **dict.fromkeys(equivalent, "equivalent")}
     if arguments.by_hand or arguments.only:
         return
@@ -107,7 +117,7 @@ def main() -> None:
         return
     for name in equivalent.keys() - {mutant.name for mutant in mutants}:
         print(f"no longer among the mutants, remove it from equivalent.toml: {name}")
-    check_killers({how for mutant in mutants if "::" in (how := known[mutant.name])})
+    check_killers({how for mutant in mutants if is_test(how := known[mutant.name])})
     score = summary(mutants, known, equivalent)
     (HERE / "score.md").write_text(as_markdown(score), encoding="utf-8")
     print(as_markdown(score))
@@ -212,49 +222,58 @@ def _recorded_of(lines: Path, seconds: Path) -> dict:
 class Recorded:
     """Which tests execute which lines, by their text, and how long each takes."""
 
-    def __init__(self, by_file: dict[str, dict]):
+    def __init__(self, by_file: dict[str, dict], killers: Iterable[str], part_of_name: str):
+        self.kills = Counter(killers)
         self.seconds: dict[str, float] = {}
+        self._lines: dict[str, int] = defaultdict(int)
         self._tests: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         for found in by_file.values():
             self.seconds |= found["seconds"]
             for name, tests in found["tests"].items():
                 for line, of_line in tests.items():
-                    self._tests[name][line] |= set(of_line)
+                    self._tests[name][line] |= {test for test in of_line if part_of_name in test}
+                    for test in of_line:
+                        self._lines[test] += 1
 
     def tests_of(self, mutant: Mutant, limit: float) -> list[str]:
         """Tests that execute the line, for `limit` seconds, fastest files first.
 
-        From every file of tests its fastest are taken in turn: files check different things. Where a line runs as the
-        module is imported or in what an earlier test compiled, the other tests that execute the module follow.
+        From every file of tests those are taken in turn that execute the fewest lines: they are about these, and files
+        check different things. Where a line runs as the module is imported or in what an earlier test compiled, the
+        other tests that execute the module follow.
         """
         tests = self._tests[mutant.file]
         text = (ROOT / mutant.file).read_text(encoding="utf-8").splitlines()[mutant.line - 1].strip()
         direct = tests.get(text, set())
-        chosen, total = [], 0.0
-        for some in (direct, set().union(*tests.values()) - direct):
-            for test in self._in_turn(some):
-                if total + self.seconds[test] <= limit or not chosen:
-                    chosen.append(test)
-                    total += self.seconds[test]
+        # What killed others is likely to kill this one.
+        killers = sorted(
+            direct & self.kills.keys(), key=lambda test: (-self.kills[test] / (0.1 + self.seconds[test]), test)
+        )
+        chosen: dict[str, None] = {}
+        for test in (*killers[:KILLERS], *self._in_turn(direct), *self._in_turn(set().union(*tests.values()) - direct)):
+            if not chosen or sum(map(self.seconds.__getitem__, {**chosen, test: None})) <= limit:
+                chosen[test] = None
+        first = [test for test in chosen if test in killers[:KILLERS]]
         by_file: dict[str, list[str]] = defaultdict(list)
-        for test in chosen:
+        for test in chosen.keys() - set(first):
             by_file[test.partition("::")[0]].append(test)
         cost = {file: sum(self.seconds[test] for test in tests) for file, tests in by_file.items()}
-        return [test for file in sorted(by_file, key=cost.__getitem__) for test in by_file[file]]
+        return first + [test for file in sorted(by_file, key=cost.__getitem__) for test in sorted(by_file[file])]
 
     def _in_turn(self, tests: set[str]) -> list[str]:
         place: dict[str, int] = defaultdict(int)
         ranked = []
-        for test in sorted(tests, key=lambda test: (self.seconds[test], test)):
+        for test in sorted(tests, key=lambda test: (self._lines[test], test)):
             file = test.partition("::")[0]
-            ranked.append((place[file], self.seconds[test], test))
+            ranked.append((place[file], self._lines[test], test))
             place[file] += 1
         return [test for *_, test in sorted(ranked)]
 
 
-def judge(mutants: list[Mutant], workers: int, seconds: float) -> None:
+def judge(mutants: list[Mutant], workers: int, seconds: float, part_of_name: str) -> None:
     """Keep how each mutant ended: the test that failed, another sign of it, or "survived"."""
-    recorded = Recorded(json.loads((KEPT / "tests.json").read_text()))
+    by_file = json.loads((KEPT / "tests.json").read_text())
+    recorded = Recorded(by_file, filter(is_test, known_results().values()), part_of_name)
     runners: queue.Queue[Runner] = queue.Queue()
     for _ in range(workers):
         copy = Path(tempfile.mkdtemp(prefix="mutation-"))
@@ -269,6 +288,7 @@ def judge(mutants: list[Mutant], workers: int, seconds: float) -> None:
         ended = verdict(runner, recorded, mutant, seconds)
         file.write_text(original, encoding="utf-8")
         runners.put(runner)
+        recorded.kills.update(filter(is_test, [ended]))
         with (KEPT / "results.jsonl").open("a", encoding="utf-8") as results:
             results.write(json.dumps({"mutant": mutant.name, "line": mutant.line, "ended": ended}) + "\n")
         print(f"{'SURVIVED' if ended == 'survived' else 'killed'}  {mutant.name[:200]}  [{ended}]", flush=True)
@@ -294,6 +314,11 @@ def verdict(runner: Runner, recorded: Recorded, mutant: Mutant, seconds: float) 
         return f"ended by signal {-status}"
     failed = re.search(r"^(?:FAILED|ERROR) (.*?)(?: - |$)", output, re.MULTILINE)
     return failed[1] if failed and "::" in failed[1] else f"not imported: {last_line(output)}"[:200]
+
+
+def is_test(ended: str) -> bool:
+    """Whether a mutant ended by a test that failed."""
+    return "::" in ended
 
 
 def check_killers(tests: set[str]) -> None:
