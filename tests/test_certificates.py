@@ -516,3 +516,11 @@ def test_a_step_size_that_is_not_positive_is_refused():
 def test_a_common_denominator_is_the_least():
     integers, common = over_common_denominator([Fraction(1, 4), Fraction(5, 6), Fraction(-2)])
     assert (integers.tolist(), common) == ([3, 10, -24], 12)
+
+
+def test_owners_divide_by_any_number_of_holders():
+    problem = istsim.Quadratic(np.array([1.0, 2.0, 6.0]).reshape(3, 1, 1), np.array([[3.0], [6.0], [0.0]]))
+    found = certificates.RationalRound.of(problem, istsim.IST(istsim.Bernoulli(3, 1, 0.5), merge="owners"))
+    # Unless no one holds it, with probability 1/8, the average over the holders is on average that over all workers.
+    assert found.mean_operator.tolist() == [[Fraction(7, 8) * 3]]
+    assert found.mean_vector.tolist() == [Fraction(7, 8) * 3]

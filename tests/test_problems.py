@@ -560,3 +560,9 @@ def test_vector_heterogeneity_is_the_standard_deviation_over_workers(n, key, fal
     # They average out: the minimizer stays.
     (alike, *_) = random_vectors(keys, np.eye(d), n, heterogeneity=0.0, interpolation=False)
     np.testing.assert_allclose(np.asarray(vectors).mean(axis=0), alike, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("smallest", [0.0, -0.1, -2.0])
+def test_a_tridiagonal_quadratic_needs_a_positive_smallest_eigenvalue(smallest):
+    with pytest.raises(ValueError, match="smallest_eigenvalue must be positive"):
+        istsim.tridiagonal_quadratic(0, 2, 3, noise_scale=0.1, smallest_eigenvalue=smallest)

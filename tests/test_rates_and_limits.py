@@ -32,10 +32,11 @@ def test_a_bias_however_small_makes_the_error_of_the_mean_count_once_not_squared
     assert rate == pytest.approx(slowest if coupling else slowest**2, rel=1e-9)
 
 
-def test_a_covariance_that_does_not_solve_its_equation_is_refused():
-    # What is lost of every entry but one; there the equation says 0 = 1e-3.
+@pytest.mark.parametrize("scale", [1.0, 1e-8, 1e8])
+def test_a_covariance_that_does_not_solve_its_equation_is_refused(scale):
+    # What is lost of every entry but one; there the equation says 0 = 1e-3, or so many times that.
     kept = np.array([[0.0, 1.0], [1.0, 1.0]])
-    driven = np.array([[1e-3, 0.2], [0.2, 1.0]])
+    driven = scale * np.array([[1e-3, 0.2], [0.2, 1.0]])
     with pytest.raises(ValueError, match="the stationary covariance could not be solved for"):
         _dynamics._solved(lambda M: kept * M, driven, 0.1, 0.9)
     np.testing.assert_allclose(_dynamics._solved(lambda M: 2 * M, driven, 0.1, 0.9), driven / 2, rtol=1e-12)
@@ -56,3 +57,51 @@ def test_of_large_maps_the_largest_eigenvalue_is_found_without_all_others(severa
     monkeypatch.setattr(np.linalg, "eigvals", None)
     found = _symmetric.spectral_radii_of([matrix] * 2)[1] if several else _symmetric.spectral_radius_of(matrix)
     assert found == pytest.approx(0.7**3, rel=1e-9)
+
+
+def searched(monkeypatch, rate):
+    """The largest stable step size that is searched for where the rates are those, and 4 / lmax is 1."""
+    problem = istsim.Quadratic(np.tile(4 * np.eye(2), (2, 1, 1)), np.zeros((2, 2)))
+    dynamics = dynamics_of(problem, istsim.IST(istsim.Bernoulli(2, 2, 0.5), merge="literal"))
+    monkeypatch.setattr(type(dynamics), "rate", lambda self, size: rate(size))
+    return dynamics.max_stable_step_size()
+
+
+@pytest.mark.parametrize("end", [1e-11, 1e-7, 1e-3, 0.3, 1.0, 3.9, 4.1, 1000.0])
+def test_the_end_of_the_stable_step_sizes_is_found_wherever_the_rate_crosses_1(end, monkeypatch):
+    found = searched(monkeypatch, lambda size: 0.5 + 0.5 * size / end)
+    # Roots are found to a relative 1e-10, or 2e-12 where that is more.
+    assert found == pytest.approx(end, rel=3e-10, abs=3e-12)
+
+
+def test_where_rates_are_1_but_for_rounding_the_search_says_how_far_it_went(monkeypatch):
+    with pytest.raises(ValueError, match="at this precision: none from 1e-12 on is stable"):
+        searched(monkeypatch, lambda size: 1.0)
+
+
+def test_rates_that_exceed_1_only_from_a_tiny_step_on_do_not_say_that_none_is_stable(monkeypatch):
+    with pytest.raises(ValueError, match="cannot be decided at this precision"):
+        searched(monkeypatch, lambda size: 1.0 if size < 1e-13 else 1.5)
+
+
+def test_where_rates_exceed_1_however_short_the_step_none_is_stable(monkeypatch):
+    assert searched(monkeypatch, lambda size: 1.5) == 0
+
+
+def test_where_nothing_is_random_the_expected_gap_is_that_of_the_mean_though_the_method_is_biased():
+    L = np.array([[2.0, 0.5], [0.5, 1.0]])
+    problem = istsim.Quadratic(L[None], np.array([[1.0, -1.0]]))
+    method = istsim.LocalUpdates([1, 1])
+    moments = theory.exact_moments(problem, method, step_size=0.3, rounds=5)
+    x, points = np.ones(2), [np.ones(2)]
+    for _ in range(5):
+        x = x - 0.3 * (np.tril(L) @ x - np.array([1.0, -1.0]))
+        points.append(x)
+    errors = np.array(points) - np.linalg.solve(L, [1.0, -1.0])
+    np.testing.assert_allclose(moments.mean, points, rtol=1e-12)
+    np.testing.assert_allclose(moments.objective_gap, [e @ L @ e / 2 for e in errors], rtol=1e-12)
+    np.testing.assert_allclose(moments.distance_squared, [e @ e for e in errors], rtol=1e-12)
+    settled = theory.stationary(problem, method, 0.3)
+    where = np.linalg.solve(np.tril(L), [1.0, -1.0])
+    np.testing.assert_allclose(settled.mean, where, rtol=1e-12)
+    np.testing.assert_allclose(settled.distance_squared, ((where - np.linalg.solve(L, [1.0, -1.0])) ** 2).sum())
