@@ -524,3 +524,10 @@ def test_owners_divide_by_any_number_of_holders():
     # Unless no one holds it, with probability 1/8, the average over the holders is on average that over all workers.
     assert found.mean_operator.tolist() == [[Fraction(7, 8) * 3]]
     assert found.mean_vector.tolist() == [Fraction(7, 8) * 3]
+
+
+def test_a_least_number_of_six_digits_is_found_although_simpler_ones_are_within_a_ten_billionth():
+    # Neighbouring ratios of Fibonacci numbers: 196418 / 121393 is off by 1 / (196418 * 121393), or 4e-11.
+    found = certificates.largest_rate([[317811]], [[196418]])
+    assert found.value == Fraction(317811, 196418)
+    assert found.is_sharp
