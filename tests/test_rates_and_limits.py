@@ -136,3 +136,31 @@ def test_of_a_large_map_that_is_not_written_out_the_largest_eigenvalue_is_found(
     # M -> A M A' has the products of eigenvalues of A; 25 of them make 325 entries.
     A = np.diag(np.linspace(0.1, 0.9, 25))
     assert _symmetric.spectral_radius(lambda M: A @ M @ A.T, 25) == pytest.approx(0.81, rel=1e-9)
+
+
+@pytest.mark.parametrize("off_diagonal", [0.0, 0.5])
+def test_theta_is_0_where_nothing_is_ever_updated(off_diagonal):
+    L = np.array([[2.0, off_diagonal], [off_diagonal, 1.0]])
+    problem = istsim.Quadratic(np.stack([L, L]), np.ones((2, 2)))
+    found = theory.contraction(problem, istsim.IST(istsim.Bernoulli(2, 2, 0.5), weights=np.zeros((2, 2))))
+    assert (found.smallest, found.is_semidefinite, found.theta) == (0, True, 0)
+
+
+@pytest.mark.parametrize(
+    "sketch", [istsim.Permutation(2, 2), istsim.RandK(2, 2, 1), istsim.Bernoulli(2, 2, 0.3)], ids=repr
+)
+@pytest.mark.parametrize("make", [istsim.IST, istsim.CompressedIterates])
+def test_moments_by_coordinates_are_those_of_all_outcomes_where_the_model_is_lost_in_part(make, sketch):
+    problem = istsim.Quadratic.from_diagonals(np.array([[1.0, 2.0], [3.0, 0.5]]), np.array([[1.0, -1.0], [0.5, 2.0]]))
+    method = make(sketch, merge="literal", forward_scale=1.1)
+    found, listed = (
+        theory.exact_moments(problem, method, step_size=0.2, rounds=3, x0=np.array([0.5, 2.0]), route=route)
+        for route in ("formula", "enumeration")
+    )
+    np.testing.assert_allclose(found.mean, listed.mean, rtol=1e-11)
+    np.testing.assert_allclose(found.objective_gap, listed.objective_gap, rtol=1e-11)
+    rates = [theory.mean_square_rate(problem, method, 0.2, route=route) for route in ("formula", "enumeration")]
+    assert rates[0] == pytest.approx(rates[1], rel=1e-9)
+    operator, _ = theory.mean_operator(problem, method, step_size=0.2)
+    eigenvalues = dynamics_of(problem, method).law.mean_eigenvalues(0.2)
+    np.testing.assert_allclose(np.sort(eigenvalues), np.sort(np.linalg.eigvals(np.asarray(operator))), rtol=1e-11)
