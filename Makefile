@@ -12,11 +12,13 @@ BIN := .venv/bin
 # What figures, theorems and proofs need, without torch, which is larger than all of that; then everything.
 LIGHT := .venv/.light
 ALL := .venv/.all
+# What changes the source for `make mutation`, which nothing else needs.
+MUTATION := .venv/.mutation
 # What is never imported need not be compiled, which takes a fifth of the space.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 
 .DELETE_ON_ERROR:
-.PHONY: all reproduce verify proofs test test-slow check docs site wheel check-all clean help
+.PHONY: all reproduce verify proofs test test-slow mutation check docs site wheel check-all clean help
 
 all: $(ALL)
 	@echo "The environment is in .venv. Next: make reproduce, make test or make help."
@@ -28,6 +30,7 @@ help:
 	@echo "make proofs      check every step of the derivations of the theorems"
 	@echo "make test        the tests and the examples in the docstrings and the README; ARGS goes to pytest"
 	@echo "make test-slow   the tests that take minutes each: whole products of options"
+	@echo "make mutation    change small things in the source and count what the tests notice, an hour or two"
 	@echo "make check       formatting, lint, types"
 	@echo "make docs        the documentation, docs/_build/html/index.html"
 	@echo "make site        every page of it in Chromium, which must be installed: no errors, all links, mathematics, pictures"
@@ -55,6 +58,10 @@ $(ALL): $(LIGHT)
 	@$(PIP_INSTALL) --editable '.[all]'
 	@touch $(LIGHT) $@
 
+$(MUTATION): $(ALL)
+	@$(PIP_INSTALL) --editable '.[mutation]'
+	@touch $@
+
 # Networks are trained in torch.
 reproduce: $(if $(filter --networks --studies,$(ARGS)),$(ALL),$(LIGHT))
 	@$(BIN)/istsim reproduce $(ARGS)
@@ -70,6 +77,9 @@ test: $(ALL)
 
 test-slow: $(ALL)
 	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+mutation: $(MUTATION)
+	@$(BIN)/python tests/mutation/score.py $(ARGS)
 
 check: $(ALL)
 	$(BIN)/ruff format --check

@@ -82,3 +82,12 @@ def test_every_member_may_have_its_own_step_size():
 def test_best_refuses_what_makes_no_sense(options, words):
     with pytest.raises(ValueError, match=words):
         theory.best(HETEROGENEOUS, scaled, **options)
+
+
+def test_where_shorter_steps_always_settle_nearer_the_shortest_of_three_orders_of_magnitude_is_taken():
+    # An unbiased method: what it settles at falls with the step size, to 0.
+    def member(_):
+        return istsim.CompressedGradient(istsim.Bernoulli(2, 4, 0.5))
+
+    found = theory.best(HETEROGENEOUS, member, candidates=[None], goal="stationary")
+    assert found.step_size == pytest.approx(1e-3 * theory.max_stable_step_size(HETEROGENEOUS, member(None)), rel=1e-5)

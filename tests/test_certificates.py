@@ -27,7 +27,7 @@ from istsim.certificates import (
     least_theta,
     negative_direction,
 )
-from istsim.certificates._rational import arithmetic_of
+from istsim.certificates._rational import arithmetic_of, over_common_denominator
 from istsim.theory import NotCoveredError
 
 ARITHMETICS = ["fractions", "flint"] if importlib.util.find_spec("flint") else ["fractions"]
@@ -511,3 +511,23 @@ def test_a_step_size_that_is_not_positive_is_refused():
     one_round = RationalRound.of(equal_workers(np.eye(2), 1), istsim.GradientDescent())
     with pytest.raises(ValueError, match="step_size must be positive, got 0"):
         decide_gradients(one_round, 0)
+
+
+def test_a_common_denominator_is_the_least():
+    integers, common = over_common_denominator([Fraction(1, 4), Fraction(5, 6), Fraction(-2)])
+    assert (integers.tolist(), common) == ([3, 10, -24], 12)
+
+
+def test_owners_divide_by_any_number_of_holders():
+    problem = istsim.Quadratic(np.array([1.0, 2.0, 6.0]).reshape(3, 1, 1), np.array([[3.0], [6.0], [0.0]]))
+    found = certificates.RationalRound.of(problem, istsim.IST(istsim.Bernoulli(3, 1, 0.5), merge="owners"))
+    # Unless no one holds it, with probability 1/8, the average over the holders is on average that over all workers.
+    assert found.mean_operator.tolist() == [[Fraction(7, 8) * 3]]
+    assert found.mean_vector.tolist() == [Fraction(7, 8) * 3]
+
+
+def test_a_least_number_of_six_digits_is_found_although_simpler_ones_are_within_a_ten_billionth():
+    # Neighbouring ratios of Fibonacci numbers: 196418 / 121393 is off by 1 / (196418 * 121393), or 4e-11.
+    found = certificates.largest_rate([[317811]], [[196418]])
+    assert found.value == Fraction(317811, 196418)
+    assert found.is_sharp

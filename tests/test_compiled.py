@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import istsim
-from istsim.simulation import _compiled
+from istsim.simulation import _compiled, _numpy
 
 pytest.importorskip("numba", reason="the compiled loops are optional: pip install 'istsim[fast]'")
 
@@ -29,6 +29,12 @@ METHODS = {
     "masks": istsim.IST(istsim.Bernoulli(3, 6, 0.5), merge="owners", local_steps=2),
     "empty masks": istsim.IST(istsim.Bernoulli(3, 6, 0.1), merge="literal"),
 }
+
+
+@pytest.fixture(autouse=True)
+def _no_run_is_too_short(monkeypatch):
+    """The runs here would be computed in NumPy, and the loops never entered."""
+    monkeypatch.setattr(_numpy, "is_short", lambda run: False)
 
 
 def by_xla(problem, method, **run):

@@ -226,3 +226,47 @@ def test_scales_are_another_step_size_and_another_start_path_by_path(sketch):
     scaled = istsim.trajectory(problem, with_scales, step_size=gamma, rounds=20, key=3, x0=x0)
     plain = istsim.trajectory(problem, without, step_size=gamma * alpha * beta, rounds=20, key=3, x0=alpha * x0)
     np.testing.assert_allclose(alpha * scaled, plain, rtol=1e-11, atol=1e-11)
+
+
+def one_step_from_noise_alone(d, workers):
+    """A problem that a local step of size 1 solves: what is left after it is that step's noise, with a minus."""
+    return istsim.Quadratic(np.tile(np.eye(d), (workers, 1, 1)), np.zeros((workers, d)))
+
+
+def after_one_round(problem, method, key, step_size=1.0):
+    return np.asarray(istsim.trajectory(problem, method, step_size=step_size, rounds=1, key=key)[-1])
+
+
+def test_noise_is_drawn_afresh_at_each_local_step(key):
+    noise, sketch = istsim.GaussianNoise(np.ones(5)), istsim.Identity(1, 5)
+    once, twice = (
+        after_one_round(one_step_from_noise_alone(5, 1), istsim.IST(sketch, local_steps=steps, noise=noise), key)
+        for steps in (1, 2)
+    )
+    # The last step leaves its own noise alone: were it that of the first, both rounds would end at the same point.
+    assert (once != twice).all()
+
+
+def test_each_worker_draws_noise_of_its_own(key):
+    noise = istsim.GaussianNoise(np.ones(5))
+    one, mean_of_two = (
+        after_one_round(one_step_from_noise_alone(5, n), istsim.IST(istsim.Identity(n, 5), noise=noise), key)
+        for n in (1, 2)
+    )
+    assert (one != mean_of_two).all()
+
+
+def test_sampled_rows_that_are_all_the_same_give_the_exact_gradient(rng, key):
+    row, target = rng.standard_normal(4), 0.7
+    # The worker with fewer rows is padded: what is drawn there are its own rows.
+    counts = (2, 5)
+    problem = istsim.Quadratic.from_least_squares(
+        [np.tile(row, (m, 1)) for m in counts], [np.full(m, target) for m in counts], ridge=0.3
+    )
+    sketch = istsim.Identity(2, 4)
+    exact, sampled = (
+        after_one_round(problem, istsim.IST(sketch, noise=noise), key, 0.1) for noise in (None, istsim.RowSampling(2))
+    )
+    gradient = row * (row.sum() - target) + 0.3  # at the vector of ones
+    np.testing.assert_allclose(exact, 1 - 0.1 * gradient, rtol=1e-12)
+    np.testing.assert_allclose(sampled, exact, rtol=1e-12)

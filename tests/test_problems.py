@@ -5,6 +5,7 @@ import pytest
 import scipy.stats
 
 import istsim
+from istsim.problems._random_quadratic import random_vectors
 
 
 def semidefinite(rng, n, d, rank):
@@ -543,3 +544,25 @@ def test_random_quadratic_refuses_arguments_outside_their_range(changes, words, 
         random(**changes)
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_vector_heterogeneity_is_the_standard_deviation_over_workers(n, key, false_alarm_rate):
+    d, stated = 300, 0.7
+    keys = tuple(jax.random.split(key))
+    vectors = random_vectors(keys, np.eye(d), n, heterogeneity=stated, interpolation=False)
+    deviations = np.asarray(vectors) - np.asarray(vectors).mean(axis=0)
+    # For n centred normal deviations a coordinate, each of the stated variance: (n - 1) / n of it is left of a sum of
+    # squares over n - 1 degrees of freedom.
+    squares = (deviations**2).sum() * (n - 1) / (n * stated**2)
+    low, high = scipy.stats.chi2((n - 1) * d).ppf([false_alarm_rate / 2, 1 - false_alarm_rate / 2])
+    assert low < squares < high
+    # They average out: the minimizer stays.
+    (alike, *_) = random_vectors(keys, np.eye(d), n, heterogeneity=0.0, interpolation=False)
+    np.testing.assert_allclose(np.asarray(vectors).mean(axis=0), alike, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("smallest", [0.0, -0.1, -2.0])
+def test_a_tridiagonal_quadratic_needs_a_positive_smallest_eigenvalue(smallest):
+    with pytest.raises(ValueError, match="smallest_eigenvalue must be positive"):
+        istsim.tridiagonal_quadratic(0, 2, 3, noise_scale=0.1, smallest_eigenvalue=smallest)

@@ -8,6 +8,10 @@ import scipy.stats
 
 import istsim
 from istsim._random import stream
+from istsim.simulation import _numpy, _xla
+from istsim.simulation._devices import OneDevice
+from istsim.simulation._run import Run
+from istsim.simulation._step_sizes import StepSizes
 
 # One problem of each structure, n = 2 and d = 6, reused everywhere so that little is compiled.
 PROBLEM = istsim.random_quadratic(0, 2, 6, condition_number=5.0, matrix_heterogeneity=0.3, vector_heterogeneity=0.5)
@@ -572,3 +576,44 @@ def assert_ended_for_good(gaps):
     finite = np.isfinite(gaps)
     assert not finite[:, -1].any()
     assert (np.diff(finite.astype(int), axis=1) <= 0).all()
+
+
+EPS = np.finfo(float).eps
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "status"),
+    [
+        (2.0, 2 * 0.99 * np.sqrt(EPS), "converged"),
+        (2.0, 2 * 1.01 * np.sqrt(EPS), "running"),
+        (0.0, 0.99 * (100 * EPS) ** 2 * 4.5, "converged"),
+        (0.0, 1.01 * (100 * EPS) ** 2 * 4.5, "running"),
+        (2.0, 0.99e6 * 4.5, "running"),  # the gap at 0 is larger than that at the start
+        (2.0, 1.01e6 * 4.5, "diverged"),
+        (8.0, 0.99e6 * 8.0, "running"),
+        (8.0, 1.01e6 * 8.0, "diverged"),
+        (8.0, np.nan, "diverged"),
+    ],
+)
+def test_a_status_changes_where_the_gap_crosses_the_stated_bounds(start, end, status):
+    problem = istsim.Quadratic(np.eye(1)[None], np.array([[3.0]]))  # 3^2 / 2 = 4.5 at 0
+    solution = istsim.Solution(
+        problem=problem,
+        method=istsim.GradientDescent(),
+        step_sizes=np.array([0.1]),
+        recorded_rounds=np.array([0, 1]),
+        metrics={"objective_gap": np.array([[[start, end]]])},
+        x=np.zeros((1, 1, 1)),
+    )
+    assert solution.status.tolist() == [[status]]
+
+
+@pytest.mark.parametrize("engine", ["numpy", "xla"])
+def test_an_engine_gives_the_start_without_a_round_and_then_all_rounds_and_records(engine, key):
+    method = istsim.IST(istsim.RandK(2, 3, 1))
+    problem = istsim.Quadratic(np.tile(np.eye(3), (2, 1, 1)), np.zeros((2, 3)))
+    run = Run(problem, method, StepSizes.of(0.1, 5, float), key, 2, np.ones(3), rounds=5, record_every=2)
+    start, *later = _numpy.chunks(run) if engine == "numpy" else _xla.chunks(run, OneDevice())
+    assert (start.rounds, start.kept) == (0, 1)
+    assert sum(chunk.rounds for chunk in later) == 5
+    assert start.kept + sum(chunk.kept for chunk in later) == len(run.recorded_rounds) == 4

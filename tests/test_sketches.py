@@ -241,3 +241,9 @@ def test_a_users_own_sketch_need_only_sample_and_give_its_probabilities(key):
     assert istsim.IST(sketch).forward_scale == 1
     with pytest.raises(NotImplementedError):
         next(iter(sketch.outcomes()))
+
+
+@pytest.mark.parametrize("groups", [[[0, 1], [1, 0]], 1, [], [0.0, 1.0]])
+def test_groups_are_a_list_of_integer_labels(groups, unchecked):
+    with pytest.raises(ValueError, match="groups must be integer labels of shape"):
+        istsim.Grouped(istsim.Permutation(2, 2), groups)

@@ -16,6 +16,7 @@ import pytest
 
 import istsim
 from istsim import cli
+from istsim.sweeps import _cell, _sweep
 from istsim.sweeps._expressions import evaluate
 
 PROBLEM = "random_quadratic(0, 4, 8, condition_number=5.0, matrix_heterogeneity=0.3, vector_heterogeneity=0.5)"
@@ -591,3 +592,24 @@ def test_dask_runs_a_sweep_and_loses_nothing_with_a_worker(tmp_path):
         killing.result()
     reasons = swept.dataset.reason
     assert (reasons.where(reasons.sketch != "RandK(k=20)", "") == "").all()
+
+
+def test_the_size_that_is_told_is_that_of_all_metrics_of_all_cells():
+    grid = small(seeds=[0, 1, 2])
+    # Three metrics in numbers of 8 bytes at 5 records of 10 trajectories, in 3 cells.
+    assert _sweep._size(grid, 3, 1) == (
+        f"3 cells of 10 trajectories with 20 rounds: {_sweep._bytes(3 * 8 * 5 * 10 * 3)}; 2 are stored."
+    )
+
+
+def test_the_time_told_is_what_starting_takes_and_all_rounds_at_the_speed_of_a_few(monkeypatch):
+    grid = small(rounds=40)
+    times = iter([100.0, 107.0, 200.0, 201.0])  # 7 seconds for the first few rounds, then 1 for the next
+    monkeypatch.setattr(_cell.time, "perf_counter", lambda: next(times))
+    monkeypatch.setattr(_cell, "_simulated", lambda cell, names, rounds: ran.append(rounds))
+    ran = []
+    cell = _cell.Cell.of(grid, tuple(choices[0] for choices in grid.axes.values()))
+    seconds = _cell.seconds_of(cell, b"")
+    few, again = ran
+    assert few == again < 40
+    assert seconds == 7 + 40 / few

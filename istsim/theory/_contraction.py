@@ -136,9 +136,11 @@ def _theta(eigenvalues: Float[np.ndarray, " d"], moment: Float[np.ndarray, "d d"
     # In the kernel of W the second moment must vanish as well.
     if np.abs(moment[~positive]).max(initial=0.0) > error:
         return math.inf
+    if not positive.any():
+        return 0.0
     root = 1 / np.sqrt(eigenvalues[positive])
     theta = float(np.linalg.eigvalsh(root[:, None] * moment[np.ix_(positive, positive)] * root)[-1])
-    if (change := error * root.max(initial=0.0) ** 2) > _CHANGED * theta:
+    if (change := error * root.max() ** 2) > _CHANGED * theta:
         raise NotCoveredError(
             f"cannot be decided at this precision: rounding in E[B' Lbar B] may change theta, found as {theta:.3g}, by "
             f"{change:.1g}"

@@ -307,7 +307,9 @@ class Dynamics:
         while last == len(grid) - 1:
             grid = np.append(grid, 2 * grid[-1])
             last += self.rate(grid[-1]) < 1
-        root = scipy.optimize.brentq(lambda size: self.rate(size) - 1, grid[last], grid[last + 1], rtol=1e-10)
+        low, high = grid[last], grid[last + 1]
+        # Limits may be shorter than the absolute tolerance that SciPy takes by itself.
+        root = scipy.optimize.brentq(lambda size: self.rate(size) - 1, low, high, xtol=1e-10 * low, rtol=1e-10)
         return float(np.real(root))
 
     def _largest_eigenvalue(self) -> float:
