@@ -128,8 +128,6 @@ OF_AUTHORS = "is defined by authors of sketches, and called by the engine inside
 VALID_ONLY = {f"Sketch.{name}": OF_AUTHORS for name in MEMBERS["sketch"][1].split()}
 VALID_ONLY |= {
     "theorems.Instance": "keeps what it is given; `Theorem.check` looks at it first",
-    "theorems.as_text": "is called with what `get` gives",
-    "verify.compare_means": "takes samples that diverged, by rules of its own",
 }
 # No process is started for a sweep, and no bar is drawn.
 ALWAYS = {

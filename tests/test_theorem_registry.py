@@ -574,3 +574,10 @@ def test_every_premise_is_tried_on_both_sides_of_its_edge(name):
         words = ("at most", "below", "between", "positive", "invertible", "definite", "some theta")
         has_edge = not isinstance(premise.relation, sp.Eq) and any(word in premise.text for word in words)
         assert (premise.keep_just is not None) == has_edge, premise.text
+
+
+def test_what_is_no_name_or_theorem_is_refused(unchecked):
+    with pytest.raises(ValueError, match=r"there is no theorem \[\]"):
+        istsim.theorems.get([])
+    with pytest.raises(ValueError, match="theorem must be a theorem, such as"):
+        istsim.theorems.as_text("theorem-2")

@@ -72,3 +72,22 @@ def test_bad_input(samples, exact, options, message):
 
 def test_strategies_are_there_on_use():
     assert hasattr(istsim.verify.strategies, "problems")
+
+
+def test_means_of_runs_that_diverged_disagree_without_a_warning():
+    assert not compare_means(np.array([[np.inf, 1.0], [1.0, 1.0]]), [1.0, 1.0]).agrees
+    assert not compare_means(np.array([[1e308], [1e308], [1e308]]), [1.0]).agrees
+
+
+@pytest.mark.parametrize(
+    ("samples", "options", "message"),
+    [
+        ("abc", {}, "samples must hold real numbers"),
+        (1.0, {}, "axis must be one of the samples' 0 axes, got 0"),
+        (np.ones((3, 2)), {"axis": 2}, "axis must be one of the samples' 2 axes, got 2"),
+        (np.ones((3, 2)), {"standard_errors": "5"}, "standard_errors must be a finite number"),
+    ],
+)
+def test_what_is_no_sample_or_axis_is_refused(samples, options, message, unchecked):
+    with pytest.raises(ValueError, match=message):
+        compare_means(samples, np.ones(2), **options)

@@ -154,7 +154,7 @@ def get(name: str) -> Theorem:
         >>> theorem.check(problem, istsim.IST(istsim.Permutation(4, 8)), step_size=2.0, rounds=20).reason
         'premise fails: step size at most 1/theta (it is 2, and 1/theta is 0.318005)'
     """
-    if name not in _THEOREMS:
+    if not isinstance(name, str) or name not in _THEOREMS:
         near = did_you_mean(name, _THEOREMS)
         raise ValueError(f"there is no theorem {name!r}; {near}the names are {', '.join(_THEOREMS)}")
     return _THEOREMS[name]

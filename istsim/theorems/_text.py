@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 import sympy as sp
 
+from istsim._validation import instance_of
 from istsim.theorems._theorem import Kind, Theorem
 
 
@@ -30,6 +31,7 @@ def as_text(theorem: Theorem) -> str:
           - CompressedGradient with an exchangeable sketch, one local step
         Source: new here in this generality; known for unbiased compressors
     """
+    instance_of("theorem", theorem, Theorem, "a theorem, such as istsim.theorems.get('theorem-1-iterates')")
     statement = sp.pretty(theorem.statement, use_unicode=True, wrap_line=False)
     formula = "\n".join(f"    {line}".rstrip() for line in statement.splitlines())
     symbols = [f"  {symbol}: {text}" for symbol, text in theorem.notation.items()]

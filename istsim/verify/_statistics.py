@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from istsim._types import Numbers
-from istsim._validation import finite_number, refuse_masked
+from istsim._validation import finite_number, ndim_of, real_array, whole_number
 from istsim.verify._tails import farthest_share, tells_apart
 
 
@@ -77,7 +77,7 @@ def compare_means(samples: Numbers, exact: Numbers, *, standard_errors: float = 
         axis: of the repetitions; at least 2 of them.
 
     Raises:
-        ValueError: if shapes do not match or there are fewer than two repetitions.
+        ValueError: for what is no array of numbers, if shapes do not match or there are fewer than two repetitions.
 
     Example:
         >>> import numpy as np, istsim
@@ -92,33 +92,37 @@ def compare_means(samples: Numbers, exact: Numbers, *, standard_errors: float = 
     allowed = finite_number("standard_errors", standard_errors)
     if allowed <= 0:
         raise ValueError(f"standard_errors must be positive, got {allowed}")
-    refuse_masked("samples", samples)
-    refuse_masked("exact", exact)
-    samples, exact = np.moveaxis(np.asarray(samples, float), axis, 0), np.asarray(exact, float)
-    repetitions = len(samples)
+    runs = np.asarray(real_array("samples", samples, "with repetitions along an axis", ndim_of(samples)), float)
+    exact = np.asarray(real_array("exact", exact, "of the samples without that axis", ndim_of(exact)), float)
+    axis = whole_number("axis", axis)
+    if not -runs.ndim <= axis < runs.ndim:
+        raise ValueError(f"axis must be one of the samples' {runs.ndim} axes, got {axis}")
+    runs = np.moveaxis(runs, axis, 0)
+    repetitions = len(runs)
     if repetitions < 2:
         raise ValueError(f"a standard error needs at least 2 repetitions, got {repetitions}")
-    if samples.shape[1:] != exact.shape:
-        raise ValueError(f"exact must have shape {samples.shape[1:]} to go with the samples, got {exact.shape}")
+    if runs.shape[1:] != exact.shape:
+        raise ValueError(f"exact must have shape {runs.shape[1:]} to go with the samples, got {exact.shape}")
 
-    difference = np.abs(samples.mean(axis=0) - exact)
-    error = samples.std(axis=0, ddof=1) / np.sqrt(repetitions)
+    with np.errstate(over="ignore", invalid="ignore"):  # runs that diverged
+        difference = np.abs(runs.mean(axis=0) - exact)
+        error = runs.std(axis=0, ddof=1) / np.sqrt(repetitions)
     # Iterates off by r have squared errors between (sqrt(exact) - r)^2 and (sqrt(exact) + r)^2.
     root = np.sqrt(np.maximum(exact, 0))
     off = 100 * np.finfo(float).eps * root.max(initial=0.0)
     rounding = 1e-9 * np.abs(exact) + 2 * root * off + off**2
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         deviations = np.where(difference <= rounding, 0.0, difference / error)
     # A comparison that is not a number, such as of an overflow, is no agreement.
     deviations = np.where(np.isnan(deviations), np.inf, deviations)
     undecided = np.zeros(exact.shape, bool)
     for at in map(tuple, np.argwhere(deviations > allowed)):
-        undecided[at] = not tells_apart(samples[:, *at], float(exact[at]), allowed)
+        undecided[at] = not tells_apart(runs[:, *at], float(exact[at]), allowed)
     return Agreement(
         agrees=bool((undecided | (deviations <= allowed)).all()),
         deviations=deviations,
         undecided=undecided,
-        reason=_reason(samples, np.asarray(exact), undecided),
+        reason=_reason(runs, np.asarray(exact), undecided),
         allowed=allowed,
         false_alarm_rate=min(1.0, float(2 * stats.t.sf(allowed, repetitions - 1) * deviations.size)),
     )
