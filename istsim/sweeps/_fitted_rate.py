@@ -15,12 +15,15 @@ _BLOCKS = 8
 _TINY = np.finfo(float).tiny
 
 
-def fitted_rate(rounds: Int[np.ndarray, " round"], gaps: Float[np.ndarray, "run round"]) -> tuple[float, float, float]:
+def fitted_rate(
+    rounds: Int[np.ndarray, " round"], gaps: Float[np.ndarray, "run round"], begin: int | None = None
+) -> tuple[float, float, float]:
     """The factor a round of the mean gap's approach to its floor, and the ends of its 95 % confidence interval.
 
     Args:
         rounds: those recorded.
         gaps: nonnegative and finite.
+        begin: the index of the first round that is fitted, for two fits that are to be compared; by the gaps if None.
 
     Returns:
         NaN for what too few rounds above the floor, or a single run, do not tell. The ends alone are NaN where the runs
@@ -37,12 +40,11 @@ def fitted_rate(rounds: Int[np.ndarray, " round"], gaps: Float[np.ndarray, "run 
     """
     from scipy import stats
 
-    mean = gaps.mean(axis=0)
-    error_of_mean = gaps.std(axis=0, ddof=1) / np.sqrt(len(gaps)) if len(gaps) > 1 else np.zeros_like(mean)
-    begin = _begin(mean, error_of_mean)
+    begin = first_fitted(gaps) if begin is None else begin
     if begin is None:
         return np.nan, np.nan, np.nan
-    rounds, gaps, mean = rounds[begin:], gaps[:, begin:], np.maximum(mean[begin:], _TINY)
+    rounds, gaps = rounds[begin:], gaps[:, begin:]
+    mean = np.maximum(gaps.mean(axis=0), _TINY)
     found = _fit(rounds, mean, _guess(rounds, mean))
     rate, relative = float(np.exp(found[2])), gaps / mean
     if len(gaps) < 2 or _is_heavy_tailed(relative):
@@ -78,12 +80,14 @@ def _sensitivity(rounds: np.ndarray, parameters: np.ndarray) -> np.ndarray:
     return np.linalg.pinv(derivatives, rcond=1e-8)[2]
 
 
-def _begin(mean: np.ndarray, error: np.ndarray) -> int | None:
+def first_fitted(gaps: Float[np.ndarray, "run round"]) -> int | None:
     """Where a quarter of the first excess over the floor is left, or at the first round if too few follow that tell.
 
     None where even then too few are clearly above the floor, or where the gap clearly rises again: what falls too far
     and comes back is no exponential.
     """
+    mean = gaps.mean(axis=0)
+    error = gaps.std(axis=0, ddof=1) / np.sqrt(len(gaps)) if len(gaps) > 1 else np.zeros_like(mean)
     lowest = np.minimum.accumulate(mean)
     at_lowest = error[np.maximum.accumulate(np.where(mean == lowest, np.arange(len(mean)), 0))]
     if (mean - lowest > 4 * (error + at_lowest) + 1e-2 * lowest).any():

@@ -8,7 +8,7 @@ import numpy as np
 
 from istsim.simulation._metrics import METRICS
 from istsim.sweeps._cell import Cell, attributes_of, method_of, problem_of
-from istsim.sweeps._fitted_rate import fitted_rate
+from istsim.sweeps._fitted_rate import first_fitted, fitted_rate
 from istsim.sweeps._grid import Grid
 from istsim.sweeps._least import least_over_step_sizes
 from istsim.theory._law_of import dynamics_of
@@ -97,7 +97,7 @@ class Swept:
         Fitted is `floor + c factor^k`, by least squares on the logarithms of the means over seeds and repetitions, from
         where a quarter of the first gap is left; its 95 % confidence interval is from what each run adds to it, and NaN
         where the runs lie so far apart that rare ones, not seen, may carry the mean.
-        `exact` is the same fit to the exact expectation, which the interval should hold. `asymptotic` is what it tends
+        `exact` is the same fit, of the same rounds, to the exact expectation, which the interval should hold. `asymptotic` is what it tends
         to: the factor of the squared error, or where the method is biased that of the mean if it is slower, because
         then the mean's error counts once, not squared. It may show only when the floor has long hidden it.
 
@@ -116,10 +116,11 @@ class Swept:
             for s, step_size in enumerate(tuple(self.grid.step_sizes)):
                 runs = gap.isel(dict(zip(self._dims(), at, strict=True))).isel(step_size=s)
                 values = runs.transpose("seed", "repetition", "round").values.reshape(-1, gap.sizes["round"])
-                if np.isfinite(values).all():
-                    fits[(*at, s)][:3] = fitted_rate(gap["round"].values, values)
+                begin = first_fitted(values) if np.isfinite(values).all() else None
+                if begin is not None:
+                    fits[(*at, s)][:3] = fitted_rate(gap["round"].values, values, begin)
                 if exact_rates is not None and np.isfinite(values[:, 0]).any():
-                    fits[(*at, s)][3:] = exact_rates(step_size)
+                    fits[(*at, s)][3:] = exact_rates(step_size, begin)
         dims = (*self._dims(), "step_size")
         coordinates = {name: self.dataset[name] for name in dims}
         return type(self.dataset)(
@@ -145,8 +146,11 @@ class Swept:
             choice = {name: axes[name][i] for name, i in zip(self._dims(), at, strict=True)}
             yield at, Cell.of(self.grid, tuple(({**choice, "seed": axes["seed"][0]})[name] for name in axes))
 
-    def _exact_rates(self, cell: Cell) -> Callable[[float], tuple[float, float]] | None:
-        """For a step size the exact and the asymptotic rate; None for a cell that could not be run."""
+    def _exact_rates(self, cell: Cell) -> Callable[[float, int | None], tuple[float, float]] | None:
+        """For a step size the exact rate, fitted from the same round, and the asymptotic one.
+
+        None for a cell that could not be run.
+        """
         from istsim import theory
 
         problem = problem_of(cell.problem, self.names)
@@ -156,13 +160,13 @@ class Swept:
             return None
         recorded = self.dataset["round"].values
 
-        def rates(step_size: float) -> tuple[float, float]:
+        def rates(step_size: float, begin: int | None) -> tuple[float, float]:
             try:
                 moments = theory.exact_moments(problem, method, step_size=step_size, rounds=cell.rounds)
             except theory.NotCoveredError:
                 return np.nan, np.nan
             curve = np.asarray(moments.objective_gap)[recorded]
-            fitted = fitted_rate(recorded, curve[None])[0] if np.isfinite(curve).all() else np.nan
+            fitted = fitted_rate(recorded, curve[None], begin)[0] if np.isfinite(curve).all() else np.nan
             return fitted, dynamics_of(problem, method).asymptotic_rates(np.array([step_size]))[0]
 
         return rates
