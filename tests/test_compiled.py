@@ -70,7 +70,10 @@ def test_blocks_prepared_ahead_are_those_of_their_rounds(monkeypatch):
 
 def test_the_draws_may_come_in_any_number_of_blocks(monkeypatch):
     monkeypatch.setattr(_compiled, "_DRAW_ROUNDS", 2)
-    check_equal(DENSE, METHODS["mean"], step_size=lambda k: 0.1 / (k + 1), rounds=9, key=1, record_every=5)
+    for record_every in (1, 5):
+        check_equal(
+            DENSE, METHODS["mean"], step_size=lambda k: 0.1 / (k + 1), rounds=9, key=1, record_every=record_every
+        )
 
 
 def test_single_precision_stays_single():

@@ -605,3 +605,11 @@ def test_the_time_told_is_what_starting_takes_and_all_rounds_at_the_speed_of_a_f
     few, again = ran
     assert few == again < 40
     assert seconds == 7 + 40 / few
+
+
+@pytest.mark.parametrize("scale", [1.0, "unbiased"])
+def test_a_scale_that_a_method_lacks_is_refused_even_where_it_is_what_the_method_does_without(scale):
+    grid = small(methods=["CompressedGradient"], sketches=["Identity"], forward_scales=[scale])
+    cell = _cell.Cell.of(grid, tuple(choices[0] for choices in grid.axes.values()))
+    with pytest.raises(ValueError, match="CompressedGradient does not take forward_scale="):
+        _cell.method_of(cell, 4, 8, {})
