@@ -128,7 +128,9 @@ def known_results() -> dict[str, str]:
     """How mutants ended that have been run, by name."""
     file = KEPT / "results.jsonl"
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    return {one["mutant"]: one["ended"] for one in map(json.loads, lines)}
+    ended = [(one["mutant"], one["ended"]) for one in map(json.loads, lines)]
+    # A mutant that some tests killed is killed, though others were run as well.
+    return {**dict(ended), **{mutant: how for mutant, how in ended if how != "survived"}}
 
 
 def by_hand() -> list[Mutant]:
