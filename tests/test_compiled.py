@@ -62,6 +62,12 @@ def test_the_loops_give_the_same_runs_for_every_structure(problem, method):
     check_equal(problem, METHODS[method], step_size=[0.05, 0.1], rounds=9, repetitions=3, key=1, record_every=4)
 
 
+def test_factors_are_multiplied_four_rows_at_a_time_and_the_rest_one_by_one():
+    # Five coordinates a worker.
+    method = istsim.IST(istsim.RandK(3, 6, 5))
+    check_equal(STRUCTURES["factored"], method, step_size=[0.05, 0.1], rounds=9, repetitions=3, key=1, record_every=4)
+
+
 def test_blocks_prepared_ahead_are_those_of_their_rounds(monkeypatch):
     monkeypatch.setattr(_compiled, "cores", lambda: [0, 1, 2])  # more than repetitions, wherever this runs
     monkeypatch.setattr(_compiled, "_PREPARED_BYTES", 1)  # one round a group: more groups than buffers
@@ -70,7 +76,10 @@ def test_blocks_prepared_ahead_are_those_of_their_rounds(monkeypatch):
 
 def test_the_draws_may_come_in_any_number_of_blocks(monkeypatch):
     monkeypatch.setattr(_compiled, "_DRAW_ROUNDS", 2)
-    check_equal(DENSE, METHODS["mean"], step_size=lambda k: 0.1 / (k + 1), rounds=9, key=1, record_every=5)
+    for record_every in (1, 5):
+        check_equal(
+            DENSE, METHODS["mean"], step_size=lambda k: 0.1 / (k + 1), rounds=9, key=1, record_every=record_every
+        )
 
 
 def test_single_precision_stays_single():

@@ -8,7 +8,7 @@ import scipy.stats
 
 import istsim
 from istsim._random import stream
-from istsim.simulation import _numpy, _xla
+from istsim.simulation import _numpy, _simulate, _xla
 from istsim.simulation._devices import OneDevice
 from istsim.simulation._run import Run
 from istsim.simulation._step_sizes import StepSizes
@@ -617,3 +617,18 @@ def test_an_engine_gives_the_start_without_a_round_and_then_all_rounds_and_recor
     assert (start.rounds, start.kept) == (0, 1)
     assert sum(chunk.rounds for chunk in later) == 5
     assert start.kept + sum(chunk.kept for chunk in later) == len(run.recorded_rounds) == 4
+
+
+def test_a_trajectory_is_nan_from_its_first_gap_that_is_not_finite_and_others_are_as_they_were():
+    gaps = np.array([[1.0, 2.0, 3.0], [np.inf, 5.0, 6.0], [7.0, 8.0, np.nan]])  # three records of three repetitions
+    recorded, ended = _simulate._until_not_finite(
+        [dict.fromkeys(istsim.simulation._metrics.METRICS, gaps[..., None])], 4
+    )
+    # Over repetition and record; the fourth record was never reached.
+    expected = [[1, np.nan, np.nan, np.nan], [2, 5, 8, np.nan], [3, 6, np.nan, np.nan]]
+    for values in recorded.values():
+        np.testing.assert_array_equal(values, [expected])
+    assert ended.tolist() == [[True, True, True]]
+    whole, ended = _simulate._until_not_finite([dict.fromkeys(istsim.simulation._metrics.METRICS, gaps[..., None])], 3)
+    np.testing.assert_array_equal(whole["objective_gap"][0, 1], [2, 5, 8])
+    assert ended.tolist() == [[True, False, True]]

@@ -16,7 +16,7 @@ import pytest
 
 import istsim
 from istsim import cli
-from istsim.sweeps import _cell, _sweep
+from istsim.sweeps import _cell, _sweep, _table
 from istsim.sweeps._expressions import evaluate
 
 PROBLEM = "random_quadratic(0, 4, 8, condition_number=5.0, matrix_heterogeneity=0.3, vector_heterogeneity=0.5)"
@@ -613,3 +613,22 @@ def test_the_time_told_is_what_starting_takes_and_all_rounds_at_the_speed_of_a_f
     few, again = ran
     assert few == again < 40
     assert seconds == 7 + 40 / few
+
+
+@pytest.mark.parametrize("scale", [1.0, "unbiased"])
+def test_a_scale_that_a_method_lacks_is_refused_even_where_it_is_what_the_method_does_without(scale):
+    grid = small(methods=["CompressedGradient"], sketches=["Identity"], forward_scales=[scale])
+    cell = _cell.Cell.of(grid, tuple(choices[0] for choices in grid.axes.values()))
+    with pytest.raises(ValueError, match="CompressedGradient does not take forward_scale="):
+        _cell.method_of(cell, 4, 8, {})
+
+
+def test_a_row_of_the_table_says_what_is_best_or_that_all_diverged_or_failed():
+    row = {"reason": "", "best_step_size": 0.25, "objective_gap": 0.5, "standard_error": 0.04, "at_end": False}
+    assert _table._result(row) == ("0.25", "0.5 ± 0.04", "")
+    assert _table._result(row | {"best_step_size": None}) == ("-", "-", "diverged at every step size")
+    assert _table._result(row | {"reason": "too few"}) == ("-", "-", "failed: too few")
+    assert _table._result(row | {"standard_error": None, "at_end": True})[1:] == (
+        "0.5",
+        "the first or last of the grid: a better one may lie beyond",
+    )

@@ -128,7 +128,9 @@ def known_results() -> dict[str, str]:
     """How mutants ended that have been run, by name."""
     file = KEPT / "results.jsonl"
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    return {one["mutant"]: one["ended"] for one in map(json.loads, lines)}
+    ended = [(one["mutant"], one["ended"]) for one in map(json.loads, lines)]
+    # A mutant that some tests killed is killed, though others were run as well.
+    return {**dict(ended), **{mutant: how for mutant, how in ended if how != "survived"}}
 
 
 def by_hand() -> list[Mutant]:
@@ -312,6 +314,9 @@ def verdict(runner: Runner, recorded: Recorded, mutant: Mutant, seconds: float) 
         return "survived"
     if status < 0:
         return f"ended by signal {-status}"
+    if "ERROR: not found" in output:
+        # Either there is no such test any more, or the mutant names it otherwise, which says nothing of results.
+        return "survived"
     failed = re.search(r"^(?:FAILED|ERROR) (.*?)(?: - |$)", output, re.MULTILINE)
     return failed[1] if failed and "::" in failed[1] else f"not imported: {last_line(output)}"[:200]
 
