@@ -57,6 +57,7 @@ class Theorem1Gradients(Theorem):
     def sequences(self, instance):
         """The averages and gaps, for k = 1..K."""
         inverse = np.linalg.inv(instance.Lbar)
-        norms = instance.gradient_norm_squared(inverse @ instance.contraction.W @ inverse)
+        weighting = inverse @ instance.contraction.W @ inverse
+        norms = instance.gradient_norm_squared((weighting + weighting.T) / 2)
         rounds = rounds_of(instance)[1:]
         return {k: rounds, average: np.cumsum(norms[:-1]) / rounds, gap: instance.objective_gap[1:]}
