@@ -98,8 +98,9 @@ class Swept:
         where a quarter of the first gap is left; its 95 % confidence interval is from what each run adds to it, and NaN
         where the runs lie so far apart that rare ones, not seen, may carry the mean.
         `exact` is the same fit, of the same rounds, to the exact expectation, which the interval should hold.
-        `asymptotic` is what it tends to: the factor of the squared error, or where the method is biased that of the mean if it is slower, because
-        then the mean's error counts once, not squared. It may show only when the floor has long hidden it.
+        `asymptotic` is what it tends to: the factor of the squared error, or where the method is biased that of the
+        mean if it is slower, because then the mean's error counts once, not squared. It may show only when the floor
+        has long hidden it.
 
         Args:
             exact: whether to compute `exact` and `asymptotic` too; with many coordinates that takes long.
