@@ -50,9 +50,9 @@ print(json.dumps(levels))
 """
 
 
-@pytest.mark.parametrize(
-    ("runs", "megabytes"), [(40, 60), pytest.param(500, 40, marks=[pytest.mark.slow, pytest.mark.timeout(3000)])]
-)
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize(("runs", "megabytes"), [(40, 60), (500, 40)])
 def test_memory_files_and_maps_level_off_over_runs_of_all_shapes(runs, megabytes):
     command = [sys.executable, "-c", SCRIPT, str(runs)]
     levels = np.array(json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout))
