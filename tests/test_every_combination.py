@@ -10,6 +10,7 @@ import scipy.stats
 
 import istsim
 from istsim.methods._method import Draws
+from istsim.simulation import _numpy
 from istsim.simulation._rounds import advance
 
 N, D, STEP_SIZE = 3, 4, 0.13
@@ -42,32 +43,29 @@ def problem_of(n: int, d: int):
 
 
 def defined_round(problem, method, mask, x, reporting=None, noise=0.0):
-    """One round to the letter of the definition, worker by worker."""
-    n, d = mask.shape
+    """One round to the letter of the definition, worker by worker, for masks of shape (..., n, d)."""
+    *_, n, d = mask.shape
     L, b = np.asarray(problem.L), np.asarray(problem.b)
     weights = np.ones((n, d)) if method.weights is None else np.asarray(method.weights)
     reporting = range(n) if reporting is None else reporting
     starts, reports = {}, {}
     for i in reporting:
         # The entries of diagonal matrices.
-        P = mask[i].astype(float)
-        C = method.forward_scale * weights[i] * P if method.masks_model else np.ones(d)
-        M = P if method.masks_model and method.masks_gradient else np.ones(d)
+        P, I = mask[..., i, :].astype(float), np.ones(mask[..., i, :].shape)  # noqa: E741
+        C = method.forward_scale * weights[i] * P if method.masks_model else I
+        M = P if method.masks_model and method.masks_gradient else I
         w = starts[i] = C * x
         for _ in range(method.local_steps):
-            w = w - STEP_SIZE * M * (L[i] @ w - b[i] + noise)
-        output = method.gradient_scale * weights[i] * P if method.masks_gradient else np.ones(d)
+            w = w - STEP_SIZE * M * (w @ L[i] - b[i] + noise)
+        output = method.gradient_scale * weights[i] * P if method.masks_gradient else I
         reports[i] = output * (starts[i] - w) / STEP_SIZE
     if method.merge == "mean":
         return x - STEP_SIZE * sum(reports.values()) / len(reports)
     if method.merge == "literal":
         return sum(starts[i] - STEP_SIZE * reports[i] for i in reporting) / len(reports)
-    new = x.copy()
-    for j in range(d):
-        holders = [i for i in reporting if mask[i, j]]
-        if holders:
-            new[j] -= STEP_SIZE * np.mean([reports[i][j] for i in holders])
-    return new
+    holders = sum(mask[..., i, :].astype(int) for i in reporting)
+    held = sum(np.where(mask[..., i, :], reports[i], 0.0) for i in reporting)
+    return x - STEP_SIZE * held / np.maximum(holders, 1)
 
 
 def held(sketch, masks):
@@ -93,11 +91,17 @@ def test_every_combination_is_its_definition_and_has_its_exact_mean(sketch, esti
     def one_round(held):
         return advance(problem, method, Draws(held, None, jnp.arange(N), None), STEP_SIZE, jnp.asarray(X))
 
-    ours = np.asarray(jax.jit(jax.vmap(one_round))(sets))
-    defined = np.array([defined_round(problem, method, mask, X) for mask in masks])
-    np.testing.assert_allclose(ours, defined, rtol=1e-12, atol=1e-12)
+    defined = defined_round(problem, method, masks, X)
+    in_numpy = Draws(np.asarray(sets), None, np.arange(N), None)
+    tiled = np.broadcast_to(X, (len(masks), 1, D))
+    np.testing.assert_allclose(
+        _numpy.one_round(problem, method, in_numpy, STEP_SIZE, tiled)[:, 0], defined, rtol=1e-12, atol=1e-12
+    )
+    if local_steps != 2:  # compiled for one step here, for three with the slow tests
+        np.testing.assert_allclose(jax.jit(jax.vmap(one_round))(sets), defined, rtol=1e-12, atol=1e-12)
 
-    mean = sum(p * defined_round(problem, method, mask, X) for mask, p in outcomes)
+    every, probabilities = np.array([mask for mask, _ in outcomes]), np.array([p for _, p in outcomes])
+    mean = probabilities @ defined_round(problem, method, every, X)
     exact = istsim.theory.exact_mean(problem, method, step_size=STEP_SIZE, rounds=1, x0=X)[1]
     np.testing.assert_allclose(exact, mean, rtol=1e-12, atol=1e-12)
 
