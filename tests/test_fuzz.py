@@ -132,6 +132,7 @@ REFUSED = [
     ("istsim.load_libsvm(0)", "path"),
     ("istsim.split_over_workers(np.ones((4, 2)), 2, 'label')", "targets"),
     ("istsim.GaussianNoise(np.zeros((0, 0)))", "covariance"),
+    ("istsim.GaussianNoise(np.ones((2, 3)))", "covariance"),
     ("istsim.GaussianNoise([[1.0], [1.0, 2.0]])", "covariance"),
     ("istsim.LocalUpdates(3)", "blocks"),
     ("istsim.RandK(2, 10**30, 1)", "d"),

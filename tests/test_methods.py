@@ -270,3 +270,9 @@ def test_sampled_rows_that_are_all_the_same_give_the_exact_gradient(rng, key):
     gradient = row * (row.sum() - target) + 0.3  # at the vector of ones
     np.testing.assert_allclose(exact, 1 - 0.1 * gradient, rtol=1e-12)
     np.testing.assert_allclose(sampled, exact, rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (0, 0), (1, 2, 2)])
+def test_a_covariance_that_is_no_square_is_refused(shape):
+    with pytest.raises(ValueError, match="covariance must have shape"):
+        istsim.GaussianNoise(np.ones(shape))

@@ -171,3 +171,11 @@ def test_moments_are_those_of_all_outcomes_where_the_model_is_lost_in_part(is_di
     operator, _ = theory.mean_operator(problem, method, step_size=0.2)
     eigenvalues = dynamics_of(problem, method).law.mean_eigenvalues(0.2)
     np.testing.assert_allclose(np.sort(eigenvalues), np.sort(np.linalg.eigvals(np.asarray(operator))), rtol=1e-11)
+
+
+def test_the_fewest_rounds_may_need_a_step_of_a_fifth_of_the_longest_over_the_rounds():
+    """One coordinate of curvature 1 with noise of variance 8: a step s makes 0.5 to 0.5 (1 - s)^2 + 4 s^2."""
+    noisy = istsim.CompressedGradient(istsim.Identity(1, 1), noise=istsim.GaussianNoise([[8.0]]))
+    found = theory.fewest_rounds(istsim.Quadratic([[[1.0]]], [[0.0]]), noisy, 0.45, most=3)
+    assert found.rounds == 1
+    assert 0.5 * (1 - found.step_size) ** 2 + 4 * found.step_size**2 == pytest.approx(4 / 9, rel=1e-3)
