@@ -147,3 +147,12 @@ def test_what_is_best_at_stationarity_is_asked_of_step_sizes_at_which_it_settles
     )
     assert 0 <= found.score < np.inf
     assert found.step_size < theory.max_stable_step_size(problem, found.method)
+
+
+def test_of_gradient_descent_in_a_hundred_coordinates_rounding_does_not_decide():
+    # In the basis of Lbar, E[B] is diagonal but for rounding. Too large for 80 digits.
+    basis = np.linalg.qr(np.random.default_rng(0).standard_normal((100, 100)))[0]
+    problem = istsim.Quadratic(((basis * np.geomspace(1e-10, 1, 100)) @ basis.T)[None], np.zeros((1, 100)))
+    found = theory.contraction(problem, istsim.GradientDescent())
+    assert found.is_semidefinite
+    assert found.theta == pytest.approx(1.0, rel=1e-9)
