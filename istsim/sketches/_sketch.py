@@ -180,7 +180,7 @@ def are_other_holders_independent(sketch: Sketch) -> bool:
 def needs_jax(sketch: Sketch) -> bool:
     """Whether the sketch, or one that it is made of, is drawn by a user's own function, which knows JAX's keys only."""
     kind = type(sketch)
-    if not all(draw.__module__.startswith("istsim.") for draw in (kind.sample, kind.sample_indices)):
+    if not all(str(draw.__module__).startswith("istsim.") for draw in (kind.sample, kind.sample_indices)):
         return True
     return any(map(needs_jax, _parts(sketch)))
 
