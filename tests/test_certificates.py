@@ -531,3 +531,11 @@ def test_a_least_number_of_six_digits_is_found_although_simpler_ones_are_within_
     found = certificates.largest_rate([[317811]], [[196418]])
     assert found.value == Fraction(317811, 196418)
     assert found.is_sharp
+
+
+def test_more_digits_than_are_told_are_refused():
+    matrices = as_fractions([[2]]), [[1]]
+    assert least_theta(*matrices, digits=1000).value == 2
+    for digits in (1001, 10_000):
+        with pytest.raises(ValueError, match=f"digits must be at most 1000, got {digits}"):
+            least_theta(*matrices, digits=digits)

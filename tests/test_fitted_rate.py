@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from istsim.sweeps._fitted_rate import fitted_rate
+from istsim.sweeps._fitted_rate import first_fitted, fitted_rate
 
 
 def test_a_rate_needs_enough_rounds_and_runs():
@@ -36,3 +36,17 @@ def test_what_falls_and_clearly_rises_again_has_no_rate(seed):
     rounds, chance = np.arange(60), np.random.default_rng(seed)
     gaps = np.maximum(0.8**rounds, 0.9 ** (60 - rounds)) * chance.uniform(0.5, 1.5, size=(200, 60))
     assert np.isnan(fitted_rate(rounds, gaps)).all()
+
+
+@pytest.mark.parametrize(("rounds", "first"), [(60, 7), (6, 0)])
+def test_a_fit_begins_where_a_quarter_is_left_if_enough_rounds_follow(rounds, first):
+    # 0.8^7 is the first power below a quarter; of six rounds the whole is fitted.
+    assert first_fitted((0.8 ** np.arange(rounds))[None]) == first
+
+
+def test_means_that_chance_alone_lifts_above_the_floor_are_not_fitted():
+    # Four rounds lie above the floor: by 4.5 and by 3.5 standard errors of two runs.
+    mean = np.array([3.0, 2.9, 2.8, 2.7] + [1.0] * 40)
+    for errors, begins in ((4.5, True), (3.5, False)):
+        spread = np.where(mean > 1, (mean - 1) / errors, 0.0)
+        assert (first_fitted(np.stack([mean - spread, mean + spread])) == 0) is begins

@@ -566,3 +566,10 @@ def test_vector_heterogeneity_is_the_standard_deviation_over_workers(n, key, fal
 def test_a_tridiagonal_quadratic_needs_a_positive_smallest_eigenvalue(smallest):
     with pytest.raises(ValueError, match="smallest_eigenvalue must be positive"):
         istsim.tridiagonal_quadratic(0, 2, 3, noise_scale=0.1, smallest_eigenvalue=smallest)
+
+
+def test_gaps_of_several_points_are_those_of_each():
+    problem = istsim.random_quadratic(1, 2, 3, condition_number=5.0, matrix_heterogeneity=0.5, vector_heterogeneity=1.0)
+    points = np.arange(12.0).reshape(2, 2, 3)
+    gaps = [[problem.objective_gap(point) for point in row] for row in points]
+    np.testing.assert_allclose(problem.objective_gap(points), gaps, rtol=1e-13)

@@ -400,16 +400,17 @@ def test_a_stored_file_that_cannot_be_read_says_so(tmp_path):
         sweep(small(), tmp_path)
 
 
-def test_a_run_stored_under_the_name_of_another_is_not_taken_for_it(tmp_path):
-    sweep(small(seeds=[0]), tmp_path)
+@pytest.mark.parametrize(("theirs", "ours"), [(0, 1), (1, 0)])
+def test_a_run_stored_under_the_name_of_another_is_not_taken_for_it(tmp_path, theirs, ours):
+    sweep(small(seeds=[theirs]), tmp_path)
     (first,) = tmp_path.glob("*.nc")
-    sweep(small(seeds=[1]), tmp_path)
+    sweep(small(seeds=[ours]), tmp_path)
     (second,) = set(tmp_path.glob("*.nc")) - {first}
     second.write_bytes(first.read_bytes())
     with pytest.raises(ValueError, match=rf"{second.name}: it is not the run that its name says; delete it"):
-        sweep(small(seeds=[1]), tmp_path)
+        sweep(small(seeds=[ours]), tmp_path)
     second.unlink()
-    assert sweep(small(seeds=[1]), tmp_path).dataset.seed.values == [1]
+    assert sweep(small(seeds=[ours]), tmp_path).dataset.seed.values == [ours]
 
 
 def test_a_damaged_run_is_named_with_what_to_do_whatever_is_raised_underneath(tmp_path):
