@@ -47,3 +47,10 @@ def test_the_standard_error_is_that_of_the_mean_and_not_known_of_one_run(repetit
     expected = np.abs(gaps[:, 0] - gaps[:, -1]) / 2 if repetitions == 2 else np.full(2, np.nan)
     np.testing.assert_allclose(found.dataset.standard_error, expected)
     np.testing.assert_allclose(found.dataset.simulated, gaps.mean(axis=1))
+
+
+def test_a_method_without_a_stable_step_size_is_refused():
+    problem, method, _ = istsim.theorems.get("overlapping-stability").counterexample()
+    assert istsim.theory.max_stable_step_size(problem, method) == 0
+    with pytest.raises(ValueError, match="no step size is stable for this method on this problem"):
+        istsim.compare_step_sizes(problem, method, rounds=2, points=3)
