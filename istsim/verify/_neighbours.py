@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from istsim import theory
-from istsim.methods import IST, LocalUpdates, Method
+from istsim.methods import IST, CompressedGradient, CompressedIterates, LocalUpdates, Method
 from istsim.methods._local_updates import MODES, SHARED
 from istsim.methods._method import MERGES, SketchedMethod
 from istsim.methods._noise import GaussianNoise
@@ -31,12 +31,14 @@ def neighbours(theorem: Theorem, instance: Instance) -> Iterator[Instance]:
       attained; after one round and after many.
     - With other matrices and vectors: for most terms of a statement there is one in which it is larger than the others,
       and for most premises about the problem one that fails it.
-    - With a method that differs in one argument: a sketch, merge, weight or noise of which a proof may not know.
+    - With a method that differs in its kind or in one argument: a sketch, merge, weight or noise of which a proof may
+      not know.
     """
     edges = [premise.keep_just(instance) for premise in theorem.premises if premise.keep_just is not None]
     for base in (instance, *edges):
         yield from _runs(base)
-    for step_size in _longer_steps(instance):
+    yield instance.changed(step_size=4 * instance.step_size)
+    for step_size in _nearly_unstable(instance):
         yield instance.changed(step_size=step_size)
         yield instance.changed(step_size=step_size, x0=instance.minimizer)
     for base in (instance, *edges):
@@ -58,15 +60,13 @@ def _runs(base: Instance) -> Iterator[Instance]:
     yield base.changed(rounds=MANY_ROUNDS)
 
 
-def _longer_steps(instance: Instance) -> Iterator[float]:
-    """Longer ones, of which one is nearly too long for the mean to settle."""
-    yield 4 * instance.step_size
+def _nearly_unstable(instance: Instance) -> list[float]:
+    """A step size that is nearly too long for the mean to settle."""
     try:
         largest = float(np.abs(np.linalg.eigvals(instance.mean_operator)).max())
     except theory.NotCoveredError:
-        return
-    if largest > 0:
-        yield 1.9 / largest
+        return []
+    return [1.9 / largest] if largest > 0 else []
 
 
 def _limit(base: Instance) -> list[np.ndarray]:
@@ -101,6 +101,11 @@ def _reweighted(method: Method, problem: Quadratic) -> Method:
 
 def _methods(method: Method, n: int, d: int) -> Iterator[Method]:
     if isinstance(method, SketchedMethod):
+        yield CompressedGradient(method.sketch)
+        yield CompressedIterates(method.sketch)
+        for merge in MERGES:
+            yield IST(method.sketch, merge=merge, local_steps=1)
+            yield IST(method.sketch, merge=merge, local_steps=2)
         changes: list[dict[str, Any]] = [{"sketch": sketch} for sketch in _sketches(n, d)]
         changes += [{"merge": merge} for merge in MERGES]
         changes += [{"merge": "owners", "sketch": AllOrOne(n, d, 0.5)}]
@@ -114,6 +119,7 @@ def _methods(method: Method, n: int, d: int) -> Iterator[Method]:
         overlapping = {"blocks": [1] * d, "mode": "overlapping", "window": min(2, d)}
         changes = [{"mode": mode, "window": 1} for mode in MODES]
         changes += [overlapping | {"shared": shared} for shared in SHARED]
+        changes += [{"blocks": blocks, "mode": "greedy", "window": None} for blocks in ([d], [1, d - 1], [1] * d)]
     else:
         return
     for change in changes:
