@@ -1,44 +1,11 @@
 """A sketch that is exchangeable, but whose numbers of holders depend on what else a worker holds."""
 
-import dataclasses
-
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import istsim
 from istsim import symbolic, theory
-
-
-@dataclasses.dataclass(frozen=True)
-class AllOrOne(istsim.Sketch):
-    """With some probability everybody holds everything; else every coordinate has one holder."""
-
-    probability: float
-
-    @property
-    def _else(self):
-        return istsim.Permutation(self.n, self.d)
-
-    def sample(self, key):
-        first, second = jax.random.split(key)
-        everything = jnp.ones((self.n, self.d), bool)
-        return jnp.where(jax.random.uniform(first) < self.probability, everything, self._else.sample(second))
-
-    def inclusion_probability(self, size):
-        return self.probability + (1 - self.probability) * self._else.inclusion_probability(size)
-
-    def joint_probability(self, left, right, shared):
-        return self.probability + (1 - self.probability) * self._else.joint_probability(left, right, shared)
-
-    def reported_probability(self, participants):
-        return self.probability + (1 - self.probability) * self._else.reported_probability(participants)
-
-    def outcomes(self):
-        yield np.ones((self.n, self.d), bool), self.probability
-        for mask, probability in self._else.outcomes():
-            yield mask, (1 - self.probability) * probability
+from istsim.verify._all_or_one import AllOrOne
 
 
 @pytest.fixture
