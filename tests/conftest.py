@@ -80,3 +80,11 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def registry_of_its_own(monkeypatch):
+    """What a test registers among the theorems is forgotten after it."""
+    from istsim.theorems import _registry
+
+    monkeypatch.setattr(_registry, "_THEOREMS", dict(_registry._THEOREMS))
