@@ -1,5 +1,6 @@
 """What all tests share. Annotations are checked in what they call: the hook must come before istsim is imported."""
 
+import collections
 import gc
 import os
 import zlib
@@ -41,6 +42,28 @@ hypothesis.settings.load_profile("istsim")
 pytest_plugins = ["false_alarms"]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items) -> None:
+    """Of a test marked `sample(n)`, `make test` runs n cases, and `make test-slow` the others."""
+    cases = collections.defaultdict(list)
+    for item in items:
+        if marker := item.get_closest_marker("sample"):
+            cases[item.parent, item.originalname, *marker.args].append(item)
+    for (*_, number), test in cases.items():
+        for left_out in without_sample(test, number):
+            left_out.add_marker("slow")
+
+
+def without_sample(test: list, number: int) -> list:
+    """The cases of a test without `number` of them: those chosen have as many different parameters as can be."""
+    rest, seen = list(test), collections.Counter()
+    for _ in range(min(number, len(test))):
+        new = max(rest, key=lambda item: -sum(seen[parameter] for parameter in enumerate(item.callspec._idlist)))
+        rest.remove(new)
+        seen.update(enumerate(new.callspec._idlist))
+    return rest
+
+
 def pytest_runtest_setup() -> None:
     typecheck.begin_test()
 
@@ -72,6 +95,13 @@ def _by_xla_where_the_loops_are_not_the_subject(request):
         if "test_compiled" not in request.node.name:
             patched.setattr(_compiled, "covers", lambda problem, method: False)
         yield
+
+
+@pytest.fixture
+def without_curves(request, monkeypatch):
+    """Drawing takes most of the time of a short training run: only tests named after curves draw them."""
+    if "curves" not in request.node.name:
+        monkeypatch.setattr("istsim.networks._log.Log.draw", lambda log: [log.folder / "log.csv", log.folder / "log.json"])
 
 
 @pytest.fixture

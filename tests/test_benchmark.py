@@ -21,6 +21,7 @@ def gaps(run, rounds, problem):
     return np.mean(found), np.std(found) / np.sqrt(len(found))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("baseline", ["dense_masks", "gathered", "gathered_by_torch"])
 def test_baselines_run_the_same_method(baseline, count_false_alarm_rate):
     if baseline == "gathered_by_torch":
@@ -53,6 +54,7 @@ def test_turns_are_taken_after_a_warm_up():
     assert turns[-6:] == ["a", "b"] * 3
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("structure", ["dense", "factored", "tridiagonal"])
 def test_all_contestants_run(structure, monkeypatch):
     monkeypatch.setattr(
@@ -83,6 +85,7 @@ def test_the_page_and_the_lines_show_what_was_measured(tmp_path):
     assert json.loads((tmp_path / "again.json").read_text(encoding="utf-8")) == result
 
 
+@pytest.mark.slow
 def test_first_answers_are_timed_in_fresh_processes():
     calls = {
         "quick": Call("[time.sleep(0.01), 1]"),

@@ -39,6 +39,7 @@ def test_the_best_candidate_is_the_one_with_the_least_gap():
     assert found.method.sketch.k == found.value
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("goal", [ROUNDS, "rate", "stationary"])
 def test_the_best_value_between_bounds_is_better_than_its_neighbours(goal):
     problem = INTERPOLATING if goal == "rate" else HETEROGENEOUS

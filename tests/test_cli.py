@@ -198,6 +198,7 @@ def test_a_file_of_the_user_finds_the_files_beside_it(monkeypatch, tmp_path):
     assert list(cli._names_in(own)) == ["twice"]
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_error():
     command = [sys.executable, "-m", "istsim", "costs", "--csv"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -214,6 +215,7 @@ def in_a_shell(line, **environment):
     return done
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("command", ["--version", "theorems", "--help"])
 def test_nobody_reading_is_no_error_but_the_usual_status(command):
     done = in_a_shell(f"istsim {command} | true; exit ${{PIPESTATUS[0]}}")
@@ -221,6 +223,7 @@ def test_nobody_reading_is_no_error_but_the_usual_status(command):
     assert not done.stderr
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("command", ["--version", "theorems"])
 def test_a_closed_output_is_refused(command):
     done = in_a_shell(f"istsim {command} >&-")
@@ -228,11 +231,13 @@ def test_a_closed_output_is_refused(command):
     assert done.stderr == "istsim: standard output is closed: send it to a file, or to /dev/null\n"
 
 
+@pytest.mark.slow
 def test_closed_errors_are_not_mixed_into_the_output():
     done = in_a_shell("istsim theorems nothing 2>&-")
     assert (done.returncode, done.stdout) == (2, "")
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     "environment",
     [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],
@@ -253,6 +258,7 @@ def test_a_rank_without_the_rest_of_torchrun_silences_nothing(monkeypatch, capsy
     assert not refused(monkeypatch, capsys, "theorems", "nothing")[1]
 
 
+@pytest.mark.usefixtures("without_curves")
 def test_a_training_run_says_why_it_takes_no_notice_of_a_rank(monkeypatch, capsys, tmp_path):
     pytest.importorskip("torch", reason="networks are trained in torch")
     monkeypatch.setenv("RANK", "1")
@@ -260,6 +266,7 @@ def test_a_training_run_says_why_it_takes_no_notice_of_a_rank(monkeypatch, capsy
     assert "RANK is set but WORLD_SIZE and MASTER_ADDR and MASTER_PORT not" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("without_curves")
 def test_a_resumed_run_that_is_not_there_is_said_to_begin(monkeypatch, capsys, tmp_path):
     pytest.importorskip("torch", reason="networks are trained in torch")
     arguments = ["train", "--rounds", "1", "--width", "8", "--workers", "2", "--out", str(tmp_path / "new"), "--resume"]

@@ -50,12 +50,14 @@ def check_equal(problem, method, **run):
 
 
 # One repetition: its blocks are prepared ahead, where there are several cores. Five: they share the cores.
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("repetitions", [1, pytest.param(5, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_the_loops_give_the_same_runs_for_every_method(method, repetitions):
     check_equal(DENSE, method, step_size=[0.05, 0.1], rounds=9, repetitions=repetitions, key=1, record_every=4)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("method", ["mean", pytest.param("masks", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("problem", STRUCTURES.values(), ids=STRUCTURES)
 def test_the_loops_give_the_same_runs_for_every_structure(problem, method):

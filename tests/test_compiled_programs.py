@@ -57,6 +57,7 @@ def test_a_numba_that_is_missing_is_done_without(monkeypatch, asked_anew):
     assert _loops.why_not() == "numba is not installed: pip install 'istsim[fast]'"
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_to_is_no_error(tmp_path):
     """In a process of its own, whose numba has no folder for what it compiles."""
     script = (

@@ -15,6 +15,7 @@ from istsim.verify import check_sketch
 from istsim.verify._conformance import FALSE_ALARM_RATE
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     "sketch",
     [
@@ -96,6 +97,7 @@ def test_a_users_own_sketch_conforms(count_false_alarm_rate):
     check_sketch(SharedBlockWithOutcomes(3, 5, 2))
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
@@ -141,6 +143,7 @@ class WrongJointly(SharedBlock):
         return 0.6 * stated if (left, right, shared) == self.order else stated
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     ("sketch", "message"),
     [

@@ -404,6 +404,7 @@ def test_the_command_prints_one_table_in_three_forms(monkeypatch, capsys):
         assert sum(row["sent_by"].values()) == pytest.approx(row["sent"])
 
 
+@pytest.mark.slow
 def test_every_option_of_the_command_changes_what_it_prints(monkeypatch, capsys):
     plain = ("--devices", "4", "--memory", "100MiB")
     before = printed(monkeypatch, capsys, *plain)

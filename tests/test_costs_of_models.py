@@ -76,6 +76,7 @@ def test_formulas_of_a_residual_network_are_what_torch_counts():
         assert 0 <= one.activations.total - other.activations.total <= (2 * 128 + 2 * 128 + 2) / BATCH
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", list(MODELS))
 @pytest.mark.parametrize("kind", ["ist", "forward", "backward"])
 def test_memory_is_what_networks_predict(name, kind):
@@ -106,6 +107,7 @@ def test_memory_is_what_networks_predict(name, kind):
     assert predicted.parameters - buffers <= cost.parameters <= predicted.parameters
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", list(MODELS))
 @pytest.mark.parametrize("masking", ["forward", "backward"])
 def test_operations_are_those_that_torch_counts_of_what_a_worker_runs(name, masking):
@@ -129,6 +131,7 @@ def test_the_llama_of_transformers_has_the_parameters_and_operations_of_the_form
             assert getattr(one, what) == getattr(other, what), (one.name, what)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("chunks", [2, 4])
 def test_local_parallelism_costs_what_units_of_networks_measure(chunks):
     model = networks.initialised(on_meta(lambda: networks.Transformer(256, width=64, depth=4, heads=4, hidden=172)), 0)

@@ -44,6 +44,7 @@ def methods():
     yield istsim.GradientDescent()
 
 
+@pytest.mark.sample(30)
 @pytest.mark.parametrize("method", list(methods()), ids=repr)
 def test_a_diagonal_problem_has_the_exact_results_of_its_matrices(method):
     moments, expected = (
@@ -61,6 +62,7 @@ def test_a_diagonal_problem_has_the_exact_results_of_its_matrices(method):
     close(*(theory.fixed_point(problem, method, step_size=STEP_SIZE) for problem in (PROBLEM, DENSE)))
 
 
+@pytest.mark.sample(9)
 @pytest.mark.parametrize("method", [m for m in methods() if m.merge != "owners"][::3], ids=repr)
 def test_the_stationary_law_and_covariances_are_those_of_the_matrices(method):
     settled, expected = (theory._law_of.dynamics_of(problem, method).settled(STEP_SIZE) for problem in (PROBLEM, DENSE))

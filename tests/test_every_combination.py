@@ -75,6 +75,7 @@ def held(sketch, masks):
     return jnp.asarray([[np.flatnonzero(row) for row in mask] for mask in masks])
 
 
+@pytest.mark.sample(32)
 @pytest.mark.parametrize(
     ("sketch", "estimator", "merge", "local_steps"),
     [pytest.param(*combination, marks=[pytest.mark.slow] * (combination[-1] == 3)) for combination in COMBINATIONS],
@@ -192,6 +193,7 @@ def test_mean_and_owners_agree_where_every_coordinate_has_equally_many_holders(s
     np.testing.assert_allclose(*paths, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(("n", "q"), [(2, 2), (3, 2), (2, 3), (4, 1), (2, 1), (1, 3)])
 def test_two_local_steps_have_the_closed_form_of_permutation_sketches(n, q):
     """E x+ = (I - 2 gamma G + gamma^2 Q) x + 2 gamma bbar - gamma^2 e, with G, Q and e by counting."""

@@ -167,6 +167,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_that_cannot_write_ends_with_one_line(name, tmp_path, monkeypatch, capsys):
     from istsim import benchmark

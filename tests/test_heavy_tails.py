@@ -35,6 +35,7 @@ def exact_and_simulated(problem, method, fraction, rounds, repetitions, key):
     return theory.exact_moments(problem, method, **run).objective_gap, solution.metrics["objective_gap"][0]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("interpolation", [False, True])
 def test_right_values_near_the_largest_stable_step_size_are_not_called_wrong(
     interpolation, key, count_false_alarm_rate
@@ -84,6 +85,7 @@ def test_the_stated_rate_holds_for_skewed_and_heavy_tailed_samples(name, repetit
     assert alarms <= scipy.stats.binom.isf(false_alarm_rate, 2000, agreement.false_alarm_rate / 2000)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("method", "fraction"),
     [

@@ -115,6 +115,7 @@ def built(request, seed):
     return problem, peak
 
 
+@pytest.mark.sample(1)
 def test_no_structure_ever_makes_a_matrix(built):
     problem, peak = built
     assert peak < D * D  # an eighth of one matrix

@@ -127,6 +127,7 @@ def test_an_interruption_at_any_moment_is_one_line_and_leaves_nothing(command, s
     assert not list(tmp_path.rglob("*.part"))
 
 
+@pytest.mark.slow
 def test_a_terminated_command_says_so_in_a_line(run):
     process = run(*LONG_SWEEP)
     assert until(lambda: workers(process), 30)
@@ -167,6 +168,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("where", [(), ("--debug",)])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_half_written_is_left_but_by_a_killed_process_until_the_next_time(where, number, tmp_path):

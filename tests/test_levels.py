@@ -63,6 +63,7 @@ def test_memory_files_and_maps_level_off_over_runs_of_all_shapes(runs, megabytes
     assert late[2] < early[2] + 600
 
 
+@pytest.mark.slow
 def test_all_programs_that_are_kept_fit_into_a_process():
     def count():
         return len(Path("/proc/self/maps").read_text().splitlines())

@@ -59,6 +59,7 @@ def test_blocks_one_after_the_other_are_the_model(name):
     assert sorted(name for each in segments for name in each) == sorted(model.state_dict())
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", MODELS)
 def test_one_chunk_is_backpropagation(name):
     case = CASES[name]
@@ -81,6 +82,7 @@ def test_one_chunk_trains_what_backpropagation_trains():
     assert rounds[-1].bytes_up == 0
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 @pytest.mark.parametrize("name", MODELS)
 def test_gradients_are_those_of_each_loss_by_itself(name, method):
@@ -290,6 +292,7 @@ def test_cosines_are_asked_of_engines_with_units():
         local.gradient_cosines(engine, inputs, targets)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 @pytest.mark.parametrize("name", ["mlp", "resnet", "transformer"])
 def test_memory_and_operations_are_those_predicted(name, method):

@@ -140,6 +140,7 @@ def test_what_has_no_counterpart_on_parameters_is_refused():
         networks.quadratic_method(model, layout, networks.SDP(2, 1.0, "forward"))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     "method",
     [networks.SDP(2, 0.5, "backward", resample_every=1), networks.IST(2, local_steps=3)],

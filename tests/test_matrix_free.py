@@ -46,6 +46,7 @@ def test_the_problem_says_what_it_is():
     assert repr(FREE) == "Quadratic(num_workers=4, dim=6, matrix-free, float64)"
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("scaled", [False, True])
 def test_products_are_those_of_the_matrices(rng, scaled):
     scale = rng.uniform(0.5, 2.0, D) if scaled else np.ones(D)
@@ -92,6 +93,7 @@ METHODS = {
 }
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_runs_are_those_of_the_matrices(method):
     run = {"step_size": [0.02, 0.05], "rounds": 5, "repetitions": 2, "key": 1, "record_every": 2}
@@ -249,6 +251,7 @@ def test_a_mean_too_badly_conditioned_for_conjugate_gradients_is_refused(b):
         large(np.geomspace(1e-10, 1, LARGE), b)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("rank", [1, 3])
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

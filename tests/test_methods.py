@@ -56,6 +56,7 @@ def updates(problem, mask, x, *, model, gradient, alpha, beta):
     return result
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("sketch", SKETCHES.values(), ids=SKETCHES)
 @pytest.mark.parametrize(("make", "model", "gradient"), METHODS.values(), ids=METHODS)
 def test_the_update_of_a_round_is_its_definition(make, model, gradient, sketch, problem, rng, key):
@@ -67,6 +68,7 @@ def test_the_update_of_a_round_is_its_definition(make, model, gradient, sketch, 
         np.testing.assert_allclose(result, expected.sum(axis=0), rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("sketch", SKETCHES.values(), ids=SKETCHES)
 @pytest.mark.parametrize(("make", "model", "gradient"), METHODS.values(), ids=METHODS)
 def test_the_mean_merge_subtracts_the_step_size_times_the_average_update(make, model, gradient, sketch, rng, key):

@@ -206,6 +206,7 @@ def test_checkpointing_changes_memory_and_no_gradient(name):
     assert 0 < most_of_a_block(twice, inputs) < kept[model]
 
 
+@pytest.mark.slow
 def test_a_run_with_checkpointing_has_the_same_losses_and_more_operations():
     runs = {}
     for checkpointing in (False, True):

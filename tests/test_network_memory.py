@@ -95,6 +95,7 @@ def test_the_state_is_as_large_as_the_optimizer_makes_it(optimizer):
     assert (found["optimizer"] == numbers * found["gradients"] + counts).all()
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("masking", ["forward", "backward"])
 @pytest.mark.parametrize(
     ("model", "level"), [("mlp", "neuron"), ("resnet", "neuron"), ("resnet", "block"), ("transformer", "block")]
@@ -108,6 +109,7 @@ def test_the_prediction_is_the_mean_over_workers(model, masking, level):
         assert found[kind].mean() == pytest.approx(getattr(expected, kind), rel=close), kind
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("model", list(MODELS))
 @pytest.mark.parametrize("coverage", [0.25, 0.75])
 def test_backward_masking_never_keeps_more_than_data_parallelism(model, coverage):
@@ -137,6 +139,7 @@ def test_a_log_has_what_was_measured_and_what_was_predicted(tmp_path):
     assert lines[1].split()[-4:] == lines[2].split()[-4:]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     "options",
     [

@@ -31,6 +31,7 @@ torch = pytest.importorskip("torch", reason="networks are trained in torch: pip 
 from istsim import networks  # noqa: E402
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "resnet"])
 @pytest.mark.parametrize("masking", MASKINGS)
 def test_a_step_of_sdp_follows_the_mean_gradient_of_the_holders(kind, masking):
@@ -65,6 +66,7 @@ def test_two_workers_that_share_nothing_but_what_all_hold(masking):
         assert torch.equal(path[step + 1]["3.weight"][nobody], path[step]["3.weight"][nobody])
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     ("kind", "optimizer"),
     [

@@ -94,6 +94,7 @@ def drawn(sketch, count=50):
     return sketch.sample(known_key(0).fold_in(np.arange(count)))
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     "sketch",
     [

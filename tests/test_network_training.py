@@ -39,6 +39,7 @@ from istsim import networks  # noqa: E402
 # --- Independent subnetwork training
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_round_of_ist_is_sgd_on_masked_models_and_a_mean_over_holders(kind):
     case = CASES[kind]
@@ -64,6 +65,7 @@ def test_ist_on_one_worker_is_plain_training(optimizer):
         torch.testing.assert_close(buffer, plain.get_buffer(name), **EXACT)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("kind", ["convolutions", "resnet-blocks", "transformer", "llama-tied", "hf-resnet-basic"])
 @pytest.mark.parametrize("optimizer", ["momentum", "adam"])
 def test_ist_on_one_worker_is_plain_training_of_every_kind_of_model(kind, optimizer):
@@ -234,6 +236,7 @@ def test_the_moments_of_adam_go_with_their_unit_as_well():
         np.testing.assert_allclose(path[number + 1], x, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("kind", ["mlp", "convolutions", "resnet", "transformer", "resnet-blocks", "llama-tied-blocks"])
 def test_forward_rescaling_divides_what_units_give_by_the_fraction_held(kind):
     case = CASES[kind]
@@ -261,6 +264,7 @@ def test_forward_rescaling_leaves_a_worker_without_any_block_as_it_is():
     assert_parameters(model, after, **TIGHT)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("kind", ["resnet-blocks", "transformer-blocks", "mlp"])
 def test_rescaling_in_evaluation_changes_evaluation_alone(kind):
     case = CASES[kind]
@@ -341,6 +345,7 @@ METHODS = {
 methods = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 
 
+@pytest.mark.sample(1)
 @methods
 def test_a_run_depends_on_its_seed_and_on_nothing_else(method):
     case = CASES["mlp-norm"]
@@ -370,6 +375,7 @@ def test_an_optimizer_whose_state_cannot_follow_entries_is_refused(method, make_
         run(CASES["mlp"], method, make_optimizer=make_optimizer, steps=4)
 
 
+@pytest.mark.sample(6)
 @methods
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 @pytest.mark.parametrize("at", [0, 1, 6])

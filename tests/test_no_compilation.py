@@ -44,6 +44,7 @@ def test_a_compilation_is_counted(compiled):
     assert compiled
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("problem", [PROBLEM, DIAGONAL], ids=["dense", "diagonal"])
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: f"{type(method).__name__}-{method.merge}")
 def test_theory_compiles_nothing(problem, method, compiled):
@@ -99,6 +100,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", NAMES)
 def test_theorems_and_their_verification_compile_nothing(name, compiled):
     assert verify.verify_theorem(theorems.get(name), examples=1).passed
@@ -123,14 +125,13 @@ def test_results_for_known_numbers_are_of_numpy():
     assert isinstance(PROBLEM.minimizer, np.ndarray)
 
 
-def test_results_are_the_same_numbers_where_jax_traces_the_arguments():
-    for problem in (PROBLEM, DIAGONAL):
-        for method in METHODS:
-            known = theory.exact_moments(problem, method, step_size=0.02, rounds=5)
-            traced = jax.jit(
-                lambda size, problem=problem, method=method: theory.exact_moments(
-                    problem, method, step_size=size, rounds=5
-                )
-            )(0.02)
-            for one, other in zip(jax.tree.leaves(known), jax.tree.leaves(traced), strict=True):
-                np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-13)
+@pytest.mark.sample(4)
+@pytest.mark.parametrize("problem", [PROBLEM, DIAGONAL], ids=["dense", "diagonal"])
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: f"{type(method).__name__}-{method.merge}")
+def test_results_are_the_same_numbers_where_jax_traces_the_arguments(problem, method):
+    def moments(step_size):
+        return theory.exact_moments(problem, method, step_size=step_size, rounds=5)
+
+    known, traced = moments(0.02), jax.jit(moments)(0.02)
+    for one, other in zip(jax.tree.leaves(known), jax.tree.leaves(traced), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-13)

@@ -59,6 +59,7 @@ def same(solution, expected, rtol=1e-11):
     np.testing.assert_array_equal(solution.status, expected.status)
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("structure", ["dense", "factored"])
 def test_every_method_makes_the_runs_of_xla(structure, method, by_xla, in_numpy):

@@ -133,12 +133,14 @@ def run(request, monkeypatch):
     return start
 
 
+@pytest.mark.sample(14)
 @pytest.mark.parametrize(("sketch", "message"), WRONG, ids=lambda value: type(value).__name__)
 def test_a_sketch_of_ones_own_that_draws_what_no_round_can_run_on_is_refused(sketch, message, run, unchecked):
     with pytest.raises(ValueError, match=message):
         run(sketch)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("sketch", [Lists(2, 6), Masks(2, 6)], ids=repr)
 def test_a_sketch_of_ones_own_that_draws_sets_runs(sketch, run):
     run(sketch)

@@ -56,6 +56,7 @@ def flops_of_training(model, inputs, targets):
     return counter.get_total_flops()
 
 
+@pytest.mark.sample(17)
 @pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
 def test_it_computes_what_the_model_computes(case, model, part, training):
     inputs, _ = case.data()
@@ -63,6 +64,7 @@ def test_it_computes_what_the_model_computes(case, model, part, training):
     torch.testing.assert_close(logits(partly(inputs)), logits(model.train(training)(inputs)), **TIGHT)
 
 
+@pytest.mark.sample(17)
 @pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
 def test_gradients_of_what_is_held_are_those_of_the_whole_model(case, model, mask, part, training):
     partly = networks.partly_trained(model, part).train(training)
@@ -83,6 +85,7 @@ def test_gradients_that_do_not_pass_through_what_is_not_held_are_found_to_be_wro
     assert worst_error(found, expected, held) > 1e-3
 
 
+@pytest.mark.sample(17)
 def test_nothing_but_what_is_held_is_trained(case, model, mask, part):
     partly, held = networks.partly_trained(model, part), case.held(model, mask)
     parameters = trained(partly)
@@ -95,6 +98,7 @@ def test_nothing_but_what_is_held_is_trained(case, model, mask, part):
         assert parameters[name].is_leaf
 
 
+@pytest.mark.sample(17)
 def test_what_is_not_held_has_no_gradient_and_no_optimizer_state(case, model, mask, part):
     partly = networks.partly_trained(model, part).train()
     optimizer = torch.optim.Adam(trained(partly).values(), lr=0.01)
@@ -114,6 +118,7 @@ def test_what_is_not_held_has_no_gradient_and_no_optimizer_state(case, model, ma
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+@pytest.mark.sample(17)
 def test_steps_move_what_is_held_as_in_training_of_the_whole_model(case, model, mask, part):
     """The rest stands still, in both."""
     inputs, targets = case.data()
@@ -134,6 +139,7 @@ def test_steps_move_what_is_held_as_in_training_of_the_whole_model(case, model, 
         torch.testing.assert_close(parameter.detach(), expected.detach(), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.sample(17)
 def test_the_model_is_left_as_it_was(case, model, part):
     before = copy.deepcopy(model.state_dict())
     partly = networks.partly_trained(model, part).train()
@@ -146,6 +152,7 @@ def test_the_model_is_left_as_it_was(case, model, part):
         assert torch.equal(tensor, before[name]), name
 
 
+@pytest.mark.sample(6)
 def test_weights_that_are_not_held_cost_no_gradients(case, model):
     partial, whole = (
         flops_of_training(networks.partly_trained(model, networks.Part(model, case.layout(model), mask)), *case.data())

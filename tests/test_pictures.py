@@ -44,6 +44,7 @@ def test_a_picture_shows_what_its_theorem_is_about(picture):
         assert not theorem.failing_premise(instance)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("picture", "lines", "x"),
     [

@@ -102,12 +102,14 @@ def is_above(fault, true, instance):
         return False
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(("name", "term"), [("sharper-theorem-2", "gamma*variance"), ("theorem-2", "gamma*variance")])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_bound_without_its_variance_is_found(name, term, seed):
     assert is_found(faults(theorems.get(name))[f"{name}: no term {term}"], seed)
 
 
+@pytest.mark.slow
 def test_a_missing_premise_is_found():
     text = "theorem-1-iterates: no premise that the gradients are exact"
     assert is_found(faults(theorems.get("theorem-1-iterates"))[text], seed=0)

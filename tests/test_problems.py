@@ -201,6 +201,7 @@ def same(result, expected, tolerance=1e-12):
     np.testing.assert_allclose(result, expected, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.sample(2)
 def test_every_structure_multiplies_like_its_dense_matrices(structured, rng):
     L, hessians = np.asarray(structured.L), structured.hessians
     n, d = L.shape[:2]
@@ -234,6 +235,7 @@ def test_every_structure_has_its_mean_and_solves_with_it(structured, rng):
     assert not average.is_definite(0, shift=-1.01 * smallest)
 
 
+@pytest.mark.sample(12)
 @pytest.mark.parametrize("sketch", [istsim.Permutation, lambda n, d: istsim.Bernoulli(n, d, 0.5)])
 @pytest.mark.parametrize("method", [istsim.IST, istsim.CompressedGradient, istsim.CompressedIterates])
 def test_a_structure_changes_no_trajectory(structured, sketch, method):

@@ -94,6 +94,7 @@ def test_what_processes_cannot_do_is_said_once(options, message, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_workers_that_do_not_come_are_named():
     program = "from istsim.networks.distributed import Group; Group(patience=1)"
     alone = {"RANK": "0", "WORLD_SIZE": "3", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29611"}

@@ -32,6 +32,7 @@ def test_every_theorem_that_is_not_refuted_has_a_script():
     assert sorted(names) == [path.stem.replace("_", "-") for path in altering.SCRIPTS]
 
 
+@pytest.mark.slow
 def test_a_script_prints_its_steps_and_its_theorem():
     script = altering.PROOFS / "expected_iterate.py"
     finished = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
@@ -65,6 +66,7 @@ def test_the_scripts_of_a_folder_are_rendered(tmp_path, monkeypatch, capsys):
 OFTEN = ("perm_q_mean", "overlap_reduces_bias")
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     "path",
     [

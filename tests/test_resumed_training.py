@@ -49,6 +49,7 @@ def assert_same(one, other):
     assert losses(one) == losses(other)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     "name",
     [

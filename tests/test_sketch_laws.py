@@ -89,6 +89,7 @@ def test_reported_probability_is_that_of_the_law(sketch, law):
         assert sketch.reported_probability(participants) == pytest.approx(counted, abs=1e-12)
 
 
+@pytest.mark.sample(5)
 @with_laws
 def test_draws_follow_the_law(sketch, law, key, false_alarm_rate):
     draws = 4000

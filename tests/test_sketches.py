@@ -69,6 +69,7 @@ def test_outcomes_are_distinct_boolean_masks_whose_probabilities_sum_to_one(sket
     assert sum(probability for _, probability in pairs) == pytest.approx(1, abs=1e-13)
 
 
+@pytest.mark.sample(7)
 @small
 def test_sampled_masks_follow_the_law_of_the_outcomes(sketch, expected, key, false_alarm_rate):
     reference = as_law(*expected)
@@ -170,6 +171,7 @@ def test_first_and_second_inclusion_probabilities_are_those_of_the_table(sketch,
     assert sketch.inclusion_probability(2) == pytest.approx(p2, rel=1e-14)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("sketch", [*LARGE.values(), istsim.Identity(10, 40)], ids=[*LARGE, "identity"])
 def test_sampling_is_the_same_plain_jitted_and_vmapped(sketch, key):
     keys = jax.random.split(key, 4)

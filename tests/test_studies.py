@@ -87,6 +87,7 @@ def test_every_study_is_known_to_the_command_and_has_a_quick_form(study):
     assert 0 < study.num_runs(True) <= study.num_runs(False)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("study", studies.STUDIES, ids=lambda study: study.name)
 def test_every_study_comes_with_its_results(study):
     data = studies.stored(study.name)

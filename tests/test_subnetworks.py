@@ -212,6 +212,7 @@ def test_rotary_positions_are_as_exact_in_bfloat16_as_its_numbers():
 # --- Subnetworks
 
 
+@pytest.mark.sample(17)
 @pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
 def test_a_subnetwork_computes_what_the_model_does_without_what_is_not_held(case, model, mask, part, training):
     inputs, _ = case.data()
@@ -223,6 +224,7 @@ def test_a_subnetwork_computes_what_the_model_does_without_what_is_not_held(case
             torch.testing.assert_close(running[name], whole.get_buffer(name)[held], **TIGHT)
 
 
+@pytest.mark.sample(17)
 def test_a_subnetwork_consists_of_what_is_held_in_the_order_of_the_model(case, model, mask):
     model = counted(model)
     part = networks.Part(model, case.layout(model), mask)
@@ -237,6 +239,7 @@ def test_a_subnetwork_consists_of_what_is_held_in_the_order_of_the_model(case, m
     assert sum(parameter.numel() for parameter in small.parameters()) == parameters
 
 
+@pytest.mark.sample(17)
 def test_nothing_in_a_subnetwork_is_larger_than_its_own_tensors(case, model, mask, part):
     """Nor is anything larger than all of them made on the way to it."""
     with Allocations() as made:
@@ -247,6 +250,7 @@ def test_nothing_in_a_subnetwork_is_larger_than_its_own_tensors(case, model, mas
     assert sum(storages.values()) == sum(tensor.numel() * tensor.element_size() for tensor in own)
 
 
+@pytest.mark.sample(17)
 def test_a_subnetwork_shares_no_memory_with_the_model_and_leaves_it_as_it_was(case, model, part):
     before = copy.deepcopy(model)
     small = networks.subnetwork(model, part).train()
@@ -271,6 +275,7 @@ def test_a_subnetwork_is_in_the_mode_of_the_model_and_trains_the_same_parameters
         assert [n for n, p in small.named_parameters() if not p.requires_grad] == [name]
 
 
+@pytest.mark.sample(17)
 def test_writing_back_changes_the_entries_held_and_nothing_else(case, model, mask):
     model = counted(model)
     part = networks.Part(model, case.layout(model), mask)
@@ -296,6 +301,7 @@ def test_taking_and_putting_a_tensor_are_by_the_entries_held(case, model, mask, 
         assert torch.equal(whole, torch.where(held[name], before + 1, before))
 
 
+@pytest.mark.sample(17)
 def test_training_a_subnetwork_is_training_the_masked_model(case, model, mask, part):
     inputs, targets = case.data()
     held, before = case.held(model, mask), copy.deepcopy(model)

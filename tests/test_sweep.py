@@ -378,6 +378,7 @@ def test_an_executor_that_forks_is_refused_because_it_would_hang(tmp_path):
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_processes_that_are_not_forked_run_a_sweep(method, tmp_path):
     context = multiprocessing.get_context(method)

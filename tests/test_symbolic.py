@@ -98,6 +98,7 @@ def test_the_mean_of_owners_counts_how_often_a_coordinate_is_reported(sketch, pa
     assert_mean_is_the_engines(problem_of(sketch.n), method)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("merge", MERGES)
 @pytest.mark.parametrize("sketch", [istsim.Permutation(2, 4), istsim.RandK(2, 4, 3), SKETCHES[-3]], ids=repr)
 def test_two_local_steps_have_the_engines_mean(sketch, merge):
@@ -122,6 +123,7 @@ def test_local_updates_have_the_engines_mean(method):
     assert_mean_is_the_engines(problem_of(2), method)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     "method",
     [
@@ -165,6 +167,7 @@ def test_second_moment_is_the_engines(problem, method):
         assert_second_moment_is_the_engines(problem, method)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("sketch", [istsim.Permutation(2, 4), istsim.RandK(2, 4, 3), *UNEQUAL], ids=repr)
 def test_the_second_moment_of_ist_is_the_engines_with_every_sketch(sketch):
     method = istsim.IST(sketch, forward_scale=0.8, gradient_scale=1.3)
@@ -328,6 +331,7 @@ def test_a_subclass_is_not_taken_for_its_base_class():
 # Symbols
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("sketch", SKETCHES, ids=repr)
 def test_formulas_hold_only_documented_symbols(sketch):
     method = istsim.IST(sketch, merge="literal", participants=1)

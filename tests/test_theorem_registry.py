@@ -408,6 +408,7 @@ def test_a_premise_says_the_same_in_sympy_and_in_numbers(name):
             assert holds(premise, premise.break_just(inside)) == sp.false
 
 
+@pytest.mark.sample(24)
 @pytest.mark.parametrize(("name", "instance", "old", "new"), FAULTS, ids=lambda value: str(value)[:30])
 def test_a_seeded_fault_is_caught(name, instance, old, new):
     theorem = istsim.theorems.get(name)

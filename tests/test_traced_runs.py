@@ -78,6 +78,7 @@ BY_JAX = {
 }
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("compute", BY_JAX.values(), ids=BY_JAX)
 def test_what_computes_by_jax_is_refused_where_float64_is_switched_off(compute, unchecked):
     compute()

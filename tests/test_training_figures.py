@@ -73,6 +73,7 @@ def test_the_axis_of_accuracy_fits_the_data():
     assert 0.24 < high < 0.25
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("tested", [(False,), (True,), (False, False)])
 def test_a_run_that_was_tested_once_or_not_at_all_can_be_drawn(tested, tmp_path):
     figure = figures.training_curves({"IST": rows(tested=tested)})

@@ -11,6 +11,8 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from istsim import cli, networks  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("without_curves")
+
 
 def train(monkeypatch, capsys, *arguments):
     """Exit code and output of `istsim train ...`."""
@@ -52,6 +54,7 @@ def test_a_run_writes_its_log_its_model_and_its_curves(monkeypatch, capsys, tmp_
     assert (found.loss, found.accuracy) == (log["rounds"][-1]["test_loss"], log["rounds"][-1]["accuracy"])
 
 
+@pytest.mark.slow
 def test_a_log_is_a_config_and_options_win_over_it(monkeypatch, capsys, tmp_path):
     train(monkeypatch, capsys, *SHORT, "--seed", 3, "--out", tmp_path / "first")
     config = tmp_path / "first" / "log.json"
@@ -279,6 +282,7 @@ def test_a_seed_is_of_the_model_and_of_the_data_and_of_the_masks():
     assert not torch.equal(found[0][1], found[1][1])
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("model", ["resnet18", "hf-resnet"])
 def test_every_model_of_images_trains_at_both_levels(model):
     pytest.importorskip("transformers", reason="transformers is not installed")
@@ -298,6 +302,7 @@ def test_every_model_of_images_trains_at_both_levels(model):
         assert row["flops"] > 0
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("model", ["llama", "hf-llama"])
 def test_every_model_of_text_trains(model):
     pytest.importorskip("transformers", reason="transformers is not installed")
@@ -371,7 +376,7 @@ def test_batch_norms_are_calibrated_for_the_whole_model():
 
 
 @pytest.mark.parametrize("name", [r"$\frac{$", "a$b$<script>alert(1)<script>"])
-def test_the_name_of_a_data_set_is_shown_as_it_is(name, tmp_path, monkeypatch):
+def test_the_name_of_a_data_set_is_shown_as_it_is_in_the_curves(name, tmp_path, monkeypatch):
     figures = pytest.importorskip("istsim.figures")
     drawn, training_curves = [], figures.training_curves
     monkeypatch.setattr(figures, "training_curves", lambda *a, **b: drawn.append(training_curves(*a, **b)) or drawn[0])

@@ -281,6 +281,7 @@ register(Halves())
 '''
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("factor", "code"), [("(1 - gamma) ** 2", 0), ("(1 - gamma**2)", 1)])
 def test_the_command_line_verifies_a_users_theorem(tmp_path, factor, code, false_alarm_rate):
     (tmp_path / "mine.py").write_text(USER_FILE.format(name="mine", factor=factor))
@@ -438,6 +439,7 @@ def test_options_with_which_nothing_can_be_verified_are_refused(look, option, wo
         look(**option)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loaded", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["loaded", "as a script"])
 def test_the_code_of_a_counterexample_runs_beside_the_users_file(tmp_path, loaded):
     (tmp_path / "mine.py").write_text(SCRIPT.format(name="mine", factor="(1 - gamma**2)"))

@@ -147,8 +147,15 @@ def _module(module: types.ModuleType) -> str:
 def _is_of_a_library(module: str) -> bool:
     """Whether it is installed, or comes with Python."""
     package = module.partition(".")[0]
-    installed = package in sys.stdlib_module_names or package in importlib.metadata.packages_distributions()
-    return package == "istsim" or (installed and package != "__main__")
+    if package in ("istsim", "__main__"):
+        return package == "istsim"
+    return package in sys.stdlib_module_names or package in _installed_packages()
+
+
+@functools.cache
+def _installed_packages() -> frozenset[str]:
+    """The packages that are installed. Listing them takes half a second."""
+    return frozenset(importlib.metadata.packages_distributions())
 
 
 def _global_names(code: types.CodeType) -> set[str]:
