@@ -101,7 +101,8 @@ def _by_xla_where_the_loops_are_not_the_subject(request):
 def without_curves(request, monkeypatch):
     """Drawing takes most of the time of a short training run: only tests named after curves draw them."""
     if "curves" not in request.node.name:
-        monkeypatch.setattr("istsim.networks._log.Log.draw", lambda log: [log.folder / "log.csv", log.folder / "log.json"])
+        paths = ("log.csv", "log.json")
+        monkeypatch.setattr("istsim.networks._log.Log.draw", lambda log: [log.folder / path for path in paths])
 
 
 @pytest.fixture
