@@ -3,26 +3,42 @@
 import dataclasses
 
 import sympy as sp
+from _models import instance, known, problem, round_of
 
-from istsim.derivations import Proof, Relation, at_most, equal, expect, inverse, less, matrix, vector
+import istsim
+from istsim.derivations import Fact, Proof, at_most, equal, expect, inverse, less, matrix, vector
 
 gamma, theta = sp.symbols("gamma theta")
 L = matrix("Lbar", symmetric=True, latex=r"\bar L")
 B, c = matrix("B", random="round"), vector("c", random="round")
-x = vector("x", random="past")
+x, x0 = vector("x", random="past"), vector("x_0")
 after = x - gamma * (B * x - c)  # one round of any method
 minimizer = vector("x_star", latex=r"x_\star")
 W = matrix("W", symmetric=True)
 V = expect(B.T * L * B, "round")
 
 # All b_i in one vector: bbar = A b is their average, and c = M b averages what the masks leave of them.
-b, average = vector("b", dim="n d"), matrix("A", shape=("d", "n d"))
-masks = matrix("M", shape=("d", "n d"), random="round")
+b, average = vector("b", dim="m"), matrix("A", shape=("d", "m"))
+masks = matrix("M", shape=("d", "m"), random="round")
 
-error, later_error = (
-    vector("delta", random="past", latex=r"\delta"),
-    vector("delta+", random="past round", latex=r"\delta^+"),
-)
+error = vector("delta", random="past", latex=r"\delta")
+
+
+def model(rng):
+    """Theorem 1 is about b = 0: two workers that hold two of three coordinates."""
+    made = problem(rng, 2, 3, interpolation=True, homogeneous=True, least=5.0)  # near the identity: W is definite
+    method = istsim.IST(istsim.RandK(2, 3, 2))
+    chances, B, c = round_of(made, method)
+    run = instance(rng, made, method, step_size=1.0)
+    run = run.changed(step_size=float(rng.uniform(0.5, 1) / run.contraction.theta))
+    return known(
+        run,
+        k=int(rng.integers(3)),
+        dims={"m": 6},
+        outcomes={"round": chances},
+        letters={"B": B, "c": c, "b": [[0]] * 6, "A": rng.standard_normal((3, 6)), "M": rng.standard_normal((len(B), 3, 6))},
+        numbers={"theta": run.contraction.theta},
+    )
 
 
 def squared(point):
@@ -34,15 +50,16 @@ def squared(point):
 class Round:
     """What the first steps establish."""
 
-    mean: Relation  # W by E[B]
-    error: Relation  # by the iterate
-    expansion: Relation  # the expected squared error after a round
-    positive: Relation  # the step size
-    allowed: Relation  # what the step size leaves
+    mean: Fact  # W by E[B]
+    error: Fact  # by the iterate
+    expansion: Fact  # the expected squared error after a round
+    positive: Fact  # the step size
+    allowed: Fact  # what the step size leaves
 
 
 def one_round(proof: Proof) -> Round:
     """The expected squared error after a round, and what it is at most."""
+    proof.iterates("a round of a method is affine in the iterate", {x: (x0, after)})
     solution = proof.setting(
         "x_star minimizes f: it solves Lbar x_star = bbar", equal(minimizer, inverse(L) * average * b)
     )
@@ -51,12 +68,11 @@ def one_round(proof: Proof) -> Round:
     at_origin = proof.identity("so the minimizer is 0", minimizer, 0 * minimizer, using=[solution, zero])
     mean = proof.define("W is the symmetric part of Lbar E[B]", equal(W, expect(L * B + B.T * L, "round") / 2))
     error_is = proof.define("delta is the error before a round", equal(error, x - minimizer))
-    later_is = proof.define("delta+ is the one after it", equal(later_error, after - minimizer))
     expansion = proof.identity(
         "the expected squared error after a round is a quadratic form in the error before it",
-        squared(later_error),
+        squared(after - minimizer),
         expect(error.T * (L - 2 * gamma * W + gamma**2 * V) * error, "past"),
-        using=[error_is, later_is, at_origin, zero, exact, mean],
+        using=[error_is, at_origin, zero, exact, mean],
     )
     psd = proof.premise("W = 1/2 E[Lbar B + B' Lbar] is positive semidefinite", at_most(0, W))
     bounded = proof.premise("some theta has E[B' Lbar B] <= theta W", at_most(V, theta * W))

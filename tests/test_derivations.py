@@ -294,7 +294,7 @@ def test_an_inequality_that_fails_somewhere_is_refused_with_where(claim, given):
 
 
 def test_an_inequality_that_z3_cannot_decide_is_refused(monkeypatch):
-    monkeypatch.setattr("istsim.derivations._inequalities.RESOURCES", 1)
+    monkeypatch.setattr("istsim.derivations.kernel._reals.RESOURCES", 1)
     with pytest.raises(CounterexampleError, match="undecided"):
         holds_for_all(at_most(2 * a**3 * b, a**6 + b**2))
 

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sympy as sp
 
-from istsim.derivations._rewriting import to_latex
-from istsim.derivations._steps import Step
+from istsim.derivations._judge import MODELS
+from istsim.derivations.kernel import to_latex
 from istsim.theorems import Theorem
 
 
-def page(theorem: Theorem, steps: Sequence[Step], where: Mapping[sp.Basic, Any]) -> str:
-    """The statement, the premises and the steps of a derivation, with formulas in LaTeX."""
+def page(proof: Any) -> str:
+    """The statement, what it rests on, and every step, with formulas in LaTeX."""
+    theorem, steps = proof.theorem, proof.steps
+    trusted = [step for step in steps if step.on_trust]
+    shown = [step for step in steps if step.origin is None]
     parts = [
         f"# {theorem.title}",
         f"Theorem `{theorem.name}`. *Source: {theorem.source}.*",
         _display(theorem.latex()),
         "Premises:",
         "\n".join(f"- {premise.text}" for premise in theorem.premises),
+        f"Of the {len(steps)} steps below, {len(trusted)} are taken on trust: what the problem and the method are, the "
+        f"premises, and textbook theorems. The kernel shows the other {len(shown)}, and "
+        f"{len(steps) - len(trusted) - len(shown)} only give names. All {proof.judge.verdicts} relations that were "
+        f"written down on the way are true, to rounding, in {MODELS} instances of the theorem.",
         "## Derivation",
     ]
     for number, step in enumerate(steps, start=1):
-        origin = f"*{step.status}*" + f": {step.how}" * bool(step.how)
+        origin = f"*{step.origin or 'checked'}*" + f": {step.how}" * bool(step.how)
         parts += [
             f"**{number}.** {step.text} ({origin})",
             *(_display(relation.to_latex(theorem.notation)) for relation in step.relations),
         ]
-    if where:
-        names = (f"${_name(theorem, symbol)}$ stands for ${to_latex(meaning)}$" for symbol, meaning in where.items())
+    if proof.where:
+        names = (f"${_name(theorem, symbol)}$ stands for ${to_latex(term)}$" for symbol, term in proof.where.items())
         parts.append("In the statement, " + ", ".join(names) + ".")
     return "\n\n".join(parts) + "\n"
 

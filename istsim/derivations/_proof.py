@@ -1,36 +1,32 @@
-"""A derivation: steps that are checked when they are written, and a conclusion that is the theorem."""
+"""A derivation: steps that two judges check when they are written, and a conclusion that is the theorem."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import sympy as sp
 
 from istsim import theorems
-from istsim.derivations._counting import check_count, check_outcomes
-from istsim.derivations._entries import entry
-from istsim.derivations._inequalities import holds_for_all
-from istsim.derivations._names import check_definition, names_in
+from istsim.derivations._judge import Judge, Model
 from istsim.derivations._pages import page
-from istsim.derivations._recurrences import check_induction, limit_of, solve_linear, solve_recurrence
-from istsim.derivations._rewriting import AXIOM, Relation, equal, reduce, substitute, vanishes
-from istsim.derivations._scalars import scalar
-from istsim.derivations._statement import power, translate
-from istsim.derivations._steps import Status, Step, StepFailedError, checking
-from istsim.derivations._words import Polynomial
-from istsim.sketches import Sketch
+from istsim.derivations._statement import check_meanings, translate
+from istsim.derivations._steps import Step, StepFailedError, checking
+from istsim.derivations.kernel import Fact, Kernel, Origin, Relation, equal, vanishes
+from istsim.derivations.terms._words import Polynomial
 
 
 class Proof:
     """A derivation of one of `istsim.theorems`, checked step by step as it is written.
 
-    Every method that adds a step prints it and returns what it established. Later steps may use only that: a relation
-    made by hand is refused. What is not checked is said by its status, `Status`.
+    Two judges look at every step. The kernel (`Kernel`) makes a fact of it by one of its rules, or refuses. The other
+    one puts numbers in the place of the letters: `model` gives them, with instances of the theorem, and every step must
+    hold there, the hypotheses among them. Facts are the only things that later steps accept.
 
     Args:
         theorem: its name, or a theorem of your own.
+        model: makes numbers for the letters, given a random generator; None for none, with which nothing is concluded.
+        naturals: the symbols that are natural numbers, as the round k.
 
     Example:
         >>> from istsim.derivations import Proof, equal, matrix, vector
@@ -47,62 +43,109 @@ class Proof:
         istsim.derivations._steps.StepFailedError: FAILED: the fixed point is b: the sides differ by -b + x
     """
 
-    def __init__(self, theorem: str | theorems.Theorem) -> None:
+    def __init__(
+        self,
+        theorem: str | theorems.Theorem,
+        model: Callable[[Any], Model] | None = None,
+        *,
+        naturals: Sequence[sp.Symbol] = (sp.Symbol("k"),),
+    ) -> None:
         self.theorem = theorems.get(theorem) if isinstance(theorem, str) else theorem
+        self.kernel = Kernel(naturals)
+        self.judge = Judge(self.theorem, model)
         self.steps: list[Step] = []
         self.where: dict[sp.Basic, Any] = {}
         self.proved = False
         print(f"proof of {self.theorem.name}: {self.theorem.title}")
 
+    # What is taken for granted.
+
     def setting(self, text: str, *relations: Relation) -> Any:
-        """What a problem or a method is. Returns the relations."""
-        return self._record(Status.SETTING, text, relations)
+        """What a problem or a method is. Returns the facts, or the only one."""
+        return self._assume(Origin.SETTING, text, relations)
 
     def premise(self, text: str, *relations: Relation) -> Any:
-        """A premise of the theorem, named by its text, in formulas. Returns the relations."""
-        known = [premise.text for premise in self.theorem.premises]
-        if text not in known:
-            self._fail(text, f"the theorem's premises are {known}")
-        return self._record(Status.PREMISE, text, relations)
-
-    def define(self, text: str, relation: Relation) -> Any:
-        """A new name: the left side is one letter or symbol that no step has used. Returns the relation."""
-        with checking(text):
-            check_definition(relation, self._names())
-        return self._record(Status.DEFINED, text, (relation,))
+        """A premise of the theorem, named by its text, in formulas. Returns the facts, or the only one."""
+        self._check_premise(text)
+        return self._assume(Origin.PREMISE, text, relations)
 
     def cite(self, text: str, *relations: Relation) -> Any:
         """A textbook theorem that is not about this field. Returns what it says here."""
-        return self._record(Status.CITED, text, relations)
+        return self._assume(Origin.CITED, text, relations)
 
     def assume(self, text: str, *relations: Relation) -> Any:
-        """Something not shown: with it, nothing can be concluded. Returns the relations."""
-        return self._record(Status.ASSUMED, text, relations)
+        """Something not shown: with it, nothing can be concluded. Returns the facts, or the only one."""
+        return self._assume(Origin.ASSUMED, text, relations)
+
+    def iterates(
+        self,
+        text: str,
+        rounds: Mapping[Polynomial, tuple[Polynomial, Polynomial]],
+        *,
+        k: sp.Symbol | None = None,
+        premise: bool = False,
+    ) -> None:
+        """What the iterates are: for each letter, where it starts and what a round makes of it.
+
+        Args:
+            text: what it says; a premise of the theorem, if `premise` is true.
+            rounds: the iterates.
+            k: the round; by default the symbol k.
+            premise: whether it is a premise.
+        """
+        if premise:
+            self._check_premise(text)
+        origin = Origin.PREMISE if premise else Origin.SETTING
+        with checking(text):
+            self.kernel.iterate(origin, text, sp.Symbol("k") if k is None else k, rounds)
+            self.judge.iterates(rounds)
+        self._record(Step(origin, text, tuple(equal(x, after) for x, (_, after) in rounds.items())))
+
+    def uniform_subset(self, text: str, mask: Polynomial, size: Any, *, premise: bool = False) -> None:
+        """A mask is 1 on a uniform subset of `size` coordinates. Arguments as for `iterates`."""
+        if premise:
+            self._check_premise(text)
+        with checking(text):
+            self.kernel.uniform_subset(text, mask, size)
+            self.judge.uniform_subset(mask, size)
+        self._record(Step(Origin.PREMISE if premise else Origin.SETTING, text, ()))
+
+    def define(self, text: str, relation: Relation) -> Fact:
+        """A new name: the left side is a letter, a symbol or the value e(k) of a sequence that no step has used."""
+        with checking(text):
+            return self._fact(text, self.kernel.define(text, relation), "", Origin.DEFINED)
+
+    def define_sum(self, text: str, total: Any, summand: Any, k: sp.Symbol) -> tuple[Fact, Fact]:
+        """A new sequence `total(k)`, the sum of `summand(j)` over j < k: what it is at 0, and at k + 1."""
+        with checking(text):
+            facts = self.kernel.define_sum(text, total, summand, k)
+            self.judge.define_sum(total, summand, k)
+        self._record(Step(Origin.DEFINED, text, tuple(fact.relation for fact in facts)))
+        return facts
+
+    def least(self, text: str, symbol: sp.Symbol, relation: Relation) -> Fact:
+        """What a symbol is: the least number with which a relation holds. Returns that it holds."""
+        with checking(text):
+            return self._fact(text, self.kernel.define_least(text, symbol, relation), "", Origin.SETTING)
+
+    # What is shown.
 
     def identity(
-        self, text: str, left: Any, right: Any, *, using: Sequence[Relation] = (), adding: Sequence[Relation] = ()
-    ) -> Relation:
+        self, text: str, left: Any, right: Any, *, using: Sequence[Fact] = (), adding: Sequence[Fact] = ()
+    ) -> Fact:
         """Two sides have the same normal form, after rewriting by equalities.
 
         Args:
             text: what the step says.
-            left, right: polynomials, sympy expressions or sympy matrices.
+            left, right: polynomials or sympy expressions.
             using: equalities to rewrite with, see `reduce`.
             adding: equalities whose sum, each as `left - right`, is that of this one.
         """
-        using, adding = self._established(text, using), self._established(text, adding)
-        if any(relation.sign != "=" for relation in (*using, *adding)):
-            self._fail(text, "an identity follows from equalities only")
         with checking(text):
-            difference = left - right - sum((fact.left - fact.right for fact in adding), start=0 * (left - right))
-            for number in difference if isinstance(difference, sp.MatrixBase) else [difference]:
-                rest = reduce(number, using)
-                if not vanishes(rest):
-                    raise ValueError(f"the sides differ by {rest}")
-        how = "normal form" if isinstance(difference, Polynomial) else "algebra"
-        return self._check(text, how, Relation(left, "=", right))
+            fact = self.kernel.identity(equal(left, right), using=using, adding=adding)
+        return self._fact(text, fact, "normal form" if fact.relation.of_matrices else "algebra")
 
-    def entries(self, text: str, left: Polynomial, right: Polynomial, *, using: Sequence[Relation] = ()) -> Relation:
+    def entries(self, text: str, left: Polynomial, right: Polynomial, *, using: Sequence[Fact] = ()) -> Fact:
         """Two matrices or vectors agree in every entry: in row a and columns a and b, a and b different.
 
         Args:
@@ -110,17 +153,11 @@ class Proof:
             left, right: polynomials whose products have at most one letter that is not diagonal.
             using: equalities to rewrite with.
         """
-        rules, given = _split(self._established(text, using))
-        places = [("a",)] if left.shape[1] == "1" else [("a", "a"), ("a", "b")]
         with checking(text):
-            difference = reduce(left - right, rules)
-            for place in places:
-                rest = reduce(entry(difference, *place), given)
-                if not vanishes(rest):
-                    raise ValueError(f"entries {place} differ by {rest}")
-        return self._check(text, "entry by entry, on and off the diagonal", Relation(left, "=", right))
+            fact = self.kernel.entries(equal(left, right), using=using)
+        return self._fact(text, fact, "entry by entry, on and off the diagonal")
 
-    def inequality(self, text: str, relation: Relation, *, using: Sequence[Relation] = ()) -> Relation:
+    def inequality(self, text: str, relation: Relation, *, using: Sequence[Fact] = ()) -> Fact:
         """A relation between numbers that follows from others for all values, by z3.
 
         Args:
@@ -128,45 +165,35 @@ class Proof:
             relation: an inequality or equality between scalars.
             using: relations between numbers, and equalities between matrices to rewrite traces with.
         """
-        rules, given = _split(self._established(text, using))
         with checking(text):
-            holds_for_all(_reduced(relation, rules), [_reduced(fact, rules) for fact in given])
-        return self._check(text, "z3, for all values", relation)
+            return self._fact(text, self.kernel.inequality(relation, using=using), "z3, for all values")
 
     def loewner(
         self,
         text: str,
         relation: Relation,
-        certificate: Sequence[tuple[Any, Relation]],
+        certificate: Sequence[tuple[Any, Fact]],
         *,
-        using: Sequence[Relation] = (),
-    ) -> Relation:
+        using: Sequence[Fact] = (),
+    ) -> Fact:
         """`X <= Y` between matrices, because `Y - X` is a sum of coefficients, none negative, times PSD matrices.
 
         Args:
             text: what the step says.
             relation: `X <= Y`.
-            certificate: pairs of a coefficient and a relation that is established (or a congruence of such a one, or a
-                `square`); the differences, so weighted, must sum to `Y - X`.
+            certificate: pairs of a coefficient and a fact `X <= Y`, also made by `congruence` or `square`; the
+                differences, so weighted, must sum to `Y - X`.
             using: equalities to rewrite with, and relations between numbers from which z3 shows the coefficients'
                 signs.
         """
-        rules, given = _split(self._established(text, using))
-        self._established(text, [fact for _, fact in certificate])
         with checking(text):
-            rest = relation.difference
-            for coefficient, fact in certificate:
-                if fact.sign != "<=":
-                    raise ValueError(f"a certificate is made of X <= Y, got {fact}")
-                holds_for_all(Relation(sp.S.Zero, "<=", coefficient), given)
-                rest = rest - coefficient * fact.difference
-            rest = reduce(rest, [*rules, *(fact for fact in given if fact.sign == "=" and fact.left.is_Symbol)])
-            if not vanishes(rest):
-                raise ValueError(f"the certificate misses {rest}")
-        return self._check(text, "certificate in normal form, signs by z3", relation)
+            fact = self.kernel.loewner(relation, certificate, using=using)
+        return self._fact(text, fact, "certificate in normal form, signs by z3")
 
-    def recurrence(self, text: str, step: Relation, sequence: Any, k: sp.Symbol, *, using: Any = ()) -> Relation:
-        """The closed form, or bound, of e(k) that a recurrence gives. See `solve_recurrence`.
+    def recurrence(self, text: str, step: Fact, sequence: Any, k: sp.Symbol, *, using: Sequence[Fact] = ()) -> Fact:
+        """The closed form, or bound, of e(k) that a recurrence `e(k+1) = a e(k) + b`, or `<=`, gives.
+
+        sympy's rsolve proposes it, and it is shown by induction.
 
         Args:
             text: what the step says.
@@ -175,217 +202,168 @@ class Proof:
             k: the round.
             using: relations between numbers from which a is not negative, if the step is an inequality.
         """
-        step, *given = self._established(text, [step, *using])
         with checking(text):
-            found = solve_recurrence(step, sequence, k, given)
-        return self._check(text, "closed form by rsolve, checked by substitution", found)
+            if step.left != sequence(k + 1):
+                raise ValueError(f"a recurrence must give {sequence(k + 1)}, got {step}")
+            now, start = sequence(k), sp.Dummy("start")
+            found = sp.rsolve(sequence(k + 1) - step.right, now, {sequence(0): start})
+            if found is None:
+                raise ValueError(f"no closed form found for {step}")
+            claim = Relation(now, step.sign, sp.simplify(found).subs(start, sequence(0)))
+            base = self.kernel.identity(equal(sequence(0), sequence(0)))
+            if step.sign != "=":
+                base = self.kernel.inequality(Relation(sequence(0), step.sign, sequence(0)))
 
-    def linear_recurrence(
-        self,
-        text: str,
-        step: Relation,
-        now: Polynomial,
-        start: Polynomial,
-        closed: Callable[[Any], Any],
-        k: sp.Symbol,
-    ) -> Relation:
-        """The closed form of a vector with `next = A now + v`, checked at round 0 and from each round to the next.
+            def next_round(supposed: Fact) -> Fact:
+                later = Relation(claim.left.subs(k, k + 1), claim.sign, claim.right.subs(k, k + 1))
+                if claim.sign == "=":
+                    return self.kernel.identity(later, using=[step, supposed])
+                return self.kernel.inequality(later, using=[step, supposed, *using])
 
-        Args:
-            text: what the step says.
-            step: the recurrence.
-            now: the vector at round k, one letter.
-            start: the vector at round 0.
-            closed: the closed form, as a function of `A^k`.
-            k: the round.
-        """
-        (step,) = self._established(text, [step])
-        with checking(text):
-            A = solve_linear(step, now, start, closed)
-        return self._check(text, "induction, both parts in normal form", equal(now, closed(power(A, k))))
+            fact = self.kernel.induction(text, claim, k, base, next_round)
+        return self._fact(text, fact, "closed form by rsolve, shown by induction")
 
-    def invariant(
+    def induction(
         self,
         text: str,
         claim: Relation,
+        k: sp.Symbol,
         *,
-        start: Mapping[Polynomial, Any],
-        after: Mapping[Polynomial, Any],
-        using: Sequence[Relation] = (),
-    ) -> Relation:
-        """An equality that holds at the start and that every round keeps, on every path.
-
-        Args:
-            text: what the step says.
-            claim: an equality `letter = polynomial` between iterates.
-            start: what the iterates, each one letter, are at round 0.
-            after: what they are after a round.
-            using: equalities to rewrite with.
-        """
-        using = self._established(text, using)
-        with checking(text):
-            for change, rules in ((start, using), (after, [*using, claim])):
-                rest = reduce(substitute(claim.left - claim.right, change), rules)
-                if not vanishes(rest):
-                    raise ValueError(f"the sides differ by {rest}")
-        return self._check(text, "induction, both parts in normal form", claim)
-
-    def induction(self, text: str, claim: Relation, k: sp.Symbol, *, using: Sequence[Relation] = ()) -> Relation:
-        """A relation between numbers for all rounds k = 0, 1, ...; both parts by z3.
+        using: Sequence[Fact] = (),
+        base: Fact | None = None,
+        step: Callable[[Fact], Fact] | None = None,
+    ) -> Fact:
+        """What holds at round 0 and is kept by every round.
 
         Args:
             text: what the step says.
             claim: the relation at round k.
             k: the round.
-            using: relations between numbers, which hold at every k.
+            using: between numbers, from which z3 shows both parts.
+            base, step: for other claims, the fact at round 0, and what makes the fact at round k + 1 of that at k.
         """
-        given = self._established(text, using)
-        with checking(text):
-            check_induction(claim, k, given)
-        return self._check(text, "induction, both parts by z3", claim)
+        how = "induction" if step else "induction, both parts by z3"
 
-    def limit(
-        self, text: str, symbol: sp.Symbol, relation: Relation, k: sp.Symbol, *, using: Sequence[Relation] = ()
-    ) -> Relation:
+        def by_z3(supposed: Fact) -> Fact:
+            later = Relation(claim.left.subs(k, k + 1), claim.sign, claim.right.subs(k, k + 1))
+            return self.kernel.inequality(later, using=[*using, supposed])
+
+        with checking(text):
+            if base is None:
+                first = Relation(claim.left.subs(k, 0), claim.sign, claim.right.subs(k, 0))
+                base = self.kernel.inequality(first, using=using)
+            fact = self.kernel.induction(text, claim, k, base, step or by_z3)
+        return self._fact(text, fact, how)
+
+    def limit(self, text: str, symbol: sp.Symbol, fact: Fact, k: sp.Symbol, *, using: Sequence[Fact] = ()) -> Fact:
         """The limit of a closed form, a sum of multiples of `ratio**k`, as k grows, under a new name.
 
         Args:
             text: what the step says.
             symbol: the limit's name.
-            relation: the closed form.
+            fact: the closed form of a sequence.
             k: the round.
             using: relations between numbers from which z3 shows that the ratios lie between -1 and 1.
         """
-        relation, *given = self._established(text, [relation, *using])
-        if relation.sign != "=":
-            self._fail(text, f"only a closed form has a known limit, got {relation}")
         with checking(text):
-            if symbol in self._names():
-                raise ValueError(f"{symbol} already has a meaning")
-            value = limit_of(relation.right, k, given)
-        return self._check(text, "powers of ratios below 1 vanish, the ratios by z3", equal(symbol, value))
+            found = self.kernel.limit(text, symbol, fact, k, using=using)
+        return self._fact(text, found, "powers of ratios below 1 vanish, the ratios by z3")
 
-    def least(self, text: str, relation: Relation, defining: Relation, witness: Relation) -> Relation:
-        """An upper bound on the least number that satisfies a relation, by another number that does.
+    def at_most_least(self, text: str, symbol: sp.Symbol, number: Any, witness: Fact) -> Fact:
+        """The least number with a property, see `least`, is at most another number with it, the witness's."""
+        with checking(text):
+            fact = self.kernel.at_least_the_least(symbol, number, witness)
+        return self._fact(text, fact, "the same relation with another number")
+
+    def chance(self, text: str, mask: Polynomial, *coordinates: str) -> Fact:
+        """The probability that a uniform subset, see `uniform_subset`, holds some different coordinates."""
+        with checking(text):
+            return self._fact(text, self.kernel.chance(mask, *coordinates), "subsets counted")
+
+    def next_round(self, text: str, fact: Fact) -> Fact:
+        """What a fact, which holds in every round, says of the next round."""
+        with checking(text):
+            return self._fact(text, self.kernel.next_round(fact), "what the iterates are in the next round")
+
+    def at_start(self, text: str, fact: Fact) -> Fact:
+        """What a fact, which holds in every round, says of round 0."""
+        with checking(text):
+            return self._fact(text, self.kernel.at_start(fact), "what the iterates are at round 0")
+
+    # Rules whose results are parts of steps.
+
+    def times(self, fact: Fact, left: Any = 1, right: Any = 1) -> Fact:
+        """An equality, multiplied on both sides."""
+        with checking(f"{fact}, multiplied by {left} and {right}"):
+            return self._quietly(self.kernel.times(fact, left, right))
+
+    def congruence(self, fact: Fact, by: Polynomial) -> Fact:
+        """`M' X M <= M' Y M` of a fact `X <= Y`, in expectation over what M is random with."""
+        with checking(f"{fact}, between {by}"):
+            return self._quietly(self.kernel.congruence(fact, by))
+
+    def square(self, root: Polynomial) -> Fact:
+        """`0 <= M' M`, in expectation over what M is random with."""
+        return self._quietly(self.kernel.square(root))
+
+    # The conclusion.
+
+    def conclude(self, fact: Fact, where: Mapping[str, Any] | None = None) -> None:
+        """The fact is the theorem's statement, and nothing that it rests on was assumed.
 
         Args:
-            text: what the step says.
-            relation: `symbol <= number`.
-            defining: an established relation that says of which numbers the symbol is the least.
-            witness: the same relation, established with the number in place of the symbol.
-        """
-        defining, witness = self._established(text, [defining, witness])
-        with checking(text):
-            rest = _substituted(defining.difference, relation.left, relation.right) - witness.difference
-            if relation.sign != "<=" or defining.sign != witness.sign or not vanishes(rest):
-                raise ValueError(f"{witness} is not {defining} with {relation.right} for {relation.left}")
-        return self._check(text, "the same relation with another number", relation)
-
-    def counting(
-        self,
-        text: str,
-        relation: Relation,
-        *,
-        favourable: sp.Expr,
-        outcomes: sp.Expr,
-        sketch: Callable[..., Sketch],
-        cases: Iterable[Mapping[str, int]],
-        using: Sequence[Relation] = (),
-    ) -> Relation:
-        """A probability by counting with symbols, and by listing every outcome of the sketch in small cases.
-
-        The list is gone through for every worker and all coordinates.
-
-        Args:
-            text: what the step says.
-            relation: the expectation of a product of one mask's diagonal entries `=` its value.
-            favourable: the number of outcomes in which the product is 1.
-            outcomes: the number of all.
-            sketch: gives the sketch, by the symbols' names.
-            cases: values of the symbols.
-            using: equalities between numbers, such as d = n q.
-        """
-        rules, cases = self._established(text, using), list(cases)
-        with checking(text):
-            check_count(relation, favourable, outcomes, rules)
-            check_outcomes(relation, sketch, cases, rules)
-        shown = "; ".join(", ".join(f"{name} = {value}" for name, value in case.items()) for case in cases)
-        return self._check(text, f"counting with symbols, and every outcome listed at {shown}", relation)
-
-    def conclude(self, relation: Relation, where: Mapping[str, Any] | None = None) -> None:
-        """The relation is the theorem's statement, and no step was assumed.
-
-        Args:
-            relation: an established one.
-            where: by name, what the statement's symbols mean here, where that is not a scalar symbol of the same name.
+            fact: what was shown.
+            where: by name, what the statement's symbols mean here, where that is not a scalar symbol of the same name:
+                different terms that are a letter, an average, a sequence's value. The numbers must be the theorem's.
         """
         text = "this is the theorem"
-        (relation,) = self._established(text, [relation])
-        if assumed := [step.text for step in self.steps if step.status is Status.ASSUMED]:
-            self._fail(text, f"assumed, not shown: {'; '.join(assumed)}")
         statement = self.theorem.statement
-        symbols = {str(symbol): symbol for symbol in statement.free_symbols}
         with checking(text):
-            if unknown := set(where or {}) - set(symbols):
-                raise ValueError(f"the statement has the symbols {sorted(symbols)}, got {sorted(unknown)}")
-            self.where = {symbols[name]: meaning for name, meaning in (where or {}).items()}
-            if relation.sign != {sp.Eq: "=", sp.Le: "<="}[type(statement)]:
-                raise ValueError(f"the theorem says {statement}, derived was {relation}")
-            for side, derived in ((statement.lhs, relation.left), (statement.rhs, relation.right)):
-                difference = translate(side, self.where) - derived
-                if not vanishes(difference):
+            if not self.kernel.knows(fact):
+                raise ValueError(f"no rule of this kernel has made {fact}")
+            for ground in fact.hypotheses:
+                if ground.origin in (Origin.ASSUMED, Origin.SUPPOSED):
+                    raise ValueError(f"{ground.origin}, not shown: {ground}")
+            self.where = check_meanings(statement, where or {})
+            if fact.sign != {sp.Eq: "=", sp.Le: "<="}[type(statement)]:
+                raise ValueError(f"the theorem says {statement}, derived was {fact}")
+            for side, derived in ((statement.lhs, fact.left), (statement.rhs, fact.right)):
+                if not vanishes(translate(side, self.where) - derived):
                     raise ValueError(f"the theorem says {side}, derived was {derived}")
-        self._check(text, "both sides have the normal form of the statement's", relation)
+            self.judge.check_statement(self.where, statement)
+        self._fact(text, fact, "both sides have the normal form of the statement's")
         self.proved = True
         print(f"proved: {self.theorem.name}")
 
     def to_markdown(self) -> str:
         """A page: the statement, its premises, and every step with its formulas and how it was checked."""
-        return page(self.theorem, self.steps, self.where)
+        return page(self)
 
-    def _record(self, status: Status, text: str, relations: tuple[Relation, ...], how: str = "") -> Any:
-        self.steps.append(Step(status, text, relations, how))
-        print(f"{status}: {text}" + f"  [{how}]" * bool(how))
-        return relations[0] if len(relations) == 1 else relations
+    def _check_premise(self, text: str) -> None:
+        known = [premise.text for premise in self.theorem.premises]
+        if text not in known:
+            raise StepFailedError(f"FAILED: {text}: the theorem's premises are {known}")
 
-    def _check(self, text: str, how: str, relation: Relation) -> Relation:
-        return self._record(Status.CHECKED, text, (relation,), how)
+    def _assume(self, origin: Origin, text: str, relations: Sequence[Relation]) -> Any:
+        with checking(text):
+            facts = [self.kernel.assume(origin, text, relation) for relation in relations]
+            for fact in facts:
+                self.judge.check(fact)
+        self._record(Step(origin, text, tuple(relations)))
+        return facts[0] if len(facts) == 1 else tuple(facts)
 
-    def _relations(self) -> Iterator[Relation]:
-        return itertools.chain.from_iterable(step.relations for step in self.steps)
+    def _fact(self, text: str, fact: Fact, how: str, origin: Origin | None = None) -> Fact:
+        with checking(text):
+            if origin is Origin.DEFINED:
+                self.judge.define(fact)
+            self.judge.check(fact)
+        self._record(Step(origin, text, (fact.relation,), how, fact))
+        return fact
 
-    def _names(self) -> set[Any]:
-        return set().union(*(names_in(side) for old in self._relations() for side in (old.left, old.right)))
+    def _quietly(self, fact: Fact) -> Fact:
+        self.judge.check(fact)
+        return fact
 
-    def _established(self, text: str, relations: Iterable[Relation]) -> list[Relation]:
-        """Refuse what no step of this proof has established."""
-        relations, known = list(relations), [AXIOM, *self._relations()]
-        for relation in relations:
-            root = relation
-            while root.origin is not None:
-                root = root.origin
-            if not any(root is old for old in known):
-                self._fail(text, f"no step has established {relation}")
-        return relations
-
-    def _fail(self, text: str, why: str) -> NoReturn:
-        raise StepFailedError(f"FAILED: {text}: {why}")
-
-
-def _split(relations: Iterable[Relation]) -> tuple[list[Relation], list[Relation]]:
-    """Equalities between matrices, and relations between numbers."""
-    rules, given = [], []
-    for relation in relations:
-        (rules if isinstance(relation.left, Polynomial) else given).append(relation)
-    return rules, given
-
-
-def _reduced(relation: Relation, rules: Sequence[Relation]) -> Relation:
-    return Relation(reduce(relation.left, rules), relation.sign, reduce(relation.right, rules))
-
-
-def _substituted(value: Any, symbol: sp.Expr, number: sp.Expr) -> Any:
-    symbol, number = scalar(symbol), scalar(number)
-    if not isinstance(value, Polynomial):
-        return value.subs(symbol, number)
-    return Polynomial(value.shape, [(word, factor.subs(symbol, number)) for word, factor in value.terms.items()])
+    def _record(self, step: Step) -> None:
+        self.steps.append(step)
+        print(f"{step.origin or 'checked'}: {step.text}" + f"  [{step.how}]" * bool(step.how))

@@ -6,15 +6,45 @@ from collections.abc import Mapping
 from typing import Any
 
 import sympy as sp
+from sympy.core.function import AppliedUndef
 
-from istsim.derivations._scalars import scalar
-from istsim.derivations._words import Letter, Polynomial, inverse, product
+from istsim.derivations.kernel import vanishes
+from istsim.derivations.terms._expectation import ScalarMean
+from istsim.derivations.terms._scalars import scalar
+from istsim.derivations.terms._words import Polynomial, Trace, inverse, power
 
 
-def power(A: Polynomial, k: sp.Expr) -> Polynomial:
-    """A symbolic power of a square polynomial, as one letter."""
-    letter = Letter(f"({A})^{k}", A.shape, latex=f"({A.to_latex()})^{{{sp.latex(k)}}}")
-    return product((letter,))
+def check_meanings(statement: Any, where: Mapping[str, Any]) -> dict[sp.Basic, Any]:
+    """What the symbols of a statement stand for in a proof.
+
+    Args:
+        statement: the statement.
+        where: by name, the meanings of those that are not symbols of the same name.
+
+    Raises:
+        ValueError: for a name that the statement does not have, a meaning that is a number, and two symbols with one.
+    """
+    symbols = {str(symbol): symbol for symbol in statement.free_symbols}
+    if unknown := set(where) - set(symbols):
+        raise ValueError(f"the statement has the symbols {sorted(symbols)}, got {sorted(unknown)}")
+    meanings = {symbols[name]: meaning for name, meaning in where.items()}
+    for symbol, meaning in meanings.items():
+        if not _has_a_name(meaning):
+            raise ValueError(f"{symbol} must stand for what has a name or is an average, got {meaning}")
+    plain = [symbol for symbol in symbols.values() if symbol not in meanings and symbol.is_commutative]
+    every = [*meanings.values(), *plain]
+    for i, first in enumerate(every):
+        for second in every[:i]:
+            alike = isinstance(first, Polynomial) == isinstance(second, Polynomial)
+            if alike and getattr(first, "shape", 0) == getattr(second, "shape", 0) and vanishes(first - second):
+                raise ValueError(f"two symbols of the statement stand for {first}")
+    return meanings
+
+
+def _has_a_name(meaning: Any) -> bool:
+    if isinstance(meaning, Polynomial):
+        return bool(meaning.terms) and all(word for word in meaning.terms)
+    return any(isinstance(atom, AppliedUndef | Trace | ScalarMean) for atom in sp.preorder_traversal(scalar(meaning)))
 
 
 def translate(expression: sp.Basic, where: Mapping[sp.Basic, Any]) -> Any:
@@ -26,7 +56,7 @@ def translate(expression: sp.Basic, where: Mapping[sp.Basic, Any]) -> Any:
     if expression in where:
         return where[expression]
     if not isinstance(expression, sp.MatrixExpr):
-        return scalar(expression).subs(
+        return scalar(expression).xreplace(
             {symbol: scalar(value) for symbol, value in where.items() if symbol.is_commutative}
         )
     parts = [translate(argument, where) for argument in expression.args]

@@ -1,30 +1,12 @@
-"""What a derivation is made of: steps, each with where it comes from."""
+"""What a proof is made of: steps, each with where it comes from and how it was checked."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import enum
 from collections.abc import Iterator
 
-from istsim.derivations._rewriting import Relation
-
-
-class Status(enum.StrEnum):
-    """Where a step's relations come from."""
-
-    SETTING = "setting"
-    """What a problem and a method are, by definition."""
-    PREMISE = "premise"
-    """A premise of the theorem, in formulas."""
-    DEFINED = "defined"
-    """A new name for something."""
-    CITED = "cited"
-    """A textbook theorem."""
-    ASSUMED = "ASSUMED"
-    """Not shown, so that a proof with such a step proves nothing."""
-    CHECKED = "checked"
-    """Shown by machine from earlier steps."""
+from istsim.derivations.kernel import Fact, Origin, Relation
 
 
 class StepFailedError(SystemExit):
@@ -36,16 +18,23 @@ class Step:
     """A step of a proof.
 
     Attributes:
-        status: where its relations come from.
+        origin: why it is taken for granted; None if it was shown.
         text: what it says, for people.
         relations: what it says, in formulas.
         how: how it was checked, if it was.
+        fact: what the kernel made of it; None for hypotheses of several relations.
     """
 
-    status: Status
+    origin: Origin | None
     text: str
     relations: tuple[Relation, ...]
     how: str = ""
+    fact: Fact | None = None
+
+    @property
+    def on_trust(self) -> bool:
+        """Whether it is a hypothesis that is not a definition, which could not be wrong."""
+        return self.origin not in (None, Origin.DEFINED)
 
 
 @contextlib.contextmanager

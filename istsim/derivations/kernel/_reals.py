@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
 import sympy as sp
 
 from istsim._optional import require
-from istsim.derivations._rewriting import Relation
-from istsim.derivations._scalars import split_powers
-from istsim.derivations._words import Polynomial
+from istsim.derivations.kernel._relations import Relation
+from istsim.derivations.terms._scalars import split_powers
+from istsim.derivations.terms._words import Polynomial
 
 # What z3 may spend before it gives up, in its own deterministic units: a few seconds.
 RESOURCES = 20_000_000
@@ -44,7 +45,7 @@ def holds_for_all(claim: Relation, given: Iterable[Relation] = ()) -> None:
         >>> holds_for_all(at_most(a * b, a**2))
         Traceback (most recent call last):
             ...
-        istsim.derivations._inequalities.CounterexampleError: a*b <= a**2 fails at a = -1, b = -2
+        istsim.derivations.kernel._reals.CounterexampleError: a*b <= a**2 fails at a = -1, b = -2
     """
     z3 = require("z3", extra="certify")
     numbers: dict[sp.Expr, Any] = {}
@@ -88,3 +89,21 @@ def _term(expression: sp.Expr, numbers: dict[sp.Expr, Any], z3: Any) -> Any:
     if expression not in numbers:
         numbers[expression] = z3.Real(f"unknown {len(numbers)}")
     return numbers[expression]
+
+
+def follows(sign: str, value: sp.Expr, given: Iterable[Relation]) -> bool:
+    """Whether a number is known not to be 0 ("!="), or not to be negative (">="), by relations between numbers."""
+    given = list(given)
+    claims = [Relation(sp.S.Zero, "<", value), Relation(value, "<", sp.S.Zero), None]
+    if sign == ">=":
+        claims = [Relation(sp.S.Zero, "<=", value)]
+    for claim in claims:
+        # Last, that it is not 0, though of unknown sign: that it is 0 contradicts what is given.
+        known, shown = (given, claim) if claim is not None else ([*given, Relation(value, "=", sp.S.Zero)], FALSE)
+        with contextlib.suppress(CounterexampleError):
+            holds_for_all(shown, known)
+            return True
+    return False
+
+
+FALSE = Relation(sp.S.One, "<=", sp.S.Zero)

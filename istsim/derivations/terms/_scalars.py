@@ -56,3 +56,12 @@ def _split(base: sp.Expr, exponent: sp.Expr) -> sp.Expr:
         number, rest = part.as_coeff_Mul()
         product *= base**number if rest == 1 else power_of(base, rest) ** number
     return product
+
+
+def is_power_of_a_symbol(power: sp.Pow) -> bool:
+    """Whether an exponent is a sum of whole multiples of plain symbols and a whole number."""
+    exponent = sp.expand(power.exp)
+    return all(
+        part.as_coeff_Mul()[0].is_Integer and (part.is_number or part.as_coeff_Mul()[1].is_Symbol)
+        for part in sp.Add.make_args(exponent)
+    )

@@ -7,8 +7,8 @@ from typing import Any
 
 import sympy as sp
 
-from istsim.derivations._expectation import Entry, Mean, expect
-from istsim.derivations._words import Letter, Polynomial, Word, product
+from istsim.derivations.terms._expectation import Entry, Mean, expect
+from istsim.derivations.terms._words import Letter, Polynomial, Word, product
 
 
 @dataclasses.dataclass(frozen=True)

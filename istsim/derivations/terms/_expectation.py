@@ -7,8 +7,8 @@ from typing import Any
 
 import sympy as sp
 
-from istsim.derivations._scalars import scalar
-from istsim.derivations._words import (
+from istsim.derivations.terms._scalars import scalar
+from istsim.derivations.terms._words import (
     Letter,
     Polynomial,
     Trace,

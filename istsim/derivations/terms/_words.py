@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import sympy as sp
 
-from istsim.derivations._scalars import is_zero, scalar
+from istsim.derivations.terms._scalars import is_zero, scalar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +50,12 @@ class Letter:
     def __lt__(self, other: Letter) -> bool:  # sympy sorts its symbols by what makes them different
         return repr(self) < repr(other)
 
+    def __post_init__(self) -> None:
+        if (self.symmetric or self.diagonal or self.idempotent) and self.shape[0] != self.shape[1]:
+            raise ValueError(f"only a square matrix is symmetric, diagonal or idempotent; {self.name} has {self.shape}")
+        if self.diagonal and not self.symmetric:
+            raise ValueError(f"a diagonal matrix is symmetric: say so of {self.name}")
+
     def to_latex(self) -> str:
         """Its LaTeX."""
         text = self.latex or self.name
@@ -61,6 +68,9 @@ class Letter:
 
 
 Word = tuple[Letter, ...]
+
+# Names of letters: what is made of others, such as inv(A) or E_round[A], has brackets in its name.
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\^-?1/2)?\+?")
 
 
 class Trace(sp.Symbol):
@@ -209,6 +219,8 @@ def matrix(name: str, *, shape: tuple[str, str] = ("d", "d"), random: str = "", 
         >>> P * P - P
         0
     """
+    if not NAME.fullmatch(name):
+        raise ValueError(f"a name begins with a letter and has letters, digits, _, ^1/2, ^-1/2 and + in it, got {name!r}")
     properties["symmetric"] = properties.get("symmetric", False) or properties.get("diagonal", False)
     letter = Letter(name, shape, sources=frozenset(random.split()), **properties)
     return Polynomial(shape, [((letter,), sp.S.One)])
@@ -225,23 +237,71 @@ def vector(name: str, *, dim: str = "d", random: str = "", latex: str = "") -> P
     return matrix(name, shape=(dim, "1"), random=random, latex=latex)
 
 
+@dataclasses.dataclass(frozen=True)
+class Inverse(Letter):
+    """The inverse of another letter: its pseudoinverse, until a proof says that there is an inverse."""
+
+    of: Letter | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Power(Letter):
+    """A square polynomial that is not random, to a symbolic power: a natural number."""
+
+    # Two with one name are one: names of letters are unique in a proof, and those of polynomials are made of these.
+    base: Any = dataclasses.field(default=None, compare=False)
+    exponent: sp.Expr = sp.S.One
+
+
 def inverse(A: Polynomial) -> Polynomial:
-    """The name of the inverse of one letter; that there is one is for a proof to say.
+    """The inverse of one letter; that there is one is for a proof to say.
 
     Example:
         >>> from istsim.derivations import inverse, matrix
         >>> inverse(matrix("T"))
-        T^-1
+        inv(T)
     """
-    ((letter,),) = A.terms
-    return matrix(
-        f"{letter}^-1",
-        shape=(A.shape[1], A.shape[0]),
-        random=" ".join(letter.sources),
-        symmetric=letter.symmetric,
-        diagonal=letter.diagonal,
-        latex=f"{letter.to_latex()}^{{-1}}",
+    if not isinstance(A, Polynomial) or len(A.terms) != 1:
+        raise ValueError(f"only a single letter has an inverse here, got {A}")
+    (((*letters,), coefficient),) = A.terms.items()
+    if len(letters) != 1 or coefficient != 1:
+        raise ValueError(f"only a single letter has an inverse here, got {A}")
+    (letter,) = letters
+    if letter.transposed:
+        return inverse(A.T).T
+    return product(
+        (
+            Inverse(
+                f"inv({letter})",
+                (letter.shape[1], letter.shape[0]),
+                symmetric=letter.symmetric,
+                diagonal=letter.diagonal,
+                sources=letter.sources,
+                latex=f"{{{letter.to_latex()}}}^{{-1}}",
+                of=letter,
+            ),
+        )
     )
+
+
+def power(A: Polynomial, exponent: sp.Expr) -> Polynomial:
+    """A symbolic power of a square polynomial that is not random.
+
+    Example:
+        >>> import sympy as sp
+        >>> from istsim.derivations import matrix, power
+        >>> power(1 - matrix("A"), sp.Symbol("k"))
+        (1 - A)^(k)
+    """
+    if A.shape[0] != A.shape[1] or any(sources_of(word) for word in A.terms):
+        raise ValueError(f"only a square matrix that is not random has powers here, got {A}")
+    latex = rf"({A.to_latex()})^{{{sp.latex(exponent)}}}"
+    symmetric = (A - A.T).is_zero
+    diagonal = all(letter.diagonal for word in A.terms for letter in word)
+    letter = Power(
+        f"({A})^({exponent})", A.shape, symmetric=symmetric, diagonal=diagonal, latex=latex, base=A, exponent=exponent
+    )
+    return product((letter,))
 
 
 def trace(polynomial: Any) -> sp.Expr:

@@ -1,0 +1,1 @@
+"""Terms: polynomials in matrices and vectors, expectations, entries, and their normal forms."""
