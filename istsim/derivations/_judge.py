@@ -142,7 +142,10 @@ def _about_the_round(fact: Fact, world: _World) -> list[Relation]:
         if hypothesis.origin not in (Origin.DEFINED, Origin.SUPPOSED)
         for relation in hypothesis.relations
         if not relation.of_matrices
-        and any(k in side.replace(AppliedUndef, lambda *_: sp.S.Zero).free_symbols for side in (relation.left, relation.right))
+        and any(
+            k in side.replace(AppliedUndef, lambda *_: sp.S.Zero).free_symbols
+            for side in (relation.left, relation.right)
+        )
     ]
 
 
@@ -229,12 +232,20 @@ class _World:
                 if isinstance(atom, Entry):
                     names |= {at: self.model.dims[atom.letter.shape[0]] for at in atom.at}
                 elif isinstance(atom, sp.Indexed | AppliedUndef):
-                    indices |= {str(i): self.model.indices[str(i)] for i in _free_indices(side) if str(i) in self.model.indices}
-        if any(isinstance(atom, AppliedUndef) and str(atom.func) in self.model.sequences for side in (relation.left, relation.right) for atom in side.atoms(AppliedUndef)):
+                    indices |= {
+                        str(i): self.model.indices[str(i)] for i in _free_indices(side) if str(i) in self.model.indices
+                    }
+        if any(
+            isinstance(atom, AppliedUndef) and str(atom.func) in self.model.sequences
+            for side in (relation.left, relation.right)
+            for atom in side.atoms(AppliedUndef)
+        ):
             indices |= self.model.indices
         size = max(names.values(), default=0)
         places = [dict(zip(names, chosen, strict=True)) for chosen in itertools.permutations(range(size), len(names))]
-        numbers = [dict(zip(indices, chosen, strict=True)) for chosen in itertools.product(*map(range, indices.values()))]
+        numbers = [
+            dict(zip(indices, chosen, strict=True)) for chosen in itertools.product(*map(range, indices.values()))
+        ]
         return list(itertools.product(places or [{}], numbers or [{}]))
 
     def check_uniform(self, letter: Letter, size: int) -> None:
@@ -300,7 +311,11 @@ class _Round:
         for source, size in zip(self.world.sources, value.shape[:-2], strict=True):
             if size > 1 and source not in letter.sources:
                 raise ValueError(f"{letter} is random with {source}, which it does not say")
-        for name, value_is in (("symmetric", letter.symmetric), ("diagonal", letter.diagonal), ("idempotent", letter.idempotent)):
+        for name, value_is in (
+            ("symmetric", letter.symmetric),
+            ("diagonal", letter.diagonal),
+            ("idempotent", letter.idempotent),
+        ):
             if value_is and not _has_property(value, name):
                 raise ValueError(f"{letter} is not {name}")
         return value

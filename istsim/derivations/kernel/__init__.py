@@ -1,5 +1,6 @@
 """The kernel: the only place where facts are made."""
 
+from istsim.derivations.kernel._fact import Derivation as Derivation
 from istsim.derivations.kernel._fact import Fact as Fact
 from istsim.derivations.kernel._fact import Hypothesis as Hypothesis
 from istsim.derivations.kernel._fact import Origin as Origin

@@ -44,6 +44,21 @@ class Hypothesis:
         return ": ".join([self.text, *map(str, self.relations)])
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Derivation:
+    """How a fact was made, for those who check it anew.
+
+    Attributes:
+        rule: the name of the kernel's rule.
+        facts: what the rule was given.
+        arguments: what else it was given, as coefficients of a certificate.
+    """
+
+    rule: str
+    facts: tuple[Fact, ...] = ()
+    arguments: tuple[Any, ...] = ()
+
+
 SEAL = object()
 
 
@@ -53,18 +68,23 @@ class Fact:
     Attributes:
         relation: what is true.
         hypotheses: where it is true: wherever these are.
+        derivation: how it was made.
     """
 
-    __slots__ = ("__weakref__", "hypotheses", "relation")
+    __slots__ = ("__weakref__", "derivation", "hypotheses", "relation")
 
     relation: Relation
     hypotheses: frozenset[Hypothesis]
+    derivation: Derivation
 
-    def __init__(self, seal: object, relation: Relation, hypotheses: frozenset[Hypothesis]) -> None:
+    def __init__(
+        self, seal: object, relation: Relation, hypotheses: frozenset[Hypothesis], derivation: Derivation
+    ) -> None:
         if seal is not SEAL or type(self) is not Fact:
             raise TypeError("only the rules of a kernel make facts")
         object.__setattr__(self, "relation", relation)
         object.__setattr__(self, "hypotheses", hypotheses)
+        object.__setattr__(self, "derivation", derivation)
 
     def __init_subclass__(cls) -> NoReturn:
         raise TypeError("there are no other kinds of facts")

@@ -9,7 +9,7 @@ from typing import Any
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from istsim.derivations.kernel._fact import SEAL, Fact, Hypothesis, Origin
+from istsim.derivations.kernel._fact import SEAL, Derivation, Fact, Hypothesis, Origin
 from istsim.derivations.kernel._language import parts
 from istsim.derivations.kernel._reals import CounterexampleError, follows, holds_for_all
 from istsim.derivations.kernel._relations import Relation, at_most, equal, less, vanishes
@@ -104,7 +104,9 @@ class Kernel:
         for iterate, (start, after) in rounds.items():
             letter = _letter_of(iterate)
             if letter.symmetric or letter.idempotent or letter.transposed or not letter.sources <= {"past"}:
-                raise ValueError(f"an iterate is a letter without properties, random with nothing but the past: {letter}")
+                raise ValueError(
+                    f"an iterate is a letter without properties, random with nothing but the past: {letter}"
+                )
             if letter.name in self._names:
                 raise ValueError(f"{letter} has been used before it is said to be an iterate")
             if _sources(start) or not _sources(after) <= letter.sources | {"round"} or start.shape != iterate.shape:
@@ -151,7 +153,7 @@ class Kernel:
         rest = reduce(difference, [fact.relation for fact in using])
         if not vanishes(rest):
             raise ValueError(f"the sides differ by {rest}")
-        return self._make(relation, *using, *adding)
+        return self._make(relation, "identity", *using, *adding, arguments=(len(using),))
 
     def entries(self, relation: Relation, *, using: Sequence[Fact] = ()) -> Fact:
         """Two matrices or vectors agree in every entry: in row a and columns a and b, a and b different."""
@@ -165,7 +167,7 @@ class Kernel:
             rest = reduce(entry(difference, *place), between_numbers)
             if not vanishes(rest):
                 raise ValueError(f"entries {place} differ by {rest}")
-        return self._make(relation, *using)
+        return self._make(relation, "entries", *using)
 
     def times(self, fact: Fact, left: Any = 1, right: Any = 1) -> Fact:
         """An equality, multiplied on both sides."""
@@ -174,7 +176,8 @@ class Kernel:
             raise ValueError(f"only an equality may be multiplied by anything, got {fact}")
         factors = [value if isinstance(value, Polynomial) else scalar(value) for value in (left, right)]
         grounds = self._grounds(*factors)  # before what is 0 / 0 cancels
-        return self._make(equal(left * fact.left * right, left * fact.right * right), fact, grounds=grounds)
+        relation = equal(left * fact.left * right, left * fact.right * right)
+        return self._make(relation, "times", fact, arguments=(left, right), grounds=grounds)
 
     def chance(self, mask: Polynomial, *coordinates: str) -> Fact:
         """The probability that a uniform subset holds some different coordinates."""
@@ -187,7 +190,8 @@ class Kernel:
             probability = probability * (size - i) / (dim - i)
         held = sp.Mul(*(Entry(letter, at, at) for at in coordinates))
         source = "round" if "round" in letter.sources else min(letter.sources)
-        return self._make(equal(expect(held, source), probability), grounds=frozenset({hypothesis}))
+        relation = equal(expect(held, source), probability)
+        return self._make(relation, "chance", grounds=frozenset({hypothesis}))
 
     # Inequalities.
 
@@ -197,7 +201,7 @@ class Kernel:
         rules = [fact.relation for fact in using if fact.relation.of_matrices]
         given = [_reduced(fact.relation, rules) for fact in using if not fact.relation.of_matrices]
         holds_for_all(_reduced(relation, rules), given)
-        return self._make(relation, *using)
+        return self._make(relation, "inequality", *using)
 
     def loewner(
         self, relation: Relation, certificate: Sequence[tuple[Any, Fact]], *, using: Sequence[Fact] = ()
@@ -221,12 +225,14 @@ class Kernel:
         rest = reduce(rest, [*rules, *named])
         if not vanishes(rest):
             raise ValueError(f"the certificate misses {rest}")
-        return self._make(relation, *using, *(fact for _, fact in certificate), grounds=grounds)
+        shown = [fact for _, fact in certificate]
+        coefficients = tuple(coefficient for coefficient, _ in certificate)
+        return self._make(relation, "loewner", *using, *shown, arguments=coefficients, grounds=grounds)
 
     def square(self, root: Polynomial) -> Fact:
         """`0 <= M' M`, in expectation over what M is random with: true of every matrix."""
         value = expect(root.T * root, *sorted(_sources(root)))
-        return self._make(at_most(0, value))
+        return self._make(at_most(0, value), "square", arguments=(root,))
 
     def congruence(self, fact: Fact, by: Polynomial) -> Fact:
         """`M' X M <= M' Y M`, in expectation over what M is random with; between numbers if M is a vector."""
@@ -234,7 +240,7 @@ class Kernel:
         if fact.sign != "<=" or not fact.relation.of_matrices:
             raise ValueError(f"a congruence needs X <= Y between matrices, got {fact}")
         left, right = (expect(by.T * (side * by), *sorted(_sources(by))) for side in (fact.left, fact.right))
-        return self._make(at_most(left, right), fact)
+        return self._make(at_most(left, right), "congruence", fact, arguments=(by,))
 
     def at_least_the_least(self, symbol: sp.Symbol, number: Any, witness: Fact) -> Fact:
         """The least number with a property is at most another one that has it."""
@@ -245,19 +251,19 @@ class Kernel:
         sides = [_with_number(side, symbol, scalar(number)) for side in (relation.left, relation.right)]
         if not Relation(sides[0], "<=", sides[1]).is_same(witness.relation):
             raise ValueError(f"{witness} is not {relation} with {number} for {symbol}")
-        return self._make(at_most(symbol, number), witness, grounds=frozenset({hypothesis}))
+        return self._make(at_most(symbol, number), "least", witness, grounds=frozenset({hypothesis}))
 
     # Rounds.
 
     def next_round(self, fact: Fact) -> Fact:
         """The fact at round k + 1: what holds in every round holds in the next."""
         k = self._check_round([fact])
-        return self._make(self._at(fact.relation, k, k + 1), fact, grounds=self._ground_of_round())
+        return self._make(self._at(fact.relation, k, k + 1), "next round", fact, grounds=self._ground_of_round())
 
     def at_start(self, fact: Fact) -> Fact:
         """The fact at round 0."""
         k = self._check_round([fact])
-        return self._make(self._at(fact.relation, k, sp.S.Zero), fact, grounds=self._ground_of_round())
+        return self._make(self._at(fact.relation, k, sp.S.Zero), "start", fact, grounds=self._ground_of_round())
 
     def induction(self, text: str, claim: Relation, k: sp.Symbol, base: Fact, step: Callable[[Fact], Fact]) -> Fact:
         """What holds at round 0, and at round k + 1 wherever it holds at round k, holds in every round.
@@ -271,19 +277,21 @@ class Kernel:
         """
         self._check_natural(k)
         hypothesis = Hypothesis(Origin.SUPPOSED, text, (claim,))
-        shown = step(self._make(claim, grounds=frozenset({hypothesis})))
+        supposed = self._make(claim, "hypothesis", arguments=(hypothesis,), grounds=frozenset({hypothesis}))
+        shown = step(supposed)
         self._check([base, shown])
         for fact, to in ((base, sp.S.Zero), (shown, k + 1)):
             if not fact.relation.is_same(self._at(claim, k, to)):
                 raise ValueError(f"{claim} is at {k} = {to}: {self._at(claim, k, to)}; shown was {fact}")
         rest = (base.hypotheses | shown.hypotheses) - {hypothesis}
         self._check_every_round(rest, k)
-        return self._make(claim, grounds=rest | self._ground_of_round())
+        grounds = rest | self._ground_of_round()
+        return self._make(claim, "induction", base, shown, arguments=(k, hypothesis), grounds=grounds)
 
     def power_commutes(self, A: Polynomial, k: sp.Symbol) -> Fact:
         """`A^k A = A A^k`."""
         self._check_natural(k)
-        return self._make(equal(power(A, k) * A, A * power(A, k)))
+        return self._make(equal(power(A, k) * A, A * power(A, k)), "power commutes")
 
     def limit(self, text: str, symbol: sp.Symbol, fact: Fact, k: sp.Symbol, *, using: Sequence[Fact] = ()) -> Fact:
         """A new name for the limit of a sequence e(k) whose closed form is a sum of multiples of powers of numbers."""
@@ -307,7 +315,7 @@ class Kernel:
             raise ValueError(f"the limit of {fact.right} is not clear: {limit} depends on {k}")
         defined = Hypothesis(Origin.DEFINED, text, (equal(symbol, limit),))
         self.hypotheses.append(defined)
-        return self._make(equal(symbol, limit), fact, *using, grounds=frozenset({defined}))
+        return self._make(equal(symbol, limit), "limit", fact, *using, grounds=frozenset({defined}))
 
     # What the rules share.
 
@@ -315,11 +323,18 @@ class Kernel:
         """Whether a rule of this kernel made it."""
         return type(fact) is Fact and fact in self._facts
 
-    def _make(self, relation: Relation, *facts: Fact, grounds: frozenset[Hypothesis] = frozenset()) -> Fact:
+    def _make(
+        self,
+        relation: Relation,
+        rule: str,
+        *facts: Fact,
+        arguments: tuple[Any, ...] = (),
+        grounds: frozenset[Hypothesis] = frozenset(),
+    ) -> Fact:
         """The one place where facts are made."""
         self._check_names(parts(relation))
         grounds = grounds.union(*(fact.hypotheses for fact in facts)) | self._grounds(relation)
-        fact = Fact(SEAL, relation, grounds)
+        fact = Fact(SEAL, relation, grounds, Derivation(rule, facts, arguments))
         self._facts.add(fact)
         if not relation.of_matrices and not any(ground.origin is Origin.SUPPOSED for ground in grounds):
             self._numbers.append(fact)
@@ -327,7 +342,7 @@ class Kernel:
 
     def _hypothesis(self, origin: Origin, text: str, relation: Relation) -> Fact:
         hypothesis = Hypothesis(origin, text, (relation,))
-        fact = self._make(relation, grounds=frozenset({hypothesis}))
+        fact = self._make(relation, "hypothesis", arguments=(hypothesis,), grounds=frozenset({hypothesis}))
         self.hypotheses.append(hypothesis)
         return fact
 
@@ -402,7 +417,9 @@ class Kernel:
             found = parts(*hypothesis.relations)
             local = k in found.symbols | found.exponents and hypothesis.origin is not Origin.DEFINED
             if local or hypothesis.origin is Origin.SUPPOSED:
-                raise ValueError(f"this does not hold in every round, and nothing that does may rest on it: {hypothesis}")
+                raise ValueError(
+                    f"this does not hold in every round, and nothing that does may rest on it: {hypothesis}"
+                )
 
     def _ground_of_round(self) -> frozenset[Hypothesis]:
         return frozenset() if self._round is None else frozenset({self._round[1]})

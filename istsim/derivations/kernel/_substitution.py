@@ -77,9 +77,7 @@ class AnotherRound:
 
     def _scalar(self, expression: sp.Expr, averaged: frozenset[str] = frozenset()) -> sp.Expr:
         there = expression.subs(self.k, self.to)
-        images: dict[sp.Basic, sp.Expr] = {
-            symbol: value for symbol, value in self.symbols.items() if there.has(symbol)
-        }
+        images: dict[sp.Basic, sp.Expr] = {symbol: value for symbol, value in self.symbols.items() if there.has(symbol)}
         for atom in there.atoms(Trace, ScalarMean, Entry):
             if isinstance(atom, Trace):
                 images[atom] = trace(self._word(atom.word, atom.word[0].shape[0], averaged))

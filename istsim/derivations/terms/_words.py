@@ -220,7 +220,9 @@ def matrix(name: str, *, shape: tuple[str, str] = ("d", "d"), random: str = "", 
         0
     """
     if not NAME.fullmatch(name):
-        raise ValueError(f"a name begins with a letter and has letters, digits, _, ^1/2, ^-1/2 and + in it, got {name!r}")
+        raise ValueError(
+            f"a name begins with a letter and has letters, digits, _, ^1/2, ^-1/2 and + in it, got {name!r}"
+        )
     properties["symmetric"] = properties.get("symmetric", False) or properties.get("diagonal", False)
     letter = Letter(name, shape, sources=frozenset(random.split()), **properties)
     return Polynomial(shape, [((letter,), sp.S.One)])
