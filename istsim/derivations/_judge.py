@@ -1,4 +1,4 @@
-"""The second judge: numbers in the place of all letters, from instances of the theorem. It uses no rule of the kernel."""
+"""The second judge: numbers in the place of all letters, from instances of the theorem, and no rule of the kernel."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Judge:
             ValueError: if it is not.
         """
         for world in self._worlds:
-            world.check_uniform(_letter(mask), int(round(float(world.at().scalar(sp.sympify(size)).item()))))
+            world.check_uniform(_letter(mask), round(world.at().scalar(sp.sympify(size)).item()))
 
     def check(self, fact: Fact) -> None:
         """Make sure that a fact is true in every model in which the round is as supposed, and that there is one.

@@ -11,7 +11,7 @@ from sympy.core.function import AppliedUndef
 
 from istsim.derivations.kernel._fact import SEAL, Derivation, Fact, Hypothesis, Origin
 from istsim.derivations.kernel._language import parts
-from istsim.derivations.kernel._reals import CounterexampleError, follows, holds_for_all
+from istsim.derivations.kernel._reals import follows, holds_for_all
 from istsim.derivations.kernel._relations import Relation, at_most, equal, less, vanishes
 from istsim.derivations.kernel._rewriting import reduce
 from istsim.derivations.kernel._substitution import AnotherRound
@@ -286,7 +286,8 @@ class Kernel:
         rest = (base.hypotheses | shown.hypotheses) - {hypothesis}
         self._check_every_round(rest, k)
         grounds = rest | self._ground_of_round()
-        return self._make(claim, "induction", base, shown, arguments=(k, hypothesis), grounds=grounds)
+        # Neither part is handed on as it stands: the second one rests on the claim at round k.
+        return self._make(claim, "induction", arguments=(k, hypothesis, base, shown), grounds=grounds)
 
     def power_commutes(self, A: Polynomial, k: sp.Symbol) -> Fact:
         """`A^k A = A A^k`."""
@@ -390,9 +391,7 @@ class Kernel:
             if new.args[0] not in self.naturals:
                 raise ValueError(f"a sequence is defined at every round, by its value at k, got {new}")
             name, new = str(new.func), new.func
-        elif isinstance(new, sp.Symbol) and type(new) is sp.Symbol:
-            name = new.name
-        elif isinstance(new, Letter) and type(new) is Letter and not new.transposed:
+        elif type(new) is sp.Symbol or (type(new) is Letter and not new.transposed):
             name = new.name
         else:
             raise ValueError(f"a definition gives one new name, got {left}")
