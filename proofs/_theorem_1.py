@@ -28,7 +28,7 @@ def model(rng):
     """Theorem 1 is about b = 0: two workers that hold two of three coordinates."""
     made = problem(rng, 2, 3, interpolation=True, homogeneous=True, least=5.0)  # near the identity: W is definite
     method = istsim.IST(istsim.RandK(2, 3, 2))
-    chances, B, c = round_of(made, method)
+    chances, B, _ = round_of(made, method)
     run = instance(rng, made, method, step_size=1.0)
     run = run.changed(step_size=float(rng.uniform(0.5, 1) / run.contraction.theta))
     return known(
@@ -36,7 +36,7 @@ def model(rng):
         k=int(rng.integers(3)),
         dims={"m": 6},
         outcomes={"round": chances},
-        letters={"B": B, "c": c, "b": [[0]] * 6, "A": rng.standard_normal((3, 6)), "M": rng.standard_normal((len(B), 3, 6))},
+        letters={"B": B, "b": [[0]] * 6, "A": rng.standard_normal((3, 6)), "M": rng.standard_normal((len(B), 3, 6))},
         numbers={"theta": run.contraction.theta},
     )
 
@@ -59,20 +59,27 @@ class Round:
 
 def one_round(proof: Proof) -> Round:
     """The expected squared error after a round, and what it is at most."""
-    proof.iterates("a round of a method is affine in the iterate", {x: (x0, after)})
-    solution = proof.setting(
-        "x_star minimizes f: it solves Lbar x_star = bbar", equal(minimizer, inverse(L) * average * b)
+    c_is = proof.define("c averages what the masks leave of the b_i", equal(c, masks * b))
+    proof.iterates("the gradients are exact", {x: (x0, after)}, premise=True)
+    solution = proof.define(
+        "x_star minimizes f: it is Lbar^-1 bbar, where the gradient is 0", equal(minimizer, inverse(L) * average * b)
     )
     zero = proof.premise("all b_i = 0", equal(b, 0 * b))
-    exact = proof.premise("the gradients are exact", equal(c, masks * b))
     at_origin = proof.identity("so the minimizer is 0", minimizer, 0 * minimizer, using=[solution, zero])
     mean = proof.define("W is the symmetric part of Lbar E[B]", equal(W, expect(L * B + B.T * L, "round") / 2))
     error_is = proof.define("delta is the error before a round", equal(error, x - minimizer))
-    expansion = proof.identity(
-        "the expected squared error after a round is a quadratic form in the error before it",
-        squared(after - minimizer),
+    square = proof.identity(
+        "the square of (I - gamma B) delta is a quadratic form in delta",
+        squared((1 - gamma * B) * error),
         expect(error.T * (L - 2 * gamma * W + gamma**2 * V) * error, "past"),
-        using=[error_is, at_origin, zero, exact, mean],
+        using=[mean],
+    )
+    expansion = proof.identity(
+        "which is the error after a round, so that its expected square is that form",
+        squared(after - minimizer),
+        square.right,
+        using=[error_is, at_origin, zero, c_is],
+        adding=[square],
     )
     psd = proof.premise("W = 1/2 E[Lbar B + B' Lbar] is positive semidefinite", at_most(0, W))
     bounded = proof.premise("some theta has E[B' Lbar B] <= theta W", at_most(V, theta * W))
