@@ -1,5 +1,7 @@
 """Numbers for the letters of the proofs: small problems and methods, and all outcomes of a round."""
 
+import itertools
+
 import numpy as np
 
 import istsim
@@ -67,3 +69,18 @@ def round_of(made, method):
     forward = P * method.forward_scale if model else np.broadcast_to(np.eye(made.dim), P.shape)
     backward = P * method.gradient_scale if gradient else np.broadcast_to(np.eye(made.dim), P.shape)
     return chances, (backward @ L @ forward).mean(axis=1), (backward @ b[:, :, None]).mean(axis=1)
+
+
+def reports(method):
+    """All that a round can draw: its probability, the masks of those who report, and the masks of all.
+
+    The masks of workers that do not report are 0, and those of the others weigh more: the average over all workers of
+    what they report is then that over those who do.
+    """
+    chances, P = masks(method.sketch)
+    n = P.shape[1]
+    m = method.num_reports(n)
+    chosen = [np.isin(np.arange(n), subset) * n / m for subset in itertools.combinations(range(n), m)]
+    reported = np.concatenate([weight[:, None, None] * P for weight in chosen])
+    held = np.concatenate([P for _ in chosen])
+    return np.tile(chances, len(chosen)) / len(chosen), reported, held
