@@ -12,9 +12,10 @@ from _weighted_permutation import (
     distance,
     gamma,
     h,
-    later_distance,
     limit,
     minimizer,
+    model,
+    rounds,
     setting,
     squared,
     variance,
@@ -32,30 +33,28 @@ def tilt(point):
     return expect(point.T * L * h, "round", "past")
 
 
-proof = Proof("stationary-gradient-norm")
+proof = Proof("stationary-gradient-norm", model)
 positive = proof.setting("the step size is positive", less(0, gamma))
 short = proof.premise("step size below 2", less(gamma, 2))
 first = setting(proof)
+rounds(proof)
 names = bias_and_variance(proof)
-distances = (
-    proof.define("y is the distance to x_inf before a round", equal(distance, x - limit)),
-    proof.define("y+ is the one after it", equal(later_distance, after - limit)),
-)
-rules = [first.identity, first.limit, *names, *distances]
+y_is = proof.define("y is the distance to x_inf before a round", equal(distance, x - limit))
+rules = [first.identity, first.limit, *names, y_is]
 
 spreads = proof.identity(
     "a round shrinks the spread around x_inf and adds noise",
-    squared(later_distance),
+    squared(after - limit),
     (1 - gamma) ** 2 * squared(distance) + gamma**2 * variance,
     using=rules,
 )
 tilts = proof.identity(
-    "and shrinks the distance of the mean", tilt(later_distance), (1 - gamma) * tilt(distance), using=rules
+    "and shrinks the distance of the mean", tilt(after - limit), (1 - gamma) * tilt(distance), using=rules
 )
 spread_now = proof.define("v(k) is the spread at round k", equal(v(k), squared(distance)))
-spread_later = proof.define("v(k + 1) is the one after another round", equal(v(k + 1), squared(later_distance)))
+spread_later = proof.next_round("v(k + 1) is the one after another round", spread_now)
 tilt_now = proof.define("u(k) is the mean's part along h at round k", equal(u(k), tilt(distance)))
-tilt_later = proof.define("u(k + 1) is the one after another round", equal(u(k + 1), tilt(later_distance)))
+tilt_later = proof.next_round("u(k + 1) is the one after another round", tilt_now)
 spread_step = proof.identity(
     "the spread obeys a recurrence",
     v(k + 1),
@@ -78,14 +77,13 @@ norms = proof.identity(
     "it is made of both and the bias",
     norm(k),
     spread.right - 2 * along.right + bias,
-    using=[at_k, inverted, gradient_is, distances[0], *names],
-    adding=[spread_now.times(-1), tilt_now.times(2), spread, along.times(-2)],
+    using=[at_k, inverted, gradient_is, y_is, *names],
+    adding=[
+        proof.times(spread_now, -1),
+        proof.times(tilt_now, 2),
+        spread,
+        proof.times(along, -2),
+    ],
 )
-found = proof.limit(
-    "only the bias and a part of the noise stay",
-    settled,
-    norms,
-    k,
-    using=[positive, short],
-)
+found = proof.limit("only the bias and a part of the noise stay", settled, norms, k, using=[positive, short])
 proof.conclude(found)
