@@ -3,11 +3,11 @@
 Run: python proofs/scale_equivalence.py
 """
 
-from _scales import alpha, scaled_path, x, z
+from _scales import alpha, model, scaled_path, x, z
 
 from istsim.derivations import Proof, expect
 
-proof = Proof("scale-equivalence")
+proof = Proof("scale-equivalence", model)
 path = scaled_path(proof)
 moments = proof.identity(
     "so the second moments differ by the square of alpha",
