@@ -23,7 +23,7 @@ limit, minimizer = vector("x_inf", latex=r"x_\infty"), vector("x_star", latex=r"
 h = vector("h")
 # The error before a round, the noise of a round, and how far the iterate is from where the expected one tends.
 error, noise = vector("delta", random="past", latex=r"\delta"), vector("xi", random="round", latex=r"\xi")
-distance = vector("y", random="past")
+distance = vector("z", random="past")
 
 
 def model(rng, *, longest=2.0, equal=False, first=0, **parameters):

@@ -39,7 +39,7 @@ short = proof.premise("step size below 2", less(gamma, 2))
 first = setting(proof)
 rounds(proof)
 names = bias_and_variance(proof)
-y_is = proof.define("y is the distance to x_inf before a round", equal(distance, x - limit))
+y_is = proof.define("z is the distance to x_inf before a round", equal(distance, x - limit))
 rules = [first.identity, first.limit, *names, y_is]
 
 spreads = proof.identity(
