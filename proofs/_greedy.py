@@ -2,21 +2,34 @@
 
 import dataclasses
 
-from istsim.derivations import Proof, Relation, equal, matrix, vector
+from _local_updates import METHODS, T, b, limit
+from _local_updates import model as any_model
 
-L, b = matrix("Lbar", symmetric=True, latex=r"\bar L"), vector("bbar", latex=r"\bar b")
-T, U, D = matrix("T"), matrix("U"), matrix("D", symmetric=True)
-limit, minimizer = vector("x_inf", latex=r"x_\infty"), vector("x_star", latex=r"x_\star")
+from istsim.derivations import Fact, Proof, equal, matrix, vector
+from istsim.theorems import _local_updates
+
+L = matrix("Lbar", symmetric=True, latex=r"\bar L")
+U, D = matrix("U"), matrix("D", symmetric=True)
+minimizer = vector("x_star", latex=r"x_\star")
+
+
+def model(rng):
+    """Greedy or chunked updates, with what they see of Lbar and what they do not."""
+    made = any_model(rng, METHODS[:2])
+    made.letters.update(
+        {"D": _local_updates.diagonal_blocks(made.instance), "U": made.letters["Lbar"] - made.letters["T"]}
+    )
+    return made
 
 
 @dataclasses.dataclass
 class Greedy:
     """What the first steps establish."""
 
-    whole: Relation  # Lbar by its diagonal blocks and what is above them
-    visible: Relation  # T by the same
-    fixed: Relation
-    solution: Relation
+    whole: Fact  # Lbar by its diagonal blocks and what is above them
+    visible: Fact  # T by the same
+    fixed: Fact
+    solution: Fact
 
 
 def greedy(proof: Proof) -> Greedy:

@@ -4,7 +4,7 @@ Run: python proofs/greedy_loss.py
 """
 
 import sympy as sp
-from _greedy import D, L, T, U, greedy, limit, minimizer
+from _greedy import D, L, T, U, greedy, limit, minimizer, model
 
 from istsim.derivations import Proof, equal, inverse, matrix
 
@@ -12,7 +12,7 @@ gap, unseen = sp.symbols("gap unseen")
 K = matrix("K", symmetric=True)
 error, missed = limit - minimizer, U * minimizer
 
-proof = Proof("greedy-loss")
+proof = Proof("greedy-loss", model)
 first = greedy(proof)
 visible = proof.identity("what is seen is all but U", T, L - U, using=[first.whole, first.visible])
 diagonal = proof.identity("and D all but U and U'", D, L - U - U.T, using=[first.whole])
@@ -21,7 +21,7 @@ bias = proof.identity(
     T * error,
     missed,
     using=[visible],
-    adding=[first.fixed, first.solution.times(-1)],
+    adding=[first.fixed, proof.times(first.solution, -1)],
 )
 metric = proof.define("K is D + U Lbar^-1 U'", equal(K, D + U * inverse(L) * U.T))
 inverted, triangular, definite = proof.cite(
@@ -37,21 +37,21 @@ pulled = proof.identity(
     K * inverse(T).T * L * error,
     missed,
     using=[triangular, inverted],
-    adding=[product.times(1, inverse(T).T * L * error), bias],
+    adding=[proof.times(product, 1, inverse(T).T * L * error), bias],
 )
 back = proof.identity(
     "so its inverse takes U x_star there",
     inverse(K) * missed,
     inverse(T).T * L * error,
     using=[definite],
-    adding=[pulled.times(-inverse(K))],
+    adding=[proof.times(pulled, -inverse(K))],
 )
 squares = proof.identity(
     "the squared norms of U x_star and of the bias agree",
     missed.T * inverse(K) * missed,
     error.T * L * error,
     using=[triangular],
-    adding=[back.times(missed.T), bias.times(-error.T * L * inverse(T))],
+    adding=[proof.times(back, missed.T), proof.times(bias, -error.T * L * inverse(T))],
 )
 at_limit = proof.define("gap is the gap of f at x_inf", equal(gap, error.T * L * error / 2))
 by_metric = proof.define("unseen is the squared norm of U x_star", equal(unseen, missed.T * inverse(K) * missed))

@@ -4,13 +4,13 @@ Run: python proofs/greedy_stages.py
 """
 
 import sympy as sp
-from _greedy import D, L, T, greedy, limit, minimizer
+from _greedy import D, L, T, greedy, limit, minimizer, model
 
 from istsim.derivations import Proof, equal
 
 gap, start, taken = sp.symbols("gap start taken")
 
-proof = Proof("greedy-stages")
+proof = Proof("greedy-stages", model)
 first = greedy(proof)
 at_limit = proof.define("gap is the gap of f at x_inf", equal(gap, (limit - minimizer).T * L * (limit - minimizer) / 2))
 at_zero = proof.define("start is the gap of f at 0", equal(start, minimizer.T * L * minimizer / 2))
@@ -19,7 +19,7 @@ along = proof.identity(
     "x_inf and the minimizer",
     limit.T * L * minimizer,
     limit.T * T * limit,
-    adding=[first.solution.times(limit.T), first.fixed.times(-limit.T)],
+    adding=[proof.times(first.solution, limit.T), proof.times(first.fixed, -limit.T)],
 )
 twice = proof.identity(
     "what is seen counts twice but for the diagonal blocks",
