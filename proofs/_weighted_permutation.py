@@ -38,7 +38,12 @@ def model(rng, *, longest=2.0, equal=False, first=0, **parameters):
         run.changed(parameters=parameters),
         k=first + int(rng.integers(3)),
         outcomes={"round": chances},
-        letters={"P_i": P, "W_i": np.asarray(method.weights)[:, :, None] * np.eye(size)},
+        letters={
+            "P_i": P,
+            "W_i": np.asarray(method.weights)[:, :, None] * np.eye(size),
+            "L_1": made.L[0],
+            "b_1": np.asarray(made.b)[0][:, None],
+        },
     )
 
 
@@ -49,6 +54,7 @@ class Setting:
     square: Fact  # n = d
     held: Fact  # every coordinate is held by one worker
     average: Fact  # Lbar by the L_i
+    weighted: Fact  # the weights by the L_i
     c: Fact  # c by the b_i
     identity: Fact  # B is the identity
     limit: Fact  # x_inf by c
@@ -62,8 +68,8 @@ def setting(proof: Proof) -> Setting:
         less(0, n),
         equal(entry(P, "a", "a") * entry(P, "b", "b"), 0),
         equal(expect(entry(P, "a", "a"), "worker"), 1 / n),
-        less(0, entry(weights, "a", "a")),
-        equal(entry(L_i, "a", "a"), 1 / entry(weights, "a", "a") ** 2),
+        less(0, entry(L_i, "a", "a")),
+        equal(entry(weights, "a", "a"), 1 / sp.sqrt(entry(L_i, "a", "a"))),
     )
     average = proof.define("Lbar averages the L_i", equal(L, expect(L_i, "worker")))
     B_is = proof.define(
@@ -82,7 +88,7 @@ def setting(proof: Proof) -> Setting:
         expect(c, "round"),
         using=[identity, limit_is],
     )
-    return Setting(square, held, average, c_is, identity, limit_is)
+    return Setting(square, held, average, weighted, c_is, identity, limit_is)
 
 
 def rounds(proof: Proof) -> None:

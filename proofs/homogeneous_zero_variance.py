@@ -3,27 +3,30 @@
 Run: python proofs/homogeneous_zero_variance.py
 """
 
-import sympy as sp
-from _weighted_permutation import L, P, after, b_i, c, gamma, minimizer, n, setting, vectors, weights, x
+import functools
 
-from istsim.derivations import Proof, equal, expect, matrix, vector
+import sympy as sp
+from _weighted_permutation import (
+    L,
+    L_i,
+    P,
+    after,
+    b_i,
+    c,
+    gamma,
+    minimizer,
+    model,
+    n,
+    rounds,
+    setting,
+    weights,
+    x,
+)
+
+from istsim.derivations import Proof, entry, equal, expect, matrix, vector
 
 k = sp.Symbol("k")
 v = sp.Function("v")
-
-proof = Proof("homogeneous-zero-variance")
-first, c_is = setting(proof), vectors(proof)
-
-weights_of_all, bbar = matrix("Wbar", diagonal=True, latex=r"\bar W"), vector("bbar", latex=r"\bar b")
-same = proof.premise("all L_i are equal", equal(weights, weights_of_all))
-same_b = proof.premise("all b_i are equal", equal(b_i, bbar))
-mask = expect(P, "worker")
-shared = proof.entries(
-    "the masks average to 1/n of the identity, whatever is drawn", mask, mask**0 / n, using=[first.held]
-)
-fixed_c = proof.identity(
-    "so c is not random", c, weights_of_all * bbar / sp.sqrt(n), using=[c_is, same, same_b, shared]
-)
 
 
 def spread(point):
@@ -32,6 +35,23 @@ def spread(point):
     return expect(centred.T * L * centred, "round", "past")
 
 
+proof = Proof("homogeneous-zero-variance", functools.partial(model, equal=True))
+first = setting(proof)
+rounds(proof)
+
+L_1, b_1 = matrix("L_1", symmetric=True), vector("b_1")
+same = proof.premise("all L_i are equal", equal(entry(L_i, "a", "a"), entry(L_1, "a", "a")))
+same_b = proof.premise("all b_i are equal", equal(b_i, b_1))
+weight = expect(weights, "worker")
+same_weights = proof.entries("so the weights are those of their average", weights, weight, using=[first.weighted, same])
+mask = expect(P, "worker")
+shared = proof.entries(
+    "the masks average to 1/n of the identity, whatever is drawn", mask, mask**0 / n, using=[first.held]
+)
+fixed_c = proof.identity(
+    "so c is not random", c, weight * b_1 / sp.sqrt(n), using=[first.c, same_weights, same_b, shared]
+)
+
 step = proof.identity(
     "a round only scales the variance",
     spread(after),
@@ -39,8 +59,9 @@ step = proof.identity(
     using=[first.identity, fixed_c],
 )
 now = proof.define("v(k) is the variance at round k", equal(v(k), spread(x)))
-later = proof.define("v(k + 1) is the one after another round", equal(v(k + 1), spread(after)))
-start = proof.setting("the start is not random", equal(v(0), 0))
+later = proof.next_round("v(k + 1) is the one after another round", now)
+begun = proof.at_start("v(0) is the one at the start", now)
+start = proof.identity("the start is not random", v(0), 0, using=[begun])
 recurrence = proof.identity("in terms of v", v(k + 1), (1 - gamma) ** 2 * v(k), using=[now, later], adding=[step])
 closed = proof.recurrence("so it stays what it was", recurrence, v, k)
 mean = expect(x, "past")
@@ -49,6 +70,6 @@ gaps = proof.identity(
     expect((x - minimizer).T * L * (x - minimizer), "past") / 2,
     (mean - minimizer).T * L * (mean - minimizer) / 2,
     using=[start],
-    adding=[now.times(-sp.Rational(1, 2)), closed.times(sp.Rational(1, 2))],
+    adding=[proof.times(now, -sp.Rational(1, 2)), proof.times(closed, sp.Rational(1, 2))],
 )
 proof.conclude(gaps, where={"expected_gap": gaps.left, "gap_of_mean": gaps.right})
