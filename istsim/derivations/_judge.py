@@ -225,12 +225,13 @@ class _World:
         """Different coordinates for the names of entries, and all values of free indices."""
         if relation.of_matrices:
             return [({}, {})]
-        names: dict[str, int] = {}
+        names: dict[str, dict[str, None]] = {}  # by dimension, in order
         indices: dict[str, int] = {}
         for side in (relation.left, relation.right):
             for atom in _deep_atoms(side):
                 if isinstance(atom, Entry):
-                    names |= {at: self.model.dims[atom.letter.shape[0]] for at in atom.at}
+                    for at, label in zip(atom.at, atom.letter.shape, strict=False):
+                        names.setdefault(label, {})[at] = None
                 elif isinstance(atom, sp.Indexed | AppliedUndef):
                     indices |= {
                         str(i): self.model.indices[str(i)] for i in _free_indices(side) if str(i) in self.model.indices
@@ -241,8 +242,11 @@ class _World:
             for atom in side.atoms(AppliedUndef)
         ):
             indices |= self.model.indices
-        size = max(names.values(), default=0)
-        places = [dict(zip(names, chosen, strict=True)) for chosen in itertools.permutations(range(size), len(names))]
+        chosen_in = (itertools.permutations(range(self.model.dims[label]), len(at)) for label, at in names.items())
+        every = [at for found in names.values() for at in found]
+        if len(set(every)) < len(every):
+            raise ValueError(f"coordinates of different dimensions need names of their own, got {sorted(every)}")
+        places = [dict(zip(every, itertools.chain(*chosen), strict=True)) for chosen in itertools.product(*chosen_in)]
         numbers = [
             dict(zip(indices, chosen, strict=True)) for chosen in itertools.product(*map(range, indices.values()))
         ]

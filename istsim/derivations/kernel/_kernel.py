@@ -10,7 +10,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from istsim.derivations.kernel._fact import SEAL, Derivation, Fact, Hypothesis, Origin
-from istsim.derivations.kernel._language import parts
+from istsim.derivations.kernel._language import parts, places
 from istsim.derivations.kernel._reals import follows, holds_for_all
 from istsim.derivations.kernel._relations import Relation, at_most, equal, less, vanishes
 from istsim.derivations.kernel._rewriting import reduce
@@ -158,12 +158,13 @@ class Kernel:
     def entries(self, relation: Relation, *, using: Sequence[Fact] = ()) -> Fact:
         """Two matrices or vectors agree in every entry: in row a and columns a and b, a and b different."""
         self._check(using)
-        if relation.sign != "=" or not relation.of_matrices or relation.left.shape not in (("d", "d"), ("d", "1")):
-            raise ValueError(f"entry by entry, vectors and square matrices of size d are compared, got {relation}")
+        shape = relation.left.shape if relation.of_matrices else ()
+        if relation.sign != "=" or not shape or shape[1] not in (shape[0], "1"):
+            raise ValueError(f"entry by entry, vectors and square matrices are compared, got {relation}")
         rules = [fact.relation for fact in using if fact.relation.of_matrices]
         between_numbers = [fact.relation for fact in using if not fact.relation.of_matrices]
         difference = reduce(relation.left - relation.right, rules)
-        for place in [("a",)] if relation.left.shape[1] == "1" else [("a", "a"), ("a", "b")]:
+        for place in [("a",)] if shape[1] == "1" else [("a", "a"), ("a", "b")]:
             rest = reduce(entry(difference, *place), between_numbers)
             if not vanishes(rest):
                 raise ValueError(f"entries {place} differ by {rest}")
@@ -397,6 +398,8 @@ class Kernel:
             raise ValueError(f"a definition gives one new name, got {left}")
         if name in self._names or any(str(each) == name for each in parts(right).names):
             raise ValueError(f"{name} has a meaning already")
+        if at := places(right):
+            raise ValueError(f"{name} would be one thing for all of {sorted(map(str, at))}: {right} may depend on them")
         return new
 
     def _depends_on_round(self, term: Any) -> bool:

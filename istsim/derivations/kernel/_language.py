@@ -138,3 +138,19 @@ def _add_letter(letter: Letter, found: Parts) -> None:
 
 def _is_index(symbol: Any) -> bool:
     return isinstance(symbol, sp.Symbol) and symbol.assumptions0 == INDEX
+
+
+def places(term: Any) -> set[Any]:
+    """The coordinates and indices that a term is about: what is said of it is said for all of them."""
+    if isinstance(term, Polynomial):
+        return set().union(*map(places, term.terms.values()))
+    found: set[Any] = set()
+    for symbol in term.free_symbols:
+        match symbol:
+            case Entry():
+                found |= set(symbol.at)
+            case ScalarMean():
+                found |= places(symbol.of)
+            case _ if _is_index(symbol):
+                found.add(symbol)
+    return found
