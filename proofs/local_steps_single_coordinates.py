@@ -4,73 +4,112 @@ Run: python proofs/local_steps_single_coordinates.py
 """
 
 import sympy as sp
+from _models import instance, known, problem, reports
 
 import istsim
 from istsim.derivations import Proof, at_most, entry, equal, expect, less, matrix
 
-n, gamma, alpha, beta, steps, share = sp.symbols("n gamma alpha beta H s")
+d, n, gamma, alpha, beta, share = sp.symbols("d n gamma alpha beta s")
+steps, h = sp.symbols("H h")
 i, j = sp.symbols("i j", integer=True)
 D, b, x = (sp.IndexedBase(name)[at] for name, at in (("D", (i, j)), ("b", (i, j)), ("x", j)))
 w = sp.Function("w")
-P = matrix("P_i", diagonal=True, idempotent=True, random="round")
+P = matrix("P_i", diagonal=True, idempotent=True, random="round worker")
 
-proof = Proof("local-steps-single-coordinates")
-method = "IST with n = d, one coordinate each, merge mean or owners, exact gradients, no weights"
-start, local = proof.premise(
-    method,
+
+def model(rng):
+    """Two or three workers, of which some or all take up to three local steps."""
+    size = int(rng.integers(2, 4))
+    method = istsim.IST(
+        istsim.Permutation(size, size),
+        forward_scale=rng.uniform(0.5, 2),
+        gradient_scale=rng.uniform(0.5, 2),
+        merge=("mean", "owners")[rng.integers(2)],
+        local_steps=int(rng.integers(1, 4)),
+        participants=int(rng.integers(1, size + 1)),
+    )
+    made = problem(rng, size, size)
+    curvatures = made.hessians.diagonal()
+    run = instance(rng, made, method, step_size=rng.uniform(0.2, 1.8) / float(curvatures.max()))
+    chances, _, held = reports(method)
+
+    def local_iterate(h, at):
+        curvature, slope = float(curvatures[at["i"], at["j"]]), float(made.b[at["i"], at["j"]])
+        point = method.forward_scale * run.fixed_point[at["j"]]
+        for _ in range(h):
+            point = point - run.step_size * (curvature * point - slope)
+        return point
+
+    return known(
+        run,
+        outcomes={"round": chances},
+        letters={"P_i": held},
+        numbers={
+            "beta": method.gradient_scale,
+            "s": 1 / size if method.merge == "mean" else method.participants / size,
+            "h": method.local_steps - 1,
+        },
+        sequences={"w": local_iterate},
+        indices={"i": size, "j": size},
+    )
+
+
+proof = Proof("local-steps-single-coordinates", model, naturals=(n, h, steps))
+single, start, local = proof.premise(
+    "IST with n = d, one coordinate each, merge mean or owners, exact gradients, no weights",
+    equal(n, d),
     equal(w(0), alpha * x),
-    equal(w(steps + 1), w(steps) - gamma * (D * w(steps) - b)),
+    equal(w(h + 1), w(h) - gamma * (D * w(h) - b)),
 )
-closed = proof.recurrence("the local iteration on coordinate j at worker i, in closed form", local, w, steps)
+curved = proof.premise("all D_ij are positive", less(0, D))
+short = proof.premise("step size below 2 / max D_ij", less(gamma, 2 / D))
+moving, forward, backward, weighed, some = proof.setting(
+    "step size, scales, shares and the number of workers are positive",
+    *(less(0, number) for number in (gamma, alpha, beta, share, n)),
+)
+closed = proof.recurrence("the local iteration on coordinate j at worker i, in closed form", local, w, h)
+last = proof.identity(
+    "after one more step",
+    w(h + 1),
+    b / D + (1 - gamma * D) ** (h + 1) * (alpha * x - b / D),
+    using=[start],
+    adding=[local, proof.times(closed, 1 - gamma * D)],
+)
+number = proof.define("H is the number of local steps, of which there is at least one", equal(steps, h + 1))
 weight = 1 - (1 - gamma * D) ** steps
 report = proof.identity(
     "so after H steps the worker reports",
-    beta * (w(0) - w(steps)) / gamma,
+    beta * (w(0) - w(h + 1)) / gamma,
     beta / gamma * weight * (alpha * x - b / D),
-    using=[start],
-    adding=[closed.times(-beta / gamma)],
+    using=[number, start],
+    adding=[proof.times(last, -beta / gamma)],
 )
-chance = proof.counting(
-    "every worker holds coordinate j equally often",
-    equal(expect(entry(P, "j", "j"), "round"), 1 / n),
-    favourable=sp.factorial(n - 1),
-    outcomes=sp.factorial(n),
-    sketch=lambda n: istsim.Permutation(n, n),
-    cases=[{"n": 2}, {"n": 3}, {"n": 4}],
-)
+proof.uniform_subset("every worker holds one coordinate, any one as often as another", P, 1)
+chance = proof.chance("so it holds coordinate j in one round of d", P, "j")
+summed = share * sp.Sum(expect(entry(P, "j", "j"), "round") * report.right, (i, 0, n - 1))
 fixed = proof.setting(
     "at the fixed point the reports, each with its probability and its share s in the merge, cancel",
-    equal(share * sp.Sum(chance.left * report.right, (i, 0, n - 1)), 0),
+    equal(summed, 0),
 )
-positive, short = (
-    proof.premise("all D_ij are positive", less(0, D)),
-    proof.premise("step size below 2 / max D_ij", less(gamma, 2 / D)),
-)
-h = sp.Symbol("h")
-positives = proof.setting(
-    "step size, scales and shares are positive", *(less(0, a) for a in (gamma, alpha, beta, share, n))
-)
+contracts = proof.inequality("a local step contracts", less((1 - gamma * D) ** 2, 1), using=[curved, short, moving])
 powers = proof.induction(
-    "a local step contracts, so h steps do not expand the distance",
+    "so h steps do not expand the distance",
     at_most((1 - gamma * D) ** (2 * h), 1),
     h,
-    using=[positive, short, positives[0]],
+    using=[contracts],
 )
-counted = proof.setting("there is at least one local step: H = h + 1", equal(steps, h + 1))
-unrolled = proof.identity(
-    "the weight by the last step", weight, 1 - (1 - gamma * D) * (1 - gamma * D) ** h, using=[counted]
-)
-proof.inequality("so it is positive", less(0, weight), using=[powers, unrolled, positive, short, positives[0]])
-total, weighted = (sp.Sum(summand, (i, 0, n - 1)) for summand in (weight, weight * b / D))
-sums = proof.cite("a sum of positive numbers is positive", less(0, total))
+unrolled = proof.identity("one more step", weight, 1 - (1 - gamma * D) * (1 - gamma * D) ** h, using=[number])
+positive = proof.inequality("makes the weight positive", less(0, weight), using=[powers, unrolled, contracts])
+whole, weighted = (sp.Sum(summand, (i, 0, n - 1)) for summand in (weight, weight * b / D))
+sums = proof.total("and the sum of all weights", positive, i, n, some=some)
 solved = proof.identity(
     "summed over the workers",
-    alpha * x * total,
+    alpha * x * whole,
     weighted,
     using=[chance],
-    adding=[fixed.times(n * gamma / (share * beta))],
+    adding=[proof.times(fixed, d * gamma / (share * beta))],
 )
 found = proof.inequality(
-    "so the fixed point is a weighted mean", equal(x, weighted / total / alpha), using=[solved, sums, positives[1]]
+    "so the fixed point is a weighted mean", equal(x, weighted / whole / alpha), using=[solved, sums, forward]
 )
 proof.conclude(found)

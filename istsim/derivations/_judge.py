@@ -128,6 +128,8 @@ class Judge:
             raise ValueError("a proof without models concludes nothing: Proof(name, model)")
         for world in self._worlds:
             for symbol in statement.free_symbols:
+                if isinstance(symbol, sp.Indexed):
+                    continue  # its array is another one of the symbols
                 expected, found = world.of_theorem(symbol), world.value(where.get(symbol, symbol))
                 if expected is not None and not _close(np.asarray(found), np.asarray(expected)):
                     raise ValueError(f"{symbol} is {expected} in an instance of the theorem, and here {found}")
@@ -187,8 +189,17 @@ class _World:
 
     def value(self, term: Any) -> Any:
         """A term that is not random, as an array without axes of outcomes."""
+        if isinstance(term, sp.Symbol) and (array := self.array(term.name)) is not None:
+            return array
         found = self.at().polynomial(term) if isinstance(term, Polynomial) else self.at().scalar(sp.sympify(term))
         return found.reshape(found.shape[len(self.sources) :])
+
+    def array(self, name: str) -> np.ndarray | None:
+        """The entries of a symbol with indices, or all values of an index."""
+        if name in self.model.indices:
+            return np.arange(self.model.indices[name])
+        value = self.model.numbers.get(name, self.constants.get(name))
+        return None if np.ndim(value) == 0 else np.asarray(value)
 
     def holds(self, relation: Relation) -> bool:
         """Whether it is true for all outcomes, indices and coordinates."""
@@ -391,7 +402,10 @@ class _Round:
                 return np.full(flat, self._sequence(expression))
             case sp.Indexed():
                 at = tuple(self._index(index) for index in expression.indices)
-                return np.full(flat, float(np.asarray(self.world.model.numbers[str(expression.base)])[at]))
+                array = self.world.array(str(expression.base))
+                if array is None:
+                    raise ValueError(f"the model has no value for {expression}")
+                return np.full(flat, float(array[at]))
             case sp.Sum():
                 index, low, high = expression.limits[0]
                 ends = [round(self.scalar(end).item()) for end in (low, high)]

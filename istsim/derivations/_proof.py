@@ -168,6 +168,19 @@ class Proof:
         with checking(text):
             return self._fact(text, self.kernel.inequality(relation, using=using), "z3, for all values")
 
+    def total(self, text: str, fact: Fact, i: sp.Symbol, count: sp.Symbol, *, some: Fact | None = None) -> Fact:
+        """A relation between numbers, which holds for every index i, added up over i = 0..count - 1.
+
+        Args:
+            text: what the step says.
+            fact: the relation.
+            i: an index, as in D[i, j].
+            count: a natural number.
+            some: that it is positive, which a strict relation needs.
+        """
+        with checking(text):
+            return self._fact(text, self.kernel.total(fact, i, count, some=some), "added up over the index")
+
     def loewner(
         self,
         text: str,

@@ -35,10 +35,14 @@ def check_meanings(statement: Any, where: Mapping[str, Any]) -> dict[sp.Basic, A
     every = [*meanings.values(), *plain]
     for i, first in enumerate(every):
         for second in every[:i]:
-            alike = isinstance(first, Polynomial) == isinstance(second, Polynomial)
-            if alike and getattr(first, "shape", 0) == getattr(second, "shape", 0) and vanishes(first - second):
+            if _shape(first) == _shape(second) and vanishes(first - second):
                 raise ValueError(f"two symbols of the statement stand for {first}")
     return meanings
+
+
+def _shape(meaning: Any) -> tuple[str, str] | None:
+    """The dimensions of a matrix; None for a number."""
+    return meaning.shape if isinstance(meaning, Polynomial) else None
 
 
 def _has_a_name(meaning: Any) -> bool:
