@@ -7,7 +7,7 @@ import sympy as sp
 from _models import instance, known, problem, reports
 
 import istsim
-from istsim.derivations import Proof, at_most, entry, equal, expect, less, matrix
+from istsim.derivations import Proof, at_most, equal, less, matrix
 
 d, n, gamma, alpha, beta, share = sp.symbols("d n gamma alpha beta s")
 steps, h = sp.symbols("H h")
@@ -75,7 +75,7 @@ last = proof.identity(
     using=[start],
     adding=[local, proof.times(closed, 1 - gamma * D)],
 )
-number = proof.define("H is the number of local steps, of which there is at least one", equal(steps, h + 1))
+number = proof.setting("there is at least one local step: H = h + 1", equal(steps, h + 1))
 weight = 1 - (1 - gamma * D) ** steps
 report = proof.identity(
     "so after H steps the worker reports",
@@ -86,14 +86,23 @@ report = proof.identity(
 )
 proof.uniform_subset("every worker holds one coordinate, any one as often as another", P, 1)
 chance = proof.chance("so it holds coordinate j in one round of d", P, "j")
-summed = share * sp.Sum(expect(entry(P, "j", "j"), "round") * report.right, (i, 0, n - 1))
+expected = proof.identity(
+    "and reports on average",
+    chance.left * report.right,
+    beta / (gamma * d) * weight * (alpha * x - b / D),
+    using=[chance],
+)
+summed = share * sp.Sum(expected.left, (i, 0, n - 1))
 fixed = proof.setting(
     "at the fixed point the reports, each with its probability and its share s in the merge, cancel",
     equal(summed, 0),
 )
-contracts = proof.inequality("a local step contracts", less((1 - gamma * D) ** 2, 1), using=[curved, short, moving])
+stays = proof.inequality(
+    "a local step goes less than twice the way to the worker's own minimum", less(gamma * D, 2), using=[curved, short]
+)
+contracts = proof.inequality("so it contracts", less((1 - gamma * D) ** 2, 1), using=[curved, stays, moving])
 powers = proof.induction(
-    "so h steps do not expand the distance",
+    "and h steps do not expand the distance",
     at_most((1 - gamma * D) ** (2 * h), 1),
     h,
     using=[contracts],
