@@ -29,8 +29,7 @@ from istsim.derivations.terms._words import (
 
 PLAIN = sp.Symbol("x").assumptions0
 INDEX = sp.Symbol("x", integer=True).assumptions0
-# sympy must assume nothing of what a sequence or a number with an index is, or it would simplify what may be false.
-VALUE = sp.Function("f")(sp.Symbol("x")).assumptions0
+# sympy must assume nothing of a number with an index, or of a sequence: it would simplify what may be false.
 INDEXED = sp.IndexedBase("x")[sp.Symbol("i", integer=True)].assumptions0
 
 
@@ -109,7 +108,7 @@ def _add(term: Any, found: Parts) -> None:
                 raise ValueError(f"the index of a sum is not that of an average within it: {term}")
             for inner in (term.function, *term.limits[0][1:]):
                 _add(inner, found)
-        case AppliedUndef() if len(term.args) == 1 and is_natural(term.args[0]) and term.assumptions0 == VALUE:
+        case AppliedUndef() if len(term.args) == 1 and is_natural(term.args[0]) and _is_plain(term):
             found.values.add(term)
             found.arguments |= parts(term.args[0]).symbols
         case sp.Add() | sp.Mul() | sp.Abs():
@@ -192,6 +191,11 @@ def _is_as_made(letter: Letter) -> bool:
 def is_index(symbol: Any) -> bool:
     """Whether it is a symbol for the numbers of numbered symbols: an integer, of which no more is known."""
     return isinstance(symbol, sp.Symbol) and symbol.assumptions0 == INDEX
+
+
+def _is_plain(value: AppliedUndef) -> bool:
+    """Whether sympy assumes nothing of what a function is."""
+    return value.func == sp.Function(value.func.__name__)
 
 
 def places(term: Any) -> set[Any]:

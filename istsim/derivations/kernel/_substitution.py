@@ -19,14 +19,14 @@ class AnotherRound:
     Attributes:
         k: the symbol of the round.
         to: k + 1, or 0.
-        letters: what the iterates, and what is defined by them, are there.
-        symbols: what the numbers that are defined by iterates are there.
+        letters: what the iterates, and what is defined by them, are there; None where that is not known.
+        symbols: what the numbers that are defined by iterates are there; None where that is not known.
     """
 
     k: sp.Symbol
     to: sp.Expr
-    letters: Mapping[Letter, Polynomial]
-    symbols: Mapping[sp.Symbol, sp.Expr]
+    letters: Mapping[Letter, Polynomial | None]
+    symbols: Mapping[sp.Symbol, sp.Expr | None]
 
     def of(self, term: Any) -> Any:
         """A polynomial or an expression there.
@@ -56,11 +56,15 @@ class AnotherRound:
             # The draws of a round are others in the next one: an average over them holds no iterate that saw them.
             if "round" in averaged and self.to != 0:
                 raise ValueError(f"{letter} stands in an average over the draws of a round: take it out first")
-            return self.letters[letter]
+            if (there := self.letters[letter]) is None:
+                raise ValueError(f"it is not known what {letter} is at another round")
+            return there
         if isinstance(letter, Mean):
             inner = self._polynomial(product(letter.word), averaged | {letter.source})
             return expect(inner, *self._sources(letter.source))
         if isinstance(letter, Power):
+            if self._polynomial(letter.base).terms != letter.base.terms:
+                raise ValueError(f"what {letter} is a power of is another matrix at another round")
             if self.k not in letter.exponent.free_symbols:
                 return unchanged
             if letter.exponent != self.k:
@@ -77,7 +81,9 @@ class AnotherRound:
 
     def _scalar(self, expression: sp.Expr, averaged: frozenset[str] = frozenset()) -> sp.Expr:
         there = expression.subs(self.k, self.to)
-        images: dict[sp.Basic, sp.Expr] = {symbol: value for symbol, value in self.symbols.items() if there.has(symbol)}
+        images: dict[sp.Basic, Any] = {symbol: value for symbol, value in self.symbols.items() if there.has(symbol)}
+        if unknown := [symbol for symbol, value in images.items() if value is None]:
+            raise ValueError(f"it is not known what {unknown[0]} is at another round")
         for atom in there.atoms(Trace, ScalarMean, Entry):
             if isinstance(atom, Trace):
                 images[atom] = trace(self._word(atom.word, atom.word[0].shape[0], averaged))

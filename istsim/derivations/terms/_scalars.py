@@ -58,10 +58,16 @@ def _split(base: sp.Expr, exponent: sp.Expr) -> sp.Expr:
     return product
 
 
-def is_power_of_a_symbol(power: sp.Pow) -> bool:
-    """Whether an exponent is a sum of whole multiples of plain symbols and a whole number."""
-    exponent = sp.expand(power.exp)
+def is_whole(expression: sp.Expr) -> bool:
+    """Whether an expression is a sum of whole multiples of plain symbols and a whole number."""
     return all(
-        part.as_coeff_Mul()[0].is_Integer and (part.is_number or part.as_coeff_Mul()[1].is_Symbol)
-        for part in sp.Add.make_args(exponent)
+        part.as_coeff_Mul()[0].is_Integer and (part.is_number or type(part.as_coeff_Mul()[1]) is sp.Symbol)
+        for part in sp.Add.make_args(sp.expand(expression))
+    )
+
+
+def is_natural(expression: sp.Expr) -> bool:
+    """Whether an expression is whole, and not negative wherever its symbols are not."""
+    return is_whole(expression) and not any(
+        part.could_extract_minus_sign() for part in sp.Add.make_args(sp.expand(expression))
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
+import types
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import sympy as sp
 
@@ -117,6 +118,8 @@ class Polynomial:
     """
 
     __array_ufunc__ = None
+    shape: tuple[str, str]
+    terms: Mapping[Word, sp.Expr]
 
     def __init__(self, shape: tuple[str, str], terms: Iterable[tuple[Word, sp.Expr]]) -> None:
         collected: dict[Word, sp.Expr] = {}
@@ -124,8 +127,12 @@ class Polynomial:
             scalar, rest = _normal(word)
             collected[rest] = collected.get(rest, sp.S.Zero) + coefficient * scalar
         expanded = {word: sp.expand(coefficient) for word, coefficient in collected.items()}
-        self.shape = shape
-        self.terms = {word: coefficient for word, coefficient in expanded.items() if coefficient != 0}
+        terms = {word: coefficient for word, coefficient in expanded.items() if coefficient != 0}
+        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "terms", types.MappingProxyType(terms))
+
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        raise AttributeError("a polynomial cannot be changed: facts may be about it")
 
     @property
     def T(self) -> Polynomial:
@@ -168,6 +175,8 @@ class Polynomial:
         return -self + other
 
     def __pow__(self, exponent: int) -> Any:
+        if exponent < 0:
+            raise ValueError(f"a product of {exponent} factors has no meaning here; there is inverse(A)")
         power = self._like(1)
         for _ in range(exponent):
             power = power * self
@@ -250,9 +259,9 @@ class Inverse(Letter):
 class Power(Letter):
     """A square polynomial that is not random, to a symbolic power: a natural number."""
 
-    # Two with one name are one: names of letters are unique in a proof, and those of polynomials are made of these.
-    base: Any = dataclasses.field(default=None, compare=False)
+    base: Any = dataclasses.field(default=None, compare=False, repr=False)
     exponent: sp.Expr = sp.S.One
+    terms: frozenset[tuple[Word, sp.Expr]] = dataclasses.field(default=frozenset(), repr=False)  # the base's
 
 
 def inverse(A: Polynomial) -> Polynomial:
@@ -295,13 +304,21 @@ def power(A: Polynomial, exponent: sp.Expr) -> Polynomial:
         >>> power(1 - matrix("A"), sp.Symbol("k"))
         (1 - A)^(k)
     """
-    if A.shape[0] != A.shape[1] or any(sources_of(word) for word in A.terms):
+    coefficients = (getattr(symbol, "sources", ()) for value in A.terms.values() for symbol in value.free_symbols)
+    if A.shape[0] != A.shape[1] or any(sources_of(word) for word in A.terms) or any(coefficients):
         raise ValueError(f"only a square matrix that is not random has powers here, got {A}")
     latex = rf"({A.to_latex()})^{{{sp.latex(exponent)}}}"
     symmetric = (A - A.T).is_zero
     diagonal = all(letter.diagonal for word in A.terms for letter in word)
     letter = Power(
-        f"({A})^({exponent})", A.shape, symmetric=symmetric, diagonal=diagonal, latex=latex, base=A, exponent=exponent
+        f"({A})^({exponent})",
+        A.shape,
+        symmetric=symmetric,
+        diagonal=diagonal,
+        latex=latex,
+        base=A,
+        exponent=sp.expand(exponent),
+        terms=frozenset(A.terms.items()),
     )
     return product((letter,))
 
