@@ -37,19 +37,30 @@ smallest = proof.cite(
     "lambda_min is that of Lbar^-1/2 W Lbar^-1/2",
     at_most(rate * L**0, inverse_root * W * inverse_root),
 )
+weighed = proof.loewner(
+    "in the geometry of Lbar: W is at least lambda_min Lbar",
+    at_most(rate * L, W),
+    [(1, proof.congruence(smallest, root))],
+    using=roots,
+)
 contracted = proof.loewner(
     "so a round multiplies by 1 - gamma lambda_min at most",
     at_most(first.allowed.left, (1 - gamma * rate) * L),
-    [(1, first.allowed), (gamma, proof.congruence(smallest, root))],
-    using=[*roots, first.positive],
+    [(1, first.allowed), (gamma, weighed)],
+    using=[first.positive],
 )
 
 definite = proof.setting("Lbar is positive definite: v' Lbar v > 0 for some v", less(0, v.T * L * v))
-factor = proof.loewner(
-    "the error after a round is a square, so this factor times Lbar is not negative",
-    at_most(0, (1 - gamma * rate) * L),
-    [(1, contracted), (1, proof.square(root * (1 - gamma * B)))],
+squares = proof.loewner(
+    "what a round makes of squared errors is not negative, as it is a square",
+    at_most(0, first.allowed.left),
+    [(1, proof.square(root * (1 - gamma * B)))],
     using=[*roots, first.mean],
+)
+factor = proof.loewner(
+    "so this factor times Lbar is not negative",
+    at_most(0, (1 - gamma * rate) * L),
+    [(1, squares), (1, contracted)],
 )
 not_negative = proof.inequality(
     "nor is the factor", at_most(0, 1 - gamma * rate), using=[proof.congruence(factor, v), definite]
