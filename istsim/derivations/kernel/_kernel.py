@@ -384,7 +384,9 @@ class Kernel:
         limit = sp.cancel((above / below).subs(dict.fromkeys(powers.values(), 0)))
         defined = Hypothesis(Origin.DEFINED, text, (equal(symbol, limit),))
         self.hypotheses.append(defined)
-        return self._named(symbol, self._make(equal(symbol, limit), "limit", fact, *using, grounds=frozenset({defined})))
+        return self._named(
+            symbol, self._make(equal(symbol, limit), "limit", fact, *using, grounds=frozenset({defined}))
+        )
 
     # What the rules share.
 

@@ -193,7 +193,7 @@ def is_index(symbol: Any) -> bool:
     return isinstance(symbol, sp.Symbol) and symbol.assumptions0 == INDEX
 
 
-def _is_plain(value: AppliedUndef) -> bool:
+def _is_plain(value: Any) -> bool:
     """Whether sympy assumes nothing of what a function is."""
     return value.func == sp.Function(value.func.__name__)
 
