@@ -144,10 +144,9 @@ def _about_the_round(fact: Fact, world: _World) -> list[Relation]:
         if hypothesis.origin not in (Origin.DEFINED, Origin.SUPPOSED)
         for relation in hypothesis.relations
         if not relation.of_matrices
-        and any(
-            k in side.replace(AppliedUndef, lambda *_: sp.S.Zero).free_symbols
-            for side in (relation.left, relation.right)
-        )
+        # With anything else in it, it would be about that in disguise, as 2 k <= a k is about a.
+        and {k} == relation.left.free_symbols | relation.right.free_symbols
+        and not any(side.has(AppliedUndef) for side in (relation.left, relation.right))
     ]
 
 

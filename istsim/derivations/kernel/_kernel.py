@@ -491,7 +491,7 @@ class Kernel:
     def _of_round(self) -> set[sp.Symbol]:
         return set() if self._round is None else {self._round[0]}
 
-    def _naturals_in(self, term: Any) -> set[sp.Symbol]:
+    def _naturals_in(self, term: Any) -> frozenset[sp.Symbol]:
         found = parts(term)
         return self.naturals & (found.symbols | found.arguments | found.exponents)
 
