@@ -1,14 +1,16 @@
-"""What both parts of Theorem 1 stand on: one round, and what the step size allows."""
+"""What both parts of Theorem 1 stand on, and the one with longer steps: one round, and what the step size allows."""
 
 import dataclasses
 
+import numpy as np
+import scipy.linalg
 import sympy as sp
 from _models import instance, known, problem, round_of
 
 import istsim
 from istsim.derivations import Fact, Proof, at_most, equal, expect, inverse, less, matrix, vector
 
-gamma, theta = sp.symbols("gamma theta")
+gamma, theta, rate = sp.symbols("gamma theta lambda_min")
 L = matrix("Lbar", symmetric=True, latex=r"\bar L")
 B, c = matrix("B", random="round"), vector("c", random="round")
 x, x0 = vector("x", random="past"), vector("x_0")
@@ -16,6 +18,8 @@ after = x - gamma * (B * x - c)  # one round of any method
 minimizer = vector("x_star", latex=r"x_\star")
 W = matrix("W", symmetric=True)
 V = expect(B.T * L * B, "round")
+quadratic = L - 2 * gamma * W + gamma**2 * V  # what a round makes of Lbar, see `_expansion`
+root, inverse_root = (matrix(f"Lbar^{sign}1/2", symmetric=True, latex=rf"\bar L^{{{sign}1/2}}") for sign in ("", "-"))
 
 # All b_i in one vector: bbar = A b is their average, and c = M b averages what the masks leave of them.
 b, average = vector("b", dim="m"), matrix("A", shape=("d", "m"))
@@ -41,6 +45,13 @@ def model(rng):
     )
 
 
+def with_roots(made):
+    """The model with the roots of Lbar."""
+    root = scipy.linalg.sqrtm(made.instance.Lbar).real
+    made.letters.update({"Lbar^1/2": root, "Lbar^-1/2": np.linalg.inv(root)})
+    return made
+
+
 def squared(point):
     """The square of its norm, that of Lbar, on average."""
     return expect(point.T * L * point, "round", "past")
@@ -54,11 +65,38 @@ class Round:
     error: Fact  # by the iterate
     expansion: Fact  # the expected squared error after a round
     positive: Fact  # the step size
+    short: Fact  # it, too
     allowed: Fact  # what the step size leaves
 
 
 def one_round(proof: Proof) -> Round:
     """The expected squared error after a round, and what it is at most."""
+    expansion = _expansion(proof)
+    psd = proof.premise("W = 1/2 E[Lbar B + B' Lbar] is positive semidefinite", at_most(0, W))
+    bounded, positive, short = _step_size(proof, 1)
+    allowed = proof.loewner(
+        "the step size leaves half of the linear term",
+        at_most(quadratic, L - gamma * W),
+        [(gamma**2, bounded), (gamma * (1 - gamma * theta), psd)],
+        using=[positive, short],
+    )
+    return Round(*expansion, positive, short, allowed)
+
+
+def one_round_of_a_long_step(proof: Proof) -> Round:
+    """The same for steps up to 2/theta: what is left of the linear term becomes less the longer they are."""
+    expansion = _expansion(proof)
+    bounded, positive, short = _step_size(proof, 2)
+    allowed = proof.loewner(
+        "the step size leaves a part of the linear term",
+        at_most(quadratic, L - gamma * (2 - gamma * theta) * W),
+        [(gamma**2, bounded)],
+    )
+    return Round(*expansion, positive, short, allowed)
+
+
+def _expansion(proof: Proof) -> tuple[Fact, Fact, Fact]:
+    """What W and the error are, and the expected squared error after a round as a quadratic form in the error."""
     c_is = proof.define("c averages what the masks leave of the b_i", equal(c, masks * b))
     proof.iterates("the gradients are exact", {x: (x0, after)}, premise=True)
     solution = proof.define(
@@ -71,7 +109,7 @@ def one_round(proof: Proof) -> Round:
     square = proof.identity(
         "the square of (I - gamma B) delta is a quadratic form in delta",
         squared((1 - gamma * B) * error),
-        expect(error.T * (L - 2 * gamma * W + gamma**2 * V) * error, "past"),
+        expect(error.T * quadratic * error, "past"),
         using=[mean],
     )
     expansion = proof.identity(
@@ -81,14 +119,33 @@ def one_round(proof: Proof) -> Round:
         using=[error_is, at_origin, zero, c_is],
         adding=[square],
     )
-    psd = proof.premise("W = 1/2 E[Lbar B + B' Lbar] is positive semidefinite", at_most(0, W))
+    return mean, error_is, expansion
+
+
+def _step_size(proof: Proof, longest: int) -> tuple[Fact, Fact, Fact]:
+    """What theta and the step size are."""
     bounded = proof.premise("some theta has E[B' Lbar B] <= theta W", at_most(V, theta * W))
     positive = proof.setting("the step size is positive", less(0, gamma))
-    short = proof.premise("step size at most 1/theta", at_most(gamma * theta, 1))
-    allowed = proof.loewner(
-        "the step size leaves half of the linear term",
-        at_most(L - 2 * gamma * W + gamma**2 * V, L - gamma * W),
-        [(gamma**2, bounded), (gamma * (1 - gamma * theta), psd)],
-        using=[positive, short],
+    short = proof.premise(f"step size at most {longest}/theta", at_most(gamma * theta, longest))
+    return bounded, positive, short
+
+
+def weighed_by_rate(proof: Proof) -> tuple[list[Fact], Fact]:
+    """What the roots of Lbar are, and how W compares with Lbar."""
+    roots = proof.cite(
+        "a positive definite matrix has a symmetric root, which is invertible",
+        equal(root * root, L),
+        equal(inverse_root * root, L**0),
     )
-    return Round(mean, error_is, expansion, positive, allowed)
+    smallest = proof.cite(
+        "a symmetric matrix is at least its smallest eigenvalue times the identity; "
+        "lambda_min is that of Lbar^-1/2 W Lbar^-1/2",
+        at_most(rate * L**0, inverse_root * W * inverse_root),
+    )
+    weighed = proof.loewner(
+        "in the geometry of Lbar: W is at least lambda_min Lbar",
+        at_most(rate * L, W),
+        [(1, proof.congruence(smallest, root))],
+        using=roots,
+    )
+    return list(roots), weighed

@@ -23,6 +23,7 @@ def certified(name, problem, method, step_size=0.1, **arguments):
     [
         ("theorem-1-iterates", TWO, SINGLES),
         ("theorem-1-gradients", TWO, SINGLES),
+        ("theorem-1-long-steps", TWO, SINGLES),
         ("identity-is-gradient-descent", TWO, istsim.GradientDescent()),
         ("remark-1-indefinite", istsim.remark_1_quadratic(4, 1, 1.7), SINGLES),
         ("remark-1-indefinite", istsim.remark_1_quadratic(4, 1, 1.6), SINGLES),
@@ -56,6 +57,15 @@ def test_the_longest_step_size_is_decided_exactly():
     assert not longer.applicable
     assert longer.reason.startswith("premise fails: false: E[B' Lbar B] <= ")
     assert longer.holds is None
+
+
+def test_long_steps_are_decided_up_to_twice_the_inverse_of_theta():
+    """Where theta and the rate are 2, at 0.7, the factor is 1 - 0.7 (2 - 0.7 2) 2."""
+    found = certified("theorem-1-long-steps", EQUAL, SINGLES, step_size=0.7)
+    assert found.holds
+    assert found.certificate.statement[0].claim.endswith("<= 4/25 Lbar")
+    assert certified("theorem-1-long-steps", EQUAL, SINGLES, step_size=1.0).holds
+    assert not certified("theorem-1-long-steps", EQUAL, SINGLES, step_size=np.nextafter(1.0, 2)).applicable
 
 
 def test_at_the_threshold_of_remark_1_w_is_semidefinite_and_singular_and_there_is_no_theta():

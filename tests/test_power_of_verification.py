@@ -27,6 +27,8 @@ NEEDLESS = {
     "theorem-1-gradients: no premise that some theta has E[B' Lbar B] <= theta W": NO_THETA,
     "theorem-1-iterates: no premise that W = 1/2 E[Lbar B + B' Lbar] is positive semidefinite": NO_THETA,
     "theorem-1-iterates: no premise that some theta has E[B' Lbar B] <= theta W": NO_THETA,
+    "theorem-1-long-steps: no premise that W = 1/2 E[Lbar B + B' Lbar] is positive semidefinite": NO_THETA,
+    "theorem-1-long-steps: no premise that some theta has E[B' Lbar B] <= theta W": NO_THETA,
     "homogeneous-preconditioning: no premise that all L_i are equal": "as in the paper; the diagonals alone are seen",
     "expected-iterate: no premise that E[B] is invertible": "the engine finds no fixed point then, and says so",
     "theorem-2: no premise that young lies between 0 and 1/2": "no step size is allowed then",

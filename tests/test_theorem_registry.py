@@ -82,6 +82,12 @@ INSIDE = {
         {},
     ),
     "theorem-1-iterates": lambda seed, t: (interpolating(seed), PAIRS, within_theta(interpolating(seed), PAIRS, t), {}),
+    "theorem-1-long-steps": lambda seed, t: (
+        interpolating(seed),
+        PAIRS,
+        within_theta(interpolating(seed), PAIRS, 2 * t),
+        {},
+    ),
     "identity-is-gradient-descent": lambda seed, t: (
         heterogeneous(seed),
         istsim.IST(istsim.Identity(2, 4), merge="owners"),
@@ -185,6 +191,8 @@ OUTSIDE = [
         {},
         "the gradients are exact (there is GaussianNoise)",
     ),
+    ("theorem-1-long-steps", heterogeneous(), PAIRS, 1e-3, {}, "all b_i = 0"),
+    ("theorem-1-long-steps", interpolating(), PAIRS, within_theta(interpolating(), PAIRS, 2.01), {}, "2/theta"),
     ("identity-is-gradient-descent", heterogeneous(), istsim.IST(istsim.RandK(2, 4, 3)), 0.1, {}, "holds everything"),
     (
         "identity-is-gradient-descent",
@@ -288,6 +296,11 @@ FAULTS = [
     ("theorem-1-iterates", (*COIN, 0.25, {}), gamma, sp.sqrt(gamma)),
     ("theorem-1-iterates", (*COIN, 0.25, {}), sp.Symbol("lambda_min"), 1.01 * sp.Symbol("lambda_min")),
     ("theorem-1-iterates", (*COIN, 0.25, {}), sp.Symbol("initial_error"), 0.99 * sp.Symbol("initial_error")),
+    ("theorem-1-long-steps", (*COIN, 0.4, {}), k, k + 1),
+    ("theorem-1-long-steps", (*COIN, 0.4, {}), gamma, gamma / 2),
+    ("theorem-1-long-steps", (*COIN, 0.4, {}), sp.Symbol("theta"), 0.99 * sp.Symbol("theta")),
+    ("theorem-1-long-steps", (*COIN, 0.4, {}), sp.Symbol("lambda_min"), 1.01 * sp.Symbol("lambda_min")),
+    ("theorem-1-long-steps", (*COIN, 0.4, {}), sp.Symbol("initial_error"), 0.99 * sp.Symbol("initial_error")),
     ("identity-is-gradient-descent", None, sp.Symbol("lambda_max"), sp.Symbol("lambda_max") * 1.01),
     ("remark-1-indefinite", None, sp.Symbol("c"), 2 * sp.Symbol("c")),
     ("remark-1-indefinite", None, alpha, alpha**2),

@@ -32,6 +32,7 @@ SECONDS = {
     "remark-1-indefinite": 1.7,
     "theorem-1-gradients": 1.7,
     "theorem-1-iterates": 1.7,
+    "theorem-1-long-steps": 1.7,
     "perm-q-mean": 1.1,
     "sharper-theorem-2": 1.0,
     "greedy-loss": 0.9,

@@ -41,9 +41,10 @@ def _over(values: Iterable[float], make: Callable[[Any], Instance]) -> Callable[
     return lambda: {value: make(value) for value in values}
 
 
-def _interpolating() -> Instance:
+def _interpolating(step_size: float = 1.0, rounds: int = ROUNDS) -> Instance:
+    """The step size is in units of 1/theta."""
     problem, method = _problem(vector_heterogeneity=0.0, interpolation=True), IST(Permutation(3, 6))
-    return _run(problem, method, 1 / theory.contraction(problem, method).theta)
+    return _run(problem, method, step_size / theory.contraction(problem, method).theta, rounds)
 
 
 def _single_coordinates(step_size: float = 0.2, rounds: int = ROUNDS, **parameters: float) -> Instance:
@@ -119,6 +120,15 @@ PICTURES = (
         _single(_interpolating),
     ),
     Picture("theorem-1-iterates", "The same run.", ROUND, _single(_interpolating)),
+    Picture(
+        "theorem-1-long-steps",
+        "The same setting after ten rounds, at step sizes up to the longest allowed.",
+        "step size γ, times θ",
+        _over(
+            (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0),
+            lambda multiple: _interpolating(multiple, 10),
+        ),
+    ),
     Picture(
         "identity-is-gradient-descent",
         "Gradient descent on one problem, of which all L_i are multiplied by a number.",

@@ -135,35 +135,38 @@ def some_theta() -> Premise:
     return Premise(text, failure, relation, singular, _nearly_singular_w, certified=True)
 
 
-def step_size_at_most_inverse_theta() -> Premise:
-    """The step size is short enough for Theorem 1."""
+def step_size_within_theta(longest: int = 1) -> Premise:
+    """The step size times theta is at most 1, as in Theorem 1, or another number."""
 
     def failure(instance: Instance) -> str:
         least = instance.contraction.theta
-        if instance.step_size * least <= 1 + SLACK:
+        if instance.step_size * least <= longest * (1 + SLACK):
             return ""
-        return f"it is {instance.step_size:.6g}, and 1/theta is {1 / least:.6g}"
+        return f"it is {instance.step_size:.6g}, and {longest}/theta is {longest / least:.6g}"
 
     def break_just(instance: Instance) -> Instance:
-        return instance.changed(step_size=(1 + BEYOND) / instance.contraction.theta)
+        return _step_within_theta(instance, longest * (1 + BEYOND))
 
-    relation = sp.Le(gamma, 1 / theta)
-    return Premise("step size at most 1/theta", failure, relation, break_just, _longest_step, certified=True)
+    def keep_just(instance: Instance) -> Instance:
+        return _step_within_theta(instance, longest)
+
+    text, relation = f"step size at most {longest}/theta", sp.Le(gamma, longest / theta)
+    return Premise(text, failure, relation, break_just, keep_just, certified=True)
 
 
-def of_theorem_1() -> tuple[Premise, ...]:
-    """All premises of Theorem 1."""
+def of_theorem_1(longest: int = 1) -> tuple[Premise, ...]:
+    """All premises of Theorem 1, with steps up to 1/theta, or another multiple of it."""
     return (
         interpolation(),
         exact_gradients(),
         semidefinite_w(),
         some_theta(),
-        step_size_at_most_inverse_theta(),
+        step_size_within_theta(longest),
     )
 
 
-def draw_for_theorem_1(draw: Callable[[Any], Any]) -> Instance:
-    """An instance in which they hold."""
+def draw_for_theorem_1(draw: Callable[[Any], Any], longest: int = 1) -> Instance:
+    """An instance in which they hold, with steps as for `of_theorem_1`."""
     import hypothesis
     from hypothesis import strategies as st
 
@@ -173,7 +176,7 @@ def draw_for_theorem_1(draw: Callable[[Any], Any]) -> Instance:
     B, Lbar = np.asarray(theory.mean_operator(problem, method)[0]), np.asarray(problem.mean_hessian)
     eigenvalues = np.linalg.eigvalsh(Lbar @ B + B.T @ Lbar)
     hypothesis.assume(eigenvalues[0] > 1e-3 * eigenvalues[-1])
-    step_size = draw(st.floats(0.01, 1.0)) / theory.contraction(problem, method).theta
+    step_size = draw(st.floats(0.01, 1.0)) * longest / theory.contraction(problem, method).theta
     return draw(verify.strategies.instances(problem, method, step_size))
 
 
@@ -235,12 +238,12 @@ def _change_one_b(instance: Instance) -> Instance:
     return instance.changed(problem=Quadratic(instance.problem.L, vectors))
 
 
-def _longest_step(instance: Instance) -> Instance:
-    return instance.changed(step_size=1 / instance.contraction.theta)
+def _step_within_theta(instance: Instance, multiple: float) -> Instance:
+    return instance.changed(step_size=multiple / instance.contraction.theta)
 
 
 def _nearly_singular_w(instance: Instance) -> Instance:
-    return _longest_step(_remark_1(instance, 1.6 - BEYOND))
+    return _step_within_theta(_remark_1(instance, 1.6 - BEYOND), 1)
 
 
 def _remark_1(instance: Instance, c: float) -> Instance:

@@ -38,11 +38,13 @@ from istsim.theorems._stationary_gradient_norm import StationaryGradientNorm
 from istsim.theorems._theorem import Theorem
 from istsim.theorems._theorem_1_gradients import Theorem1Gradients
 from istsim.theorems._theorem_1_iterates import Theorem1Iterates
+from istsim.theorems._theorem_1_long_steps import Theorem1LongSteps
 from istsim.theorems._theorem_2 import Theorem2
 
 _OWN = (
     Theorem1Gradients(),
     Theorem1Iterates(),
+    Theorem1LongSteps(),
     IdentityIsGradientDescent(),
     Remark1Indefinite(),
     HomogeneousPreconditioning(),

@@ -52,7 +52,7 @@ class Theorem1Gradients(Theorem):
 
     def certify(self, instance):
         """The descent of one round from any point, of which the statement is the sum."""
-        return certify_theorem_1(instance, lambda one_round, step_size, _: decide_gradients(one_round, step_size))
+        return certify_theorem_1(instance, lambda one_round, step_size, *_: decide_gradients(one_round, step_size))
 
     def sequences(self, instance):
         """The averages and gaps, for k = 1..K."""

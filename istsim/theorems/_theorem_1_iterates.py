@@ -58,7 +58,7 @@ class Theorem1Iterates(Theorem):
     def certify(self, instance):
         """One round from any point, in the norm of Lbar."""
         return certify_theorem_1(
-            instance, lambda one_round, step_size, rate: decide_iterates(one_round, step_size, rate.value)
+            instance, lambda one_round, step_size, _, rate: decide_iterates(one_round, step_size, rate.value)
         )
 
     def sequences(self, instance):
