@@ -62,7 +62,6 @@ class Judge:
 
     def __init__(self, theorem: Theorem, model: Callable[[Any], Model] | None) -> None:
         self._theorem, self._worlds = theorem, []
-        self.verdicts = 0  # how many relations have been found true, each in at least one model
         if model is None:
             return
         for seed in range(MODELS):
@@ -100,14 +99,17 @@ class Judge:
         for world in self._worlds:
             world.check_uniform(_letter(mask), round(world.at().scalar(sp.sympify(size)).item()))
 
-    def check(self, fact: Fact) -> None:
+    def check(self, fact: Fact) -> int:
         """Make sure that a fact is true in every model in which the round is as supposed, and that there is one.
+
+        Returns:
+            The number of models in which it is true.
 
         Raises:
             ValueError: if it is not.
         """
         if not self._worlds:
-            return
+            return 0
         seen = 0
         for world in self._worlds:
             if all(world.holds(relation) for relation in _about_the_round(fact, world)):
@@ -116,7 +118,7 @@ class Judge:
                     raise ValueError(f"it is false in a model: {world.shown(fact.relation)}")
         if not seen:
             raise ValueError("no model has such a round")
-        self.verdicts += 1
+        return seen
 
     def check_statement(self, where: Mapping[sp.Basic, Any], statement: Any) -> None:
         """Make sure that the symbols of the statement have the values that the theorem gives them.
@@ -431,7 +433,7 @@ class _Round:
     def _index(self, index: sp.Expr) -> int:
         return self.indices[str(index)] if str(index) in self.indices else int(index)
 
-    def _sequence(self, value: AppliedUndef) -> float:
+    def _sequence(self, value: Any) -> float:
         world, name = self.world, str(value.func)
         k = round(self.scalar(value.args[0]).item())
         if name in world.model.sequences:

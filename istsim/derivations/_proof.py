@@ -55,6 +55,7 @@ class Proof:
         self.judge = Judge(self.theorem, model)
         self.steps: list[Step] = []
         self.where: dict[sp.Basic, Any] = {}
+        self.conclusion: Fact | None = None
         self.proved = False
         print(f"proof of {self.theorem.name}: {self.theorem.title}")
 
@@ -99,7 +100,7 @@ class Proof:
         with checking(text):
             self.kernel.iterate(origin, text, sp.Symbol("k") if k is None else k, rounds)
             self.judge.iterates(rounds)
-        self._record(Step(origin, text, tuple(equal(x, after) for x, (_, after) in rounds.items())))
+        self._record(Step(origin, text, (), iterates=tuple((x, *both) for x, both in rounds.items())))
 
     def uniform_subset(self, text: str, mask: Polynomial, size: Any, *, premise: bool = False) -> None:
         """A mask is 1 on a uniform subset of `size` coordinates. Arguments as for `iterates`."""
@@ -345,6 +346,7 @@ class Proof:
                     raise ValueError(f"the theorem says {side}, derived was {derived}")
             self.judge.check_statement(self.where, statement)
         self._fact(text, fact, "both sides have the normal form of the statement's")
+        self.conclusion = fact
         self.proved = True
         print(f"proved: {self.theorem.name}")
 
@@ -360,17 +362,16 @@ class Proof:
     def _assume(self, origin: Origin, text: str, relations: Sequence[Relation]) -> Any:
         with checking(text):
             facts = [self.kernel.assume(origin, text, relation) for relation in relations]
-            for fact in facts:
-                self.judge.check(fact)
-        self._record(Step(origin, text, tuple(relations)))
+            models = min((self.judge.check(fact) for fact in facts), default=None)
+        self._record(Step(origin, text, tuple(relations), models=models))
         return facts[0] if len(facts) == 1 else tuple(facts)
 
     def _fact(self, text: str, fact: Fact, how: str, origin: Origin | None = None) -> Fact:
         with checking(text):
             if origin is Origin.DEFINED:
                 self.judge.define(fact)
-            self.judge.check(fact)
-        self._record(Step(origin, text, (fact.relation,), how, fact))
+            models = self.judge.check(fact)
+        self._record(Step(origin, text, (fact.relation,), how, fact, models))
         return fact
 
     def _quietly(self, fact: Fact) -> Fact:

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from istsim.derivations.kernel import Fact, Origin, Relation
+from istsim.derivations.terms._words import Polynomial
 
 
 class StepFailedError(SystemExit):
@@ -23,6 +24,8 @@ class Step:
         relations: what it says, in formulas.
         how: how it was checked, if it was.
         fact: what the kernel made of it; None for hypotheses of several relations.
+        models: in how many models the second judge found it true; None where there is nothing to find.
+        iterates: of each iterate, its letter, what it is at the start and what a round makes of it.
     """
 
     origin: Origin | None
@@ -30,6 +33,8 @@ class Step:
     relations: tuple[Relation, ...]
     how: str = ""
     fact: Fact | None = None
+    models: int | None = None
+    iterates: tuple[tuple[Polynomial, Polynomial, Polynomial], ...] = ()
 
     @property
     def on_trust(self) -> bool:
