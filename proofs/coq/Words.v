@@ -1211,4 +1211,28 @@ by case: r => a b /= /andP[ka kb]; (split=> h;
   rewrite ?(next_eval _ _ _ _ _ ka) ?(next_eval _ _ _ _ _ kb) ?(nnext_eval _ _ _ _ _ ka) ?(nnext_eval _ _ _ _ _ kb).
 Qed.
 
+Theorem next_fact r r' :
+  holds (at_round k.+1) r -> rknown r && same sg (rnext r) r' -> holds (at_round k) r'.
+Proof. by move=> h /andP[kn]; apply: rewritten; apply/(next_round kn). Qed.
+
+Theorem next_step r r' :
+  holds (at_round k) r' -> rknown r && same sg r' (rnext r) -> holds (at_round k.+1) r.
+Proof. by move=> h /andP[kn e]; apply/(next_round kn); apply: rewritten e. Qed.
+
 End Rounds.
+
+Arguments at_round {R n sg P letters} numbers letters_free letters_symmetric k.
+Arguments moved {R n sg P letters} numbers letters_free letters_symmetric moves number_moves k.
+
+Lemma some_point (R : realFieldType) (S : chances R) : points S.
+Proof.
+case: (pickP (fun _ : points S => true)) => [t _|none]; first exact: t.
+by have := chance_sum S; rewrite big_pred0 // => /esym/eqP; rewrite oner_eq0.
+Qed.
+
+Definition some_outcome (R : realFieldType) (P : process R) (k : nat) : outcome (fun s => points (drawn P k s)) :=
+  (some_point (drawn P k Past), some_point (drawn P k Round), some_point (drawn P k Worker),
+   some_point (drawn P k Report)).
+
+Notation "\E_ ( t <- S ) f" := (expect (S := S) (fun t => f)) (at level 36, f at level 36, t, S at level 50) : ring_scope.
+Notation "A <<= B" := (psd (B - A)) (at level 70) : ring_scope.

@@ -1,0 +1,307 @@
+"""A proof's trace as a file of Coq: every fact a lemma, every rule of the kernel one of `proofs/coq/Words.v`.
+
+Nothing here need be trusted: `coqc` accepts the file, or not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sympy as sp
+
+from istsim.derivations._proof import Proof
+from istsim.derivations.coq._certificates import HOLE, Known, Product, Rule, Use, refute, rewrite, rules_of
+from istsim.derivations.coq._syntax import (
+    CONSTRUCTORS,
+    SIGNS,
+    SOURCES,
+    UnsupportedError,
+    coq_name,
+    kind_of,
+    scalar_tree,
+    scaled,
+    tree_of,
+)
+from istsim.derivations.coq._tables import EVERYWHERE, Tables
+from istsim.derivations.kernel import Fact, Hypothesis, Origin, Relation, at_most
+from istsim.derivations.kernel._kernel import _sources
+from istsim.derivations.terms._words import Polynomial
+
+HEAD = """(* Made from the trace of the proof of the theorem "{name}". Words.v says what is meant by a vector. *)
+
+From mathcomp Require Import all_ssreflect all_algebra.
+From istsim Require Import Words.
+Import Order.TTheory GRing.Theory Num.Theory.
+
+Local Open Scope ring_scope.
+
+Section Proof_of_the_theorem.
+
+Variables (field : realFieldType) (size : nat).
+Local Notation matrix := 'M[field]_size.+1.
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """A relation that Coq knows, by the term that proves it."""
+
+    relation: Relation
+    term: str
+
+
+def coq_file(proof: Proof) -> str:
+    """The file.
+
+    Raises:
+        UnsupportedError: for a rule or a term that the library does not have.
+    """
+    return _Writer(proof).written()
+
+
+class _Writer:
+    def __init__(self, proof: Proof) -> None:
+        self.proof = proof
+        self.tables = Tables(proof.kernel)
+        self.lemmas: list[str] = []
+        self.names: dict[int, str] = {}
+        self.hypotheses: dict[int, list[tuple[str, Relation]]] = {}
+
+    def written(self) -> str:
+        """The whole file."""
+        fact = next(step.fact for step in reversed(self.proof.steps) if step.fact is not None)
+        last = self.term(fact)
+        theorem = coq_name(self.proof.theorem.name.replace("-", "_"))
+        self.tables.complete()
+        return "\n".join(
+            [
+                HEAD.format(name=self.proof.theorem.name),
+                self.tables.declarations(self.premise),
+                self.tables.definitions(),
+                *self.lemmas,
+                f"Theorem {theorem} (k : nat) : {self.formula(fact.relation)}.",
+                f"Proof. exact: ({last} (some_outcome draws k)). Qed.\n",
+                "End Proof_of_the_theorem.\n",
+                f"Check {theorem}.",
+                f"Print Assumptions {theorem}.\n",
+            ]
+        )
+
+    # Relations and terms.
+
+    def relation(self, relation: Relation) -> str:
+        """A relation that computes."""
+        sides = (self.tables.of(tree_of(side)) for side in (relation.left, relation.right))
+        return f"({kind_of(relation)} {' '.join(sides)})"
+
+    def formula(self, relation: Relation) -> str:
+        """A relation that people read."""
+        return f" {SIGNS[kind_of(relation)]} ".join(self.tables.text(side) for side in (relation.left, relation.right))
+
+    def premise(self, hypothesis: Hypothesis) -> str | None:
+        """The hypotheses of Coq that one of the proof is, if it is used."""
+        lines = [f"(* {hypothesis.origin}: {hypothesis.text} *)"]
+        for name, relation in self.hypotheses.get(id(hypothesis), []):
+            quantified = " ".join(self.tables.quantified(*self.randomness(relation)))
+            start = f"forall {quantified}, " * bool(quantified)
+            lines.append(f"Hypothesis {name} : {start}{self.formula(relation)}.\n")
+        return "\n".join(lines) if len(lines) > 1 else None
+
+    def randomness(self, relation: Relation) -> tuple[set[str], bool]:
+        """What a relation is random with, and whether it is another one in every round."""
+        sides = (relation.left, relation.right)
+        return set().union(*(_sources(side) for side in sides)), any(map(self.tables.kernel._depends_on_round, sides))
+
+    # Facts.
+
+    def term(self, fact: Fact, k: str = "k") -> str:
+        """What proves a fact at some round."""
+        supposed = [one for one in fact.hypotheses if one.origin is Origin.SUPPOSED]
+        if fact.derivation.rule == "hypothesis" and supposed:
+            return "supposed"
+        if id(fact) not in self.names:
+            if len(supposed) > 1:
+                raise UnsupportedError("an induction within another")
+            script = self.script(fact)
+            name = self.names[id(fact)] = f"step_{len(self.names) + 1}"
+            given = "".join(f" (supposed : holds (at_ k) {self.relation(one.relations[0])})" for one in supposed)
+            self.lemmas.append(
+                f"(* {fact.derivation.rule}: {fact} *)\n"
+                f"Lemma {name} k{given} : holds (at_ k) {self.relation(fact.relation)}.\nProof.\n{script}\nQed.\n"
+            )
+        return f"({self.names[id(fact)]} {k}{' supposed' * bool(supposed)})"
+
+    def script(self, fact: Fact) -> str:
+        """The proof of a fact from those that its rule was given."""
+        derivation, relation = fact.derivation, fact.relation
+        given = [Named(one.relation, self.term(one)) for one in derivation.facts]
+        match derivation.rule:
+            case "hypothesis":
+                return self.hypothesis(relation, derivation.arguments[0])
+            case "identity":
+                (number,) = derivation.arguments
+                return self.equality(relation, given[:number], given[number:])
+            case "times":
+                return self.times(given[0], *derivation.arguments)
+            case "inequality":
+                return self.inequality(relation, given)
+            case "loewner":
+                number = len(given) - len(derivation.arguments)
+                return self.loewner(relation, derivation.arguments, given[number:], given[:number])
+            case "congruence" | "square":
+                return self.congruence(relation, given, derivation.arguments[0])
+            case "next round":
+                term = self.term(derivation.facts[0], "k.+1")
+                return f"by apply: (next_fact (moved_ k) {term}); vm_compute."
+            case "induction":
+                return self.induction(relation, *derivation.arguments[2:])
+        raise UnsupportedError(f"the rule {derivation.rule!r}")
+
+    def hypothesis(self, relation: Relation, hypothesis: Hypothesis) -> str:
+        """By a premise of the theorem, or by a definition."""
+        if hypothesis.origin is Origin.DEFINED:
+            return "by move=> o."
+        names = self.hypotheses.setdefault(id(hypothesis), [])
+        names.append((f"premise_{1 + sum(map(len, self.hypotheses.values()))}", relation))
+        sources, varies = self.randomness(relation)
+        arguments = ["k"] * (varies or "past" in sources)
+        arguments += [EVERYWHERE.outcomes[source] for source in SOURCES if source in sources]
+        return f"by move=> o; exact: {' '.join([names[-1][0], *arguments])}."
+
+    def equality(self, relation: Relation, using: Sequence[Named], adding: Sequence[Named] = ()) -> str:
+        """By equalities in their places."""
+        difference = relation.left - relation.right
+        for one in adding:
+            difference = difference - (one.relation.left - one.relation.right)
+        rest, uses = rewrite(difference, _rules(using))
+        if relation.of_matrices:
+            if not rest.is_zero:
+                raise UnsupportedError(f"the equalities leave {rest}")
+            zeros = [self.zero(use) for use in [*uses, *(Use(HOLE, one) for one in adding)]]
+            return f"by apply: (identity (zs := {_listed(zeros)})); vm_compute."
+        if rest != 0:
+            raise UnsupportedError(f"the equalities leave {rest}")
+        zeros = [self.number_zero(use) for use in uses]
+        zeros += [f"nuse_number (SNat 1) {one.term}" for one in adding]
+        return f"by apply: (number_identity (zs := {_listed(zeros)})); vm_compute."
+
+    def zero(self, use: Use) -> str:
+        """An equality in its place."""
+        return f"use {self.tables.of(use.context)} {use.fact.term}"
+
+    def number_zero(self, use: Use, times: Any = 1) -> str:
+        """An equality between matrices in its place in a number, and a multiple of that."""
+        return f"nuse {self.tables.of(scaled(sp.sympify(times), use.context, 'nscale', 'nopp'))} {use.fact.term}"
+
+    def times(self, given: Named, left: Any, right: Any) -> str:
+        """An equality, multiplied on both sides."""
+        if not given.relation.of_matrices:
+            zero = f"nuse_number {self.tables.of(scalar_tree(left * right))} {given.term}"
+            return f"by apply: (number_identity (zs := [:: {zero}])); vm_compute."
+        before, after = (
+            tree_of(x) if isinstance(x, Polynomial) else scaled(sp.sympify(x), ("one",)) for x in (left, right)
+        )
+        zero = self.zero(Use(("mul", ("mul", before, HOLE), after), given))
+        return f"by apply: (identity (zs := [:: {zero}])); vm_compute."
+
+    def loewner(
+        self, relation: Relation, coefficients: Sequence[Any], shown: Sequence[Named], using: Sequence[Named]
+    ) -> str:
+        """By a sum of positive semidefinite matrices."""
+        rest = relation.difference
+        lines, parts = [], []
+        for i, (coefficient, one) in enumerate(zip(coefficients, shown, strict=True)):
+            rest = rest - coefficient * one.relation.difference
+            sign = at_most(0, coefficient)
+            lines.append(f"have sign_{i} : holds (at_ k) {self.relation(sign)}.")
+            lines.append(f"  {self.inequality(sign, using)}")
+            parts.append(f"times_psd sign_{i} {one.term}")
+        rest, uses = rewrite(rest, _rules(using))
+        if not rest.is_zero:
+            raise UnsupportedError(f"the certificate misses {rest}")
+        zeros = _listed(self.zero(use) for use in uses)
+        return "\n".join([*lines, f"by apply: (loewner (ps := {_listed(parts)}) (zs := {zeros})); vm_compute."])
+
+    def congruence(self, relation: Relation, given: Sequence[Named], by: Polynomial) -> str:
+        """A positive semidefinite matrix between M' and M, in expectation."""
+        sources = _listed(CONSTRUCTORS[source] for source in sorted(_sources(by), reverse=True))
+        root = self.tables.of(tree_of(by))
+        shown = f"congruence {sources} {root} {given[0].term}" if given else f"square (at_ k) {sources} {root}"
+        shown = shown if relation.of_matrices else f"trace_at_most ({shown})"
+        return f"by apply: (rewritten ({shown})); vm_compute."
+
+    def inequality(self, relation: Relation, using: Sequence[Named]) -> str:
+        """By a contradiction to its opposite."""
+        if relation.sign == "=":
+            return self.equality(relation, using)
+        numbers = [Named(relation, ""), *(one for one in using if not one.relation.of_matrices)]
+        known, equalities = [], []
+        for one in numbers:
+            value, uses = rewrite(one.relation.left - one.relation.right, _rules(using))
+            if one.relation.sign == "=":
+                equalities.append(Known(value, False, one, tuple(uses)))
+            elif one.term:
+                known.append(Known(-value, one.relation.sign == "<", one, tuple(replaced(use, -1) for use in uses)))
+            else:
+                known.append(Known(value, relation.sign == "<=", one, tuple(uses)))
+        found = refute(known, equalities)
+        zeros = [
+            self.number_zero(use, -each.multiplier) for each in found.products for use in each.factors[-1].uses
+        ]
+        for multiplier, each in found.equalities:
+            zeros.append(f"nuse_number {self.tables.of(scalar_tree(multiplier))} {each.fact.term}")
+            zeros += [self.number_zero(use, -multiplier) for use in each.uses]
+        rule = "at_most" if relation.sign == "<=" else "less"
+        products = _listed(self.product(each) for each in found.products)
+        return f"by apply: {rule} => o opposite; apply: (contradiction (ps := {products}) (zs := {_listed(zeros)})); vm_compute."
+
+    def product(self, product: Product) -> str:
+        """A product of numbers that are not negative."""
+        *factors, last = product.factors
+        known = {False: "known_le o", True: "known_lt o"}
+        text = f"{known[last.strict]} {last.fact.term}" if last.fact.term else "known_at opposite"
+        for factor in factors:
+            if factor.fact.term:
+                sign = f"{'scalar_lt' if factor.strict else 'scalar_le'} o {factor.fact.term}"
+            else:
+                sides = (self.tables.of(scalar_tree(side)) for side in (factor.fact.relation.left, factor.fact.relation.right))
+                sign = "scalar_at (c := SAdd {} (SOpp {})) opposite".format(*sides)
+            text = f"product ({sign}) ({text})"
+        for root in product.squares:
+            text = f"product (by_square (at_ k) {self.tables.of(scalar_tree(root))}) ({text})"
+        return text if product.times == 1 else f"product (by_nat (at_ k) {product.times - 1}) ({text})"
+
+    def induction(self, claim: Relation, base: Fact, shown: Fact) -> str:
+        """By what holds at round 0, and is kept."""
+        self.relation(claim)
+        step = self.term(shown)
+        first = Named(base.relation, self.term(base, "0"))
+        self.tables.complete()
+        starts = [Named(relation, term) for relation, term in self.tables.starts()]
+        if not claim.of_matrices:
+            start = self.inequality(claim, [*starts, first]) if claim.sign != "=" else self.equality(claim, starts, [first])
+        elif claim.sign == "=":
+            start = self.equality(claim, starts, [first])
+        else:
+            start = self.loewner(claim, [1], [first], starts).replace("at_ k", "at_ 0")
+        return (
+            "elim: k => [|k supposed].\n"
+            f"  {start}\n"
+            f"by apply: (next_step (moved_ k) {step if step.startswith('(') else f'({step})'}); vm_compute."
+        )
+
+
+def replaced(use: Use, times: int) -> Use:
+    """A multiple of a use in a number."""
+    return Use(scaled(sp.Integer(times), use.context, "nscale", "nopp"), use.fact)
+
+
+def _rules(using: Sequence[Named]) -> list[Rule]:
+    return rules_of((one, one.relation) for one in using if one.relation.of_matrices and one.relation.sign == "=")
+
+
+def _listed(texts: Iterable[str]) -> str:
+    joined = "; ".join(texts)
+    return f"[:: {joined}]" if joined else "[::]"
