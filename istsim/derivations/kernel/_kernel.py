@@ -38,7 +38,7 @@ class Kernel:
         >>> kernel, T, x, b = Kernel(), matrix("T"), vector("x"), vector("b")
         >>> fixed = kernel.assume(Origin.SETTING, "x is a fixed point", equal(T * x, b))
         >>> print(kernel.identity(equal(T * (x - b), b - T * b), using=[fixed]))
-        T x - T b = b - T b
+        -T b + T x = b - T b
     """
 
     def __init__(self, naturals: Iterable[sp.Symbol] = ()) -> None:
