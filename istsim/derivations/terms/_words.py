@@ -304,6 +304,7 @@ def power(A: Polynomial, exponent: sp.Expr) -> Polynomial:
         >>> power(1 - matrix("A"), sp.Symbol("k"))
         (1 - A)^(k)
     """
+    exponent = sp.expand(scalar(exponent))
     coefficients = (getattr(symbol, "sources", ()) for value in A.terms.values() for symbol in value.free_symbols)
     if A.shape[0] != A.shape[1] or any(sources_of(word) for word in A.terms) or any(coefficients):
         raise ValueError(f"only a square matrix that is not random has powers here, got {A}")
@@ -317,7 +318,7 @@ def power(A: Polynomial, exponent: sp.Expr) -> Polynomial:
         diagonal=diagonal,
         latex=latex,
         base=A,
-        exponent=sp.expand(exponent),
+        exponent=exponent,
         terms=frozenset(A.terms.items()),
     )
     return product((letter,))
