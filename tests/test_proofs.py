@@ -7,7 +7,7 @@ import altering
 import pytest
 
 from istsim import theorems
-from istsim.derivations import Status, StepFailedError, run
+from istsim.derivations import Origin, StepFailedError, run
 from istsim.derivations.__main__ import main
 from istsim.theorems import Kind
 
@@ -20,7 +20,8 @@ def test_every_script_proves_the_theorem_it_is_named_after(path):
     proof = run(path)
     assert proof.theorem.name == path.stem.replace("_", "-")
     assert proof.proved
-    assert not [step for step in proof.steps if step.status is Status.ASSUMED]
+    assert not [step for step in proof.steps if step.origin is Origin.ASSUMED]
+    assert sum(step.on_trust for step in proof.steps) <= len(proof.steps) / 3
     page = proof.to_markdown()
     assert all(step.text in page for step in proof.steps)
     # TeX refuses a second superscript on one symbol.
@@ -62,28 +63,45 @@ def test_the_scripts_of_a_folder_are_rendered(tmp_path, monkeypatch, capsys):
         main()
 
 
-# A few of them each time, the others where there is time.
-OFTEN = ("perm_q_mean", "overlap_reduces_bias")
+@pytest.mark.parametrize("decides", altering.DECIDES)
+def test_an_altered_step_of_a_script_fails(decides, tmp_path):
+    path = altering.PROOFS / "expected_iterate.py"
+    alterations = altering.with_altered_steps(path.read_text())
+    assert len(alterations) > 5
+    # A definition holds whatever it says.
+    found = [place for place, _ in altering.survivors(path, alterations, tmp_path, decides=decides)]
+    assert [place for place in found if not place.startswith("define")] == []
 
 
-@pytest.mark.sample(1)
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(path, id=path.stem, marks=() if path.stem in OFTEN else pytest.mark.slow)
-        for path in (*altering.SHARED, *altering.SCRIPTS)
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("path", [*altering.SHARED, *altering.SCRIPTS], ids=lambda path: path.stem)
 def test_an_altered_step_fails(path, tmp_path):
     alterations = altering.with_altered_steps(path.read_text())
-    assert alterations
     assert list(altering.survivors(path, alterations, tmp_path)) == []
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("path", [*altering.SHARED, *altering.SCRIPTS], ids=lambda path: path.stem)
 def test_an_altered_operator_or_number_fails_or_is_on_record(path, tmp_path):
     alterations = altering.with_altered_operators(path.read_text())
-    assert alterations
     found = altering.survivors(path, alterations, tmp_path, may_grant_more=True)
     assert [place.partition(": ")[2] for place, _ in found] == EQUIVALENT.get(path.stem, [])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(36000)
+@pytest.mark.parametrize("decides", ["the kernel alone", "the judge alone"])
+def test_each_judge_alone_refuses_nearly_all_that_is_altered(decides, tmp_path):
+    found = []
+    for path in altering.SCRIPTS:
+        source, folder = path.read_text(), tmp_path / path.stem
+        folder.mkdir()
+        alterations = altering.with_altered_steps(source) | altering.with_altered_operators(source)
+        found += [verdict for _, _, verdict in altering.verdicts(path, alterations, folder, decides=decides)]
+    # What is granted is on record. Where all claims are as before, and only why they are true is altered, the judge has
+    # nothing to refuse: it does not look at that.
+    passed_over = ["granted"] if decides == "the kernel alone" else ["granted", "unchanged"]
+    altered = [verdict for verdict in found if verdict not in passed_over]
+    assert altered.count("refused") >= 0.95 * len(altered)
