@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ class Model:
     instance: Instance
     k: int = 0
     dims: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    outcomes: Mapping[str, Sequence[float]] = dataclasses.field(default_factory=dict)
+    outcomes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     letters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     numbers: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     sequences: Mapping[str, Callable[[int, Mapping[str, int]], float]] = dataclasses.field(default_factory=dict)
@@ -348,6 +348,8 @@ class _Round:
         own = sorted(letter.sources)
         if array.ndim != len(own) + 2:
             raise ValueError(f"{letter} needs {len(own)} axes of outcomes and two, got {array.shape}")
+        if array.shape[-2:] != (sizes := tuple(self._size(label) for label in letter.shape)):
+            raise ValueError(f"{letter} has {sizes[0]} rows and {sizes[1]} columns, got {array.shape[-2:]}")
         shape = [array.shape[own.index(source)] if source in own else 1 for source in world.sources]
         return array.reshape(*shape, *array.shape[-2:])
 
