@@ -97,9 +97,10 @@ def test_a_large_problem_whose_theta_rounding_decides_is_refused_with_the_reason
 
 
 @pytest.mark.parametrize("condition", [1e3, 1e6, 1e9, 1e12])
-def test_what_can_be_decided_does_not_depend_on_the_unit(condition):
+@pytest.mark.parametrize("sketch", [istsim.RandK(3, 6, 5), istsim.Bernoulli(3, 40, 0.5)], ids=str)
+def test_what_can_be_decided_does_not_depend_on_the_unit(condition, sketch):
     def found(unit):
-        problem, method = alike(condition, 3, 6), istsim.IST(istsim.RandK(3, 6, 5))
+        problem, method = alike(condition, 3, sketch.d), istsim.CompressedGradient(sketch)
         try:
             return theory.contraction(istsim.Quadratic(unit * np.asarray(problem.L), np.asarray(problem.b)), method)
         except theory.NotCoveredError:
