@@ -5,6 +5,7 @@ import pytest
 
 import istsim
 from istsim import theory
+from istsim.theory._symmetric import spectral_radius
 
 # To the checker of annotations mpmath's numbers are no floats.
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -93,6 +94,33 @@ def test_a_large_problem_whose_theta_rounding_decides_is_refused_with_the_reason
     problem = alike(1e10, 3, 40)
     with pytest.raises(theory.NotCoveredError, match="cannot be decided at this precision"):
         theory.contraction(problem, istsim.CompressedGradient(istsim.RandK(3, 40, 7)))
+
+
+@pytest.mark.parametrize("condition", [1e3, 1e6, 1e9, 1e12])
+@pytest.mark.parametrize("sketch", [istsim.RandK(3, 6, 5), istsim.Bernoulli(3, 40, 0.5)], ids=str)
+def test_what_can_be_decided_does_not_depend_on_the_unit(condition, sketch):
+    def found(unit):
+        problem, method = alike(condition, 3, sketch.d), istsim.CompressedGradient(sketch)
+        try:
+            return theory.contraction(istsim.Quadratic(unit * np.asarray(problem.L), np.asarray(problem.b)), method)
+        except theory.NotCoveredError:
+            return None
+
+    known = found(1.0)
+    for unit in (2.0**-100, 2.0**100):
+        other = found(unit)
+        assert (other is None) == (known is None)
+        if known is not None:
+            np.testing.assert_allclose([other.theta, other.rate], [unit * known.theta, unit * known.rate], rtol=1e-6)
+
+
+@pytest.mark.parametrize("d", [30, 60])
+def test_rates_of_many_alike_are_found_to_all_digits(d):
+    # The largest eigenvalues of X -> A X A are nearly equal, for d > 24 more than are written out.
+    values = ((1 + np.arange(d)) / d) ** 5
+    directions = np.linalg.qr(np.random.default_rng(0).standard_normal((d, d)))[0]
+    A = np.eye(d) - 0.9 * (directions * values) @ directions.T
+    assert abs(spectral_radius(lambda X: A @ X @ A, d) - (1 - 0.9 * values[0]) ** 2) < 1e-12
 
 
 @pytest.fixture

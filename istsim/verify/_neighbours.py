@@ -33,6 +33,7 @@ def neighbours(theorem: Theorem, instance: Instance) -> Iterator[Instance]:
       and for most premises about the problem one that fails it.
     - With a method that differs in its kind or in one argument: a sketch, merge, weight or noise of which a proof may
       not know.
+    - Where something is 0: see `_small_and_flat`.
     """
     edges = [premise.keep_just(instance) for premise in theorem.premises if premise.keep_just is not None]
     for base in (instance, *edges):
@@ -46,8 +47,11 @@ def neighbours(theorem: Theorem, instance: Instance) -> Iterator[Instance]:
             changed = base.changed(problem=problem, method=_reweighted(base.method, problem))
             yield changed
             yield changed.changed(x0=changed.minimizer, rounds=2)
+    yield from _small_and_flat(instance)
     for method in _methods(instance.method, instance.problem.num_workers, instance.problem.dim):
         yield instance.changed(method=method)
+        if isinstance(getattr(method, "sketch", None), AllOrOne):
+            yield from (instance.changed(method=method, problem=problem) for problem in _problems(instance.problem))
         if method.noise is not None:
             yield instance.changed(method=method, x0=instance.minimizer)
 
@@ -89,6 +93,33 @@ def _problems(problem: Quadratic) -> Iterator[Quadratic]:
     # The first worker alone is different.
     yield Quadratic(L * (1 + (np.arange(n) == 0))[:, None, None], b)
     yield Quadratic(2 * L, b)
+
+
+def _small_and_flat(instance: Instance) -> Iterator[Instance]:
+    """Where something is 0: a curvature of a worker, what a round leaves of an error, the number of other workers."""
+    L, b = np.asarray(instance.problem.L), np.asarray(instance.problem.b)
+    n, d = b.shape
+    signs = (-1.0) ** np.arange(d)
+    flat = np.array(L)
+    flat[0, 0, :] = flat[0, :, 0] = 0.0
+    # One step, a power of two, ends exactly at the minimizer along each coordinate.
+    step_size = 2.0 ** np.round(np.log2(instance.step_size))
+    coupled = (np.eye(d) + (np.ones((d, d)) - np.eye(d)) / (2 * d)) / step_size
+    nearly_singular = np.outer(signs, signs) + 0.1 * np.eye(d)
+    for matrices in (flat, np.broadcast_to(coupled, L.shape), np.broadcast_to(nearly_singular, L.shape)):
+        if np.linalg.eigvalsh(matrices.mean(axis=0))[0] > 1e-3:
+            problem = Quadratic(matrices, b)
+            yield instance.changed(problem=problem, step_size=step_size)
+            # Twice as long, two steps leave what they began with.
+            for method in _methods(instance.method, n, d):
+                if isinstance(method, LocalUpdates) or method.local_steps == 2:
+                    yield instance.changed(problem=problem, method=method, step_size=2 * step_size)
+                    yield instance.changed(problem=problem, method=method, step_size=step_size)
+    if isinstance(instance.method, SketchedMethod):
+        alone: dict[str, Any] = {"participants": None} | ({"weights": None} if isinstance(instance.method, IST) else {})
+        for sketch in _sketches(1, d):
+            method = dataclasses.replace(instance.method, sketch=sketch, **alone)
+            yield instance.changed(problem=Quadratic(L.mean(axis=0)[None], b[:1]), method=method)
 
 
 def _reweighted(method: Method, problem: Quadratic) -> Method:
