@@ -1,8 +1,9 @@
-"""Random applications of the kernel's rules to true facts, many of them wrong, and every fact that comes out in numbers."""
+"""Random applications of the kernel's rules to true facts, many of them wrong, and what comes out in numbers."""
 
 import collections
 import dataclasses
 import itertools
+from typing import ClassVar
 
 import numpy as np
 import scipy.linalg
@@ -169,8 +170,25 @@ class Composer:
         if not depth:
             held = entry(P, "a", "a")
             return self.pick(
-                [*self.symbols, gamma**k, a**k, 1 / gamma, 1 / b, sp.sqrt(b), k, D, sp.Integer(2), held, sp.Abs(a)]
-                + [entry(A, "a", "b"), e(k + 1), g(k), sp.Sum(D, (i, 0, n - 1)), 1 / (1 + k), gamma ** (k + 1)]
+                [
+                    *self.symbols,
+                    gamma**k,
+                    a**k,
+                    1 / gamma,
+                    1 / b,
+                    sp.sqrt(b),
+                    k,
+                    D,
+                    sp.Integer(2),
+                    held,
+                    sp.Abs(a),
+                    entry(A, "a", "b"),
+                    e(k + 1),
+                    g(k),
+                    sp.Sum(D, (i, 0, n - 1)),
+                    1 / (1 + k),
+                    gamma ** (k + 1),
+                ]
             )
         kind = self.pick(["sum", "product", "form", "trace", "mean"])
         if kind == "form":
@@ -328,8 +346,8 @@ class Composer:
         claims = [
             at_most(0, g(k)), at_most(e(0) - e(0), g(k)), at_most(g(k), g(0)), at_most(g(k), gamma**k * g(0)),
             equal(e(k), gamma**k * e(0) + b * (1 - gamma**k) / (1 - gamma)), equal(e(k), gamma**k * e(0)),
-            at_most(e(k), e(0) + k * b), at_most(e(k), k), at_most(k * e(k), 0), at_most(0, k), at_most(k, 0), equal(k, 0),
-            at_most(k * self.pick(self.symbols), 0), at_most(k * self.pick(self.symbols), self.scalar(0)),
+            at_most(e(k), e(0) + k * b), at_most(e(k), k), at_most(k * e(k), 0), at_most(0, k), at_most(k, 0),
+            equal(k, 0), at_most(k * self.pick(self.symbols), 0), at_most(k * self.pick(self.symbols), self.scalar(0)),
             equal(power(A, k) * v, v + k * (A * v)), equal(power(A, k) * A, A * power(A, k)),
             Relation(self.scalar(), self.pick(["=", "<="]), self.scalar()),
         ]  # fmt: skip
@@ -389,9 +407,10 @@ class Composer:
         positive = self.kernel.inequality(less(0, n), using=some) if self.often() else None
         return self.kernel.total(fact, i, n, some=positive)
 
-    RULES = {
-        identity: 10, times: 4, square_of: 2, congruence: 4, loewner: 5, inequality: 6, entries: 3, chance: 1, define: 3,
-        define_sum: 1, next_round: 5, at_start: 4, induction: 4, power_commutes: 1, limit: 1, least: 2, total: 1,
+    RULES: ClassVar = {
+        identity: 10, times: 4, square_of: 2, congruence: 4, loewner: 5, inequality: 6, entries: 3, chance: 1,
+        define: 3, define_sum: 1, next_round: 5, at_start: 4, induction: 4, power_commutes: 1, limit: 1, least: 2,
+        total: 1,
     }  # fmt: skip
 
     def is_about_its_world(self, fact):

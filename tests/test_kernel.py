@@ -1,5 +1,6 @@
 """Attempts to make false facts, each refused: by the kernel alone, or, where that cannot know, by the other judge."""
 
+import contextlib
 import copy
 import dataclasses
 import pickle
@@ -1594,14 +1595,14 @@ ONLY_THE_JUDGE = {
 }
 
 
-@pytest.mark.parametrize("attempt", ONLY_THE_JUDGE.values(), ids=ONLY_THE_JUDGE)
-def test_only_the_judge_refuses(attempt, judged):
+@pytest.mark.parametrize("name", ONLY_THE_JUDGE)
+def test_only_the_judge_refuses(name, judged):
+    attempt = ONLY_THE_JUDGE[name]
     with pytest.raises(StepFailedError):
         attempt(judged)
-    try:
-        attempt(Proof(Halves(), naturals=(j, k)))
-    except StepFailedError as error:
-        assert "concludes nothing" in str(error)
+    unjudged, concludes = Proof(Halves(), naturals=(j, k)), "of the statement" in name
+    with pytest.raises(StepFailedError, match="concludes nothing") if concludes else contextlib.nullcontext():
+        attempt(unjudged)
 
 
 def test_the_judge_agrees_with_what_is_true(judged):
