@@ -355,9 +355,9 @@ Fixpoint nnf (a : num) : poly * poly :=
   match a with
   | Trace a => (pmap (tcanon 20 [::]) (nf a), [::])
   | Scalar c => ([::], snf c)
-  | NAdd a b => (padd (nnf a).1 (nnf b).1, padd (nnf a).2 (nnf b).2)
-  | NScale c a => (pmul (snf c) (nnf a).1, pmul (snf c) (nnf a).2)
-  | NOpp a => (popp (nnf a).1, popp (nnf a).2)
+  | NAdd a b => let: (p, q) := nnf a in let: (p', q') := nnf b in (padd p p', padd q q')
+  | NScale c a => let: (p, q) := nnf a in (pmul (snf c) p, pmul (snf c) q)
+  | NOpp a => let: (p, q) := nnf a in (popp p, popp q)
   end.
 
 End Normal.
@@ -676,9 +676,11 @@ Proof.
 rewrite /nvalue; elim: a => [a|c|a IHa b IHb|c a IH|a IH] /=.
 - by rewrite tr_pmap nf_eval mxE addr0.
 - by rewrite linear0 add0r peval_snf !mxE mulr1.
-- by rewrite !peval_add linearD mxE addrACA IHa IHb.
-- by rewrite !peval_mul !peval_snf -!scalerAl !mul1r linearZ mxE -mulrDr IH.
-- by rewrite !peval_opp linearN mxE -opprD IH.
+- move: IHa IHb; case: (nnf sg a) => p q; case: (nnf sg b) => p' q' /= <- <-.
+  by rewrite !peval_add linearD mxE addrACA.
+- move: IH; case: (nnf sg a) => p q /= <-.
+  by rewrite !peval_mul !peval_snf -!scalerAl !mul1r linearZ mxE -mulrDr.
+- by move: IH; case: (nnf sg a) => p q /= <-; rewrite !peval_opp linearN mxE -opprD.
 Qed.
 
 (* Relations. *)

@@ -211,7 +211,7 @@ def _refute(known: Sequence[Known], equalities: Sequence[Known], degree: int) ->
     if not solved.success:
         return None
     found = [sp.Rational(sp.nsimplify(float(x), rational=True)).limit_denominator(1000) for x in solved.x]
-    common = sp.ilcm(*(x.q for x in found))
+    common = sp.ilcm(1, 1, *(x.q for x in found))
     whole = [int(x * common) for x in found]
     if any(sum(x * sp.sympify(a) for x, a in zip(whole, row, strict=True)) != 0 for row in rows[:-1]):
         raise UnsupportedError("a certificate that is not exact")

@@ -228,7 +228,7 @@ class _Writer:
         """A positive semidefinite matrix between M' and M, in expectation."""
         sources = _listed(CONSTRUCTORS[source] for source in sorted(_sources(by), reverse=True))
         root = self.tables.of(tree_of(by))
-        shown = f"congruence {sources} {root} {given[0].term}" if given else f"square (at_ k) {sources} {root}"
+        shown = f"congruence {sources} {root} {given[0].term}" if given else f"square (m := at_ k) {sources} {root}"
         shown = shown if relation.of_matrices else f"trace_at_most ({shown})"
         return f"by apply: (rewritten ({shown})); vm_compute."
 
@@ -267,7 +267,7 @@ class _Writer:
                 sign = f"{'scalar_lt' if factor.strict else 'scalar_le'} o {factor.fact.term}"
             else:
                 sides = (self.tables.of(scalar_tree(side)) for side in (factor.fact.relation.left, factor.fact.relation.right))
-                sign = "scalar_at (c := SAdd {} (SOpp {})) opposite".format(*sides)
+                sign = "scalar_at (o := o) (c := SAdd {} (SOpp {})) opposite".format(*sides)
             text = f"product ({sign}) ({text})"
         for root in product.squares:
             text = f"product (by_square (at_ k) {self.tables.of(scalar_tree(root))}) ({text})"

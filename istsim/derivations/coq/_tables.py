@@ -62,6 +62,11 @@ class Tables:
         while before != len(self.letters) + len(self.numbers):
             before = len(self.letters) + len(self.numbers)
             self.moves()
+            for relation, _ in self.starts():
+                self.of(tree_of(relation.right))
+            for letter in list(self.letters):
+                if letter in self.defined and letter.symmetric:
+                    self.of(tree_of(self.defined[letter]))
 
     def of(self, tree: Tree) -> str:
         """What computes."""
@@ -200,7 +205,7 @@ class Tables:
                 right = self.of(tree_of(self.defined[letter]))
                 zero = "some_outcome draws k"
                 text = self.letter_text(letter, Place())
-                lines.append(f"Lemma {coq_name(letter.name)}_symmetric k : {text}^T = {text}.")
+                lines.append(f"Lemma {coq_name(letter.name)}_symmetric (k : nat) : {text}^T = {text}.")
                 lines.append(f"Proof. by apply: (identity (m := at_given k) (a := Tr {right}) (b := {right}) "
                              f"(zs := [::]) _ ({zero})); vm_compute. Qed.\n")
         lines += self.signature("", every)
