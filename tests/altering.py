@@ -47,7 +47,7 @@ class AcceptsAll(Judge):
     def __init__(self, theorem: Any, model: Any) -> None:
         super().__init__(theorem, None)
 
-    def check_statement(self, where: Any, statement: Any) -> None:
+    def check_statement(self, where: Any, statement: Any, fact: Any) -> None:
         """Whatever the symbols mean."""
 
 

@@ -274,6 +274,11 @@ def test_a_rule_needs_one_product_on_its_left(rule):
         (lambda: expect((x.T * x) * (B * x), "past"), "both depend on"),
         (lambda: entry(A * L, "a", "b"), "inner coordinates"),
         (lambda: holds_for_all(at_most(A, L)), "between numbers"),
+        (lambda: diagonal_of(2 * A), "only a single letter"),
+        (lambda: diagonal_of(A + L), "only a single letter"),
+        (lambda: diagonal_of(A**0), "only a single letter"),
+        (lambda: A**-1, "no meaning here"),
+        (lambda: power(B, k), "not random"),
     ],
 )
 def test_what_has_no_meaning_is_refused(build, message):

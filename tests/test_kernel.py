@@ -1605,6 +1605,28 @@ def test_only_the_judge_refuses(name, judged):
         attempt(unjudged)
 
 
+class Grows(Halves):
+    """A statement about every round of a run."""
+
+    name, statement = "grows", sp.Le(k * a, k**2 * a, evaluate=False)
+
+    def sequences(self, instance):
+        return {k: np.arange(instance.rounds + 1)}
+
+
+@pytest.mark.parametrize("round_", [equal(k, 0), at_most(k, 1), less(0, k)], ids=str)
+def test_only_the_judge_refuses_a_conclusion_about_some_rounds(round_):
+    proof = Proof(Grows(), model)
+    known = proof.setting("a positive step size, in some rounds", less(0, a), at_most(0, k * (k - 1)), round_)
+    shown = proof.inequality("so", at_most(k * a, k**2 * a), using=known)
+    with pytest.raises(StepFailedError, match="the theorem is about round"):
+        proof.conclude(shown)
+    proof = Proof(Grows(), model)
+    known = proof.setting("a positive step size", less(0, a), at_most(0, k * (k - 1)))
+    proof.conclude(proof.inequality("so", at_most(k * a, k**2 * a), using=known))
+    assert proof.proved
+
+
 def test_the_judge_agrees_with_what_is_true(judged):
     positive = judged.setting("a is positive", less(0, a))
     judged.uniform_subset("one coordinate", P, 1)

@@ -120,15 +120,19 @@ class Judge:
             raise ValueError("no model has such a round")
         return seen
 
-    def check_statement(self, where: Mapping[sp.Basic, Any], statement: Any) -> None:
-        """Make sure that the symbols of the statement have the values that the theorem gives them.
+    def check_statement(self, where: Mapping[sp.Basic, Any], statement: Any, fact: Fact) -> None:
+        """Make sure that the symbols of the statement have the values that the theorem gives them, in all its rounds.
 
         Raises:
-            ValueError: if one has another, or there is no model.
+            ValueError: if one has another, if the fact holds in fewer rounds, or there is no model.
         """
         if not self._worlds:
             raise ValueError("a proof without models concludes nothing: Proof(name, model)")
         for world in self._worlds:
+            for relation in _about_the_round(fact, world):
+                for at in np.ravel(world.sequences.get(world.round_name, [])):
+                    if not _holds_at(relation, sp.Symbol(world.round_name), int(at)):
+                        raise ValueError(f"the theorem is about round {at}, too, and the proof about {relation}")
             for symbol in statement.free_symbols:
                 if isinstance(symbol, sp.Indexed):
                     continue  # its array is another one of the symbols
@@ -150,6 +154,11 @@ def _about_the_round(fact: Fact, world: _World) -> list[Relation]:
         and {k} == relation.left.free_symbols | relation.right.free_symbols
         and not any(side.has(AppliedUndef) for side in (relation.left, relation.right))
     ]
+
+
+def _holds_at(relation: Relation, k: sp.Symbol, at: int) -> bool:
+    gap = relation.difference.subs(k, at)
+    return bool({"=": gap == 0, "<=": gap >= 0, "<": gap > 0}[relation.sign])
 
 
 class _World:

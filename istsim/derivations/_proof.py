@@ -344,7 +344,7 @@ class Proof:
             for side, derived in ((statement.lhs, fact.left), (statement.rhs, fact.right)):
                 if not vanishes(translate(side, self.where) - derived):
                     raise ValueError(f"the theorem says {side}, derived was {derived}")
-            self.judge.check_statement(self.where, statement)
+            self.judge.check_statement(self.where, statement, fact)
         self._fact(text, fact, "both sides have the normal form of the statement's")
         self.conclusion = fact
         self.proved = True

@@ -27,7 +27,10 @@ def diagonal_of(A: Polynomial) -> Polynomial:
         >>> entry(diagonal_of(L) - L, "a", "a"), entry(diagonal_of(L), "a", "b")
         (0, 0)
     """
-    ((letter,),) = A.terms
+    words = dict(A.terms)
+    if len(words) != 1 or set(words.values()) != {1} or len(next(iter(words))) != 1:
+        raise ValueError(f"only a single letter has its diagonal here, got {A}")
+    ((letter,),) = words
     diagonal = DiagonalPart(
         f"Diag({letter})",
         letter.shape,
