@@ -1,6 +1,7 @@
 """What both parts of Theorem 1 stand on, and the one with longer steps: one round, and what the step size allows."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -10,7 +11,8 @@ from _models import instance, known, problem, round_of
 import istsim
 from istsim.derivations import Fact, Proof, at_most, equal, expect, inverse, less, matrix, vector
 
-gamma, theta, rate = sp.symbols("gamma theta lambda_min")
+k, gamma, theta, rate = sp.symbols("k gamma theta lambda_min")
+e = sp.Function("e")
 L = matrix("Lbar", symmetric=True, latex=r"\bar L")
 B, c = matrix("B", random="round"), vector("c", random="round")
 x, x0 = vector("x", random="past"), vector("x_0")
@@ -25,7 +27,7 @@ root, inverse_root = (matrix(f"Lbar^{sign}1/2", symmetric=True, latex=rf"\bar L^
 b, average = vector("b", dim="m"), matrix("A", shape=("d", "m"))
 masks = matrix("M", shape=("d", "m"), random="round")
 
-error = vector("delta", random="past", latex=r"\delta")
+error, v = vector("delta", random="past", latex=r"\delta"), vector("v")
 
 
 def model(rng):
@@ -45,10 +47,10 @@ def model(rng):
     )
 
 
-def with_roots(made):
-    """The model with the roots of Lbar."""
+def with_roots(made, rng):
+    """The model with the roots of Lbar, and any vector."""
     root = scipy.linalg.sqrtm(made.instance.Lbar).real
-    made.letters.update({"Lbar^1/2": root, "Lbar^-1/2": np.linalg.inv(root)})
+    made.letters.update({"Lbar^1/2": root, "Lbar^-1/2": np.linalg.inv(root), "v": rng.standard_normal((3, 1))})
     return made
 
 
@@ -149,3 +151,46 @@ def weighed_by_rate(proof: Proof) -> tuple[list[Fact], Fact]:
         using=roots,
     )
     return list(roots), weighed
+
+
+def contracts(proof: Proof, first: Round, taken: Any, text: str) -> Fact:
+    """The squared error contracts in every round, if a round takes away that multiple of W.
+
+    Args:
+        proof: the proof.
+        first: what one round does.
+        taken: the multiple.
+        text: what that says of a round.
+    """
+    roots, weighed = weighed_by_rate(proof)
+    contracted = proof.loewner(
+        text,
+        at_most(quadratic, (1 - taken * rate) * L),
+        [(1, first.allowed), (taken, weighed)],
+        using=[first.positive, first.short],
+    )
+
+    definite = proof.setting("Lbar is positive definite: v' Lbar v > 0 for some v", less(0, v.T * L * v))
+    squares = proof.loewner(
+        "what a round makes of squared errors is not negative, as it is a square",
+        at_most(0, quadratic),
+        [(1, proof.square(root * (1 - gamma * B)))],
+        using=[*roots, first.mean],
+    )
+    factor = proof.loewner(
+        "so this factor times Lbar is not negative",
+        at_most(0, (1 - taken * rate) * L),
+        [(1, squares), (1, contracted)],
+    )
+    not_negative = proof.inequality(
+        "nor is the factor", at_most(0, 1 - taken * rate), using=[proof.congruence(factor, v), definite]
+    )
+
+    now = proof.define("e(k) is the expected squared error at round k", equal(e(k), squared(x - minimizer)))
+    later = proof.next_round("e(k + 1) is the one after another round", now)
+    step = proof.inequality(
+        "the squared error contracts from round to round",
+        at_most(e(k + 1), (1 - taken * rate) * e(k)),
+        using=[now, later, first.error, first.expansion, proof.congruence(contracted, error)],
+    )
+    return proof.recurrence("k rounds contract k times", step, e, k, using=[not_negative])
