@@ -27,7 +27,8 @@ class Kernel:
     A term is defined only where its denominators are not 0 and its roots are of numbers that are not negative: every
     rule has the kernel show that, from the facts between numbers that are known already. What holds for an iterate and
     for the sequences e(k) holds in every round; a hypothesis about the symbol k itself, such as k > 0, does not, and no
-    induction over k may rest on it. What holds for an index, as in D[i, j], holds for all.
+    induction over k may rest on it. What holds for an index, as in D[i, j], or for coordinates of different names holds
+    for all of them; there is an index, and there are as many coordinates as have names in a proof.
 
     Args:
         naturals: the symbols that are natural numbers, 0 among them. No other may be an exponent, an argument of a
