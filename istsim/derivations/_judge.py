@@ -79,9 +79,10 @@ class Judge:
     def define(self, fact: Fact) -> None:
         """What a new letter, symbol or sequence is."""
         left = fact.left
-        name = _name(left) if isinstance(left, Polynomial) else str(getattr(left, "func", left))
-        if isinstance(left, sp.Symbol):
-            name = left.name
+        if isinstance(left, Polynomial):
+            name = _name(left)
+        else:
+            name = left.name if isinstance(left, sp.Symbol) else str(left.func)
         for world in self._worlds:
             world.definitions[name] = fact.right
 
@@ -310,7 +311,7 @@ class _Round:
         total = np.zeros([1] * len(self.world.sources) + sizes)
         for word, number in value.terms.items():
             factor = self.scalar(number)[..., None, None]
-            term = factor * (self.word(word) if word else np.eye(*sizes))
+            term = factor * (self.word(word) if word else np.eye(sizes[0]))
             self.scale = max(self.scale, float(np.abs(term).max()))
             total = total + term
         return total

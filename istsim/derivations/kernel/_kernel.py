@@ -465,7 +465,7 @@ class Kernel:
 
     def _new_name(self, left: Any, right: Any) -> Any:
         """The one name in the left side, which must be new."""
-        new = _letter_of(left) if isinstance(left, Polynomial) else left
+        new: Any = _letter_of(left) if isinstance(left, Polynomial) else left
         if isinstance(new, AppliedUndef):
             if new.args[0] not in self.naturals:
                 raise ValueError(f"a sequence is defined at every round, by its value at k, got {new}")

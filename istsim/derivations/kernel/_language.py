@@ -87,14 +87,14 @@ def _add(term: Any, found: Parts) -> None:
             raise ValueError(f"there are no other kinds of polynomials, got {type(term)}")
         found.dimensions |= {label for label in term.shape if label != "1"}
         for word, coefficient in term.terms.items():
-            _add_word(word, term.shape if word else (term.shape[0],) * 2, found)
+            _add_word(word, term.shape if word else (term.shape[0], term.shape[0]), found)
             _add(coefficient, found)
         return
     match term:
         case sp.Rational():
             pass
         case Trace() if type(term) is Trace:
-            _add_word(term.word, (term.word[0].shape[0],) * 2, found)
+            _add_word(term.word, (term.word[0].shape[0], term.word[0].shape[0]), found)
         case ScalarMean() if type(term) is ScalarMean:
             _add(term.of, found)
         case Entry() if type(term) is Entry and len(term.at) == 2 - (term.letter.shape[1] == "1"):

@@ -127,9 +127,9 @@ class Polynomial:
             scalar, rest = _normal(word)
             collected[rest] = collected.get(rest, sp.S.Zero) + coefficient * scalar
         expanded = {word: sp.expand(coefficient) for word, coefficient in collected.items()}
-        terms = {word: coefficient for word, coefficient in expanded.items() if coefficient != 0}
+        kept = {word: coefficient for word, coefficient in expanded.items() if coefficient != 0}
         object.__setattr__(self, "shape", shape)
-        object.__setattr__(self, "terms", types.MappingProxyType(terms))
+        object.__setattr__(self, "terms", types.MappingProxyType(kept))
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         raise AttributeError("a polynomial cannot be changed: facts may be about it")
