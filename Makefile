@@ -18,7 +18,7 @@ MUTATION := .venv/.mutation
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 
 .DELETE_ON_ERROR:
-.PHONY: all reproduce verify proofs test test-slow mutation check docs site wheel check-all clean help
+.PHONY: all reproduce verify proofs coq test test-slow mutation check docs site wheel check-all clean help
 
 all: $(ALL)
 	@echo "The environment is in .venv. Next: make reproduce, make test or make help."
@@ -28,6 +28,7 @@ help:
 	@echo "make reproduce   figures, data and report; ARGS=\"--quick --out DIR --only NAME\""
 	@echo "make verify      look for counterexamples to the theorems; ARGS=\"NAME --examples 100\""
 	@echo "make proofs      check every step of the derivations of the theorems"
+	@echo "make coq         have Coq check some of these derivations, where it is installed"
 	@echo "make test        the tests and the examples in the docstrings and the README; ARGS goes to pytest"
 	@echo "make test-slow   the tests that take minutes each: whole products of options"
 	@echo "make mutation    change small things in the source and count what the tests notice, an hour or two"
@@ -71,6 +72,12 @@ verify: $(LIGHT)
 
 proofs: $(LIGHT)
 	@$(BIN)/python -m istsim.derivations proofs docs/proofs
+
+# Those whose rules the library in proofs/coq has.
+COQ_PROOFS := expected_iterate theorem_1_iterates
+
+coq: $(LIGHT)
+	@$(BIN)/python -m istsim.derivations.coq proofs/coq $(COQ_PROOFS:%=proofs/%.py)
 
 test: $(ALL)
 	@$(BIN)/python -m pytest $(ARGS)

@@ -1,30 +1,27 @@
-"""Write the files of Coq for scripts: `python -m istsim.derivations.coq proofs/coq/generated proofs/NAME.py ...`."""
+"""Check proofs by Coq: `python -m istsim.derivations.coq proofs/coq proofs/expected_iterate.py ...`."""
 
 import argparse
 import contextlib
 import io
-import pathlib
+import sys
 
-from istsim._files import make_folder, written_whole
 from istsim.derivations._run import run
-from istsim.derivations.coq import coq_file
+from istsim.derivations.coq import missing, prepare, verdict
 
 
 def main() -> None:
-    """Parse the arguments, run the scripts and write."""
+    """Parse the arguments, run the scripts, and have Coq check what they prove."""
     parser = argparse.ArgumentParser(prog="python -m istsim.derivations.coq", description=__doc__)
-    parser.add_argument("folder", help="where the files go")
+    parser.add_argument("library", help="the folder of Words.v; the files are written into generated/ below it")
     parser.add_argument("scripts", nargs="+", help="the scripts of the proofs")
     arguments = parser.parse_args()
-    folder = pathlib.Path(arguments.folder)
-    make_folder(folder)
+    if reason := missing():
+        sys.exit(reason)
+    prepare(arguments.library)
     for script in arguments.scripts:
         with contextlib.redirect_stdout(io.StringIO()):
             proof = run(script)
-        path = folder / f"{pathlib.Path(script).stem}.v"
-        with written_whole(path) as part:
-            part.write_text(coq_file(proof), encoding="utf-8")
-        print(path)
+        print(f"accepted by Coq: {proof.theorem.name}\n{verdict(proof, arguments.library)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ class Tables:
 
     def declarations(self, premise: Callable[[Hypothesis], str]) -> str:
         """Variables, definitions, and the hypotheses that are used."""
-        names = list(self.kernel._names.values())
+        names = sorted(self.kernel._names.values(), key=str)
         letters = [name for name in names if type(name) is Letter]
         sources = {source for letter in letters for source in letter.sources} | {"round"}
         spaces = {source: Place().space(source) for source in ("round", "worker", "reports")}

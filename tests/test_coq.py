@@ -1,0 +1,52 @@
+"""Proofs that Coq, another kernel, accepts."""
+
+import contextlib
+import io
+import pathlib
+import shutil
+
+import pytest
+
+from istsim.derivations import Origin, at_most, coq, equal, less
+from istsim.derivations._run import run
+from istsim.derivations.coq._certificates import Known, refute
+
+ROOT = pathlib.Path(__file__).parent.parent
+ACCEPTED = ("expected_iterate", "theorem_1_iterates")
+needs_coq = pytest.mark.skipif(bool(coq.missing()), reason=coq.missing())
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("coq")
+    shutil.copy(ROOT / "proofs/coq/Words.v", folder)
+    coq.prepare(folder)
+    return folder
+
+
+def proof_of(name):
+    with contextlib.redirect_stdout(io.StringIO()):
+        return run(ROOT / f"proofs/{name}.py")
+
+
+@needs_coq
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_coq_accepts_a_proof_without_axioms(name, library):
+    """What it prints ends with that, and begins with the theorem's name."""
+    said = coq.verdict(proof_of(name), library)
+    assert said.startswith(f"{name}\n")
+    assert "Axioms" not in said
+
+
+@needs_coq
+def test_coq_refuses_another_claim(library):
+    """The file with one sign changed in a step is not accepted: nothing rests on what wrote it."""
+    text = coq.coq_file(proof_of("expected_iterate"))
+    lines = text.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("Theorem"))
+    for wrong in (lines[at].replace("(- gamma)", "gamma", 1), lines[at].replace("* x_0", "* x_inf", 1)):
+        assert wrong != lines[at]
+        path = library / "wrong.v"
+        path.write_text("\n".join([*lines[:at], wrong, *lines[at + 1 :]]), encoding="utf-8")
+        with pytest.raises(ValueError, match="does not accept"):
+            coq._check._coqc(path, library)
