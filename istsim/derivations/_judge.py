@@ -173,6 +173,7 @@ class _World:
         self.definitions: dict[str, Any] = {}
         self.sums: dict[str, Any] = {}
         self.sources = sorted({"past", "round", *model.outcomes})
+        self.values: dict[tuple[int, Letter], tuple[np.ndarray, float]] = {}
         self._rounds: dict[int, _Round] = {}
         constants = theorem.constants(model.instance)
         self.constants = {str(symbol): value for symbol, value in constants.items()}
@@ -320,6 +321,16 @@ class _Round:
         return functools.reduce(np.matmul, map(self.letter, word))
 
     def letter(self, letter: Letter) -> np.ndarray:
+        """Its value, which is computed once a round, and the size of the terms that it is made of."""
+        known = self.world.values
+        if (self.k, letter) not in known:
+            place = dataclasses.replace(self, scale=0.0)
+            known[self.k, letter] = place._letter(letter), place.scale
+        value, scale = known[self.k, letter]
+        self.scale = max(self.scale, scale)
+        return value
+
+    def _letter(self, letter: Letter) -> np.ndarray:
         if letter.transposed:
             return np.swapaxes(self.letter(letter.T), -1, -2)
         match letter:
