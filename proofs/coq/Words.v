@@ -827,6 +827,16 @@ Proof. by move=> h o; rewrite leNgt; apply/negP => lt; apply: (h o); rewrite /si
 Theorem less a b : (forall o, sign false (neval (NAdd a (NOpp b)) o) -> False) -> holds (NLt a b).
 Proof. by move=> h o; rewrite ltNge; apply/negP => le; apply: (h o); rewrite /sign /= subr_ge0. Qed.
 
+(* A quotient is a product with an inverse, which is a number of its own. *)
+
+Lemma inverse_gt0 b j : holds (NLt (Scalar (SNat 0)) (Scalar b)) -> number m j = (seval b)^-1 ->
+  holds (NLt (Scalar (SNat 0)) (Scalar (SVar j))).
+Proof. by move=> h e o; rewrite /= e invr_gt0; exact: (h o). Qed.
+
+Lemma inverse_mul b j : holds (NLt (Scalar (SNat 0)) (Scalar b)) -> number m j = (seval b)^-1 ->
+  holds (NEq (Scalar (SMul (SVar j) b)) (Scalar (SNat 1))).
+Proof. by move=> h e o; rewrite /= e mulVf //; exact: lt0r_neq0 (h o). Qed.
+
 (* Positive semidefinite matrices. *)
 
 Lemma psd_add (A B : M) : psd A -> psd B -> psd (A + B).

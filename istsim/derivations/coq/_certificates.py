@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import fractions
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
-from istsim.derivations.coq._syntax import Tree, UnsupportedError, folded, letter_tree, scaled, word_tree
+from istsim.derivations.coq._syntax import Tree, UnsupportedError, folded, letter_tree, scaled, without_quotients, word_tree
 from istsim.derivations.kernel import reduce
 from istsim.derivations.terms._expectation import Mean, expect
 from istsim.derivations.terms._scalars import split_powers
@@ -181,6 +183,8 @@ def refute(known: Sequence[Known], equalities: Sequence[Known]) -> Refutation:
 def _refute(known: Sequence[Known], equalities: Sequence[Known], degree: int) -> Refutation | None:
     from scipy.optimize import linprog
 
+    known = [dataclasses.replace(one, value=without_quotients(one.value)) for one in known]
+    equalities = [dataclasses.replace(one, value=without_quotients(one.value)) for one in equalities]
     scalars = [one for one in known if not one.value.atoms(Trace) and not one.uses]
     symbols = sorted({s for one in [*known, *equalities] for s in _unknowns(one.value) if not isinstance(s, Trace)}, key=str)
     candidates = [
@@ -210,10 +214,10 @@ def _refute(known: Sequence[Known], equalities: Sequence[Known], degree: int) ->
     solved = linprog(cost, A_eq=np.array(rows, float), b_eq=right, bounds=bounds, method="highs-ds")
     if not solved.success:
         return None
-    found = [sp.Rational(sp.nsimplify(float(x), rational=True)).limit_denominator(1000) for x in solved.x]
-    common = sp.ilcm(1, 1, *(x.q for x in found))
+    found = [fractions.Fraction(float(x)).limit_denominator(1000) for x in solved.x]
+    common = math.lcm(*(x.denominator for x in found))
     whole = [int(x * common) for x in found]
-    if any(sum(x * sp.sympify(a) for x, a in zip(whole, row, strict=True)) != 0 for row in rows[:-1]):
+    if any(sum(x * a for x, a in zip(whole, row, strict=True) if x and a) != 0 for row in rows[:-1]):
         raise UnsupportedError("a certificate that is not exact")
     products = tuple(dataclasses.replace(one, times=x) for one, x in zip(candidates, whole, strict=False) if x)
     used = zip(multiples, whole[len(candidates) :], strict=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sympy as sp
+from sympy.core.function import AppliedUndef
 
 from istsim.derivations._proof import Proof
 from istsim.derivations.coq._certificates import HOLE, Known, Product, Rule, Use, refute, rewrite, rules_of
@@ -19,14 +20,17 @@ from istsim.derivations.coq._syntax import (
     SOURCES,
     UnsupportedError,
     coq_name,
+    inverse_of,
     kind_of,
     scalar_tree,
     scaled,
     tree_of,
+    without_quotients,
 )
 from istsim.derivations.coq._tables import EVERYWHERE, Tables
-from istsim.derivations.kernel import Fact, Hypothesis, Origin, Relation, at_most
+from istsim.derivations.kernel import Fact, Hypothesis, Origin, Relation, at_most, equal, less
 from istsim.derivations.kernel._kernel import _sources
+from istsim.derivations.kernel._language import parts
 from istsim.derivations.terms._words import Polynomial
 
 HEAD = """(* Made from the trace of the proof of the theorem "{name}". Words.v says what is meant by a vector. *)
@@ -42,6 +46,10 @@ Section Proof_of_the_theorem.
 Variables (field : realFieldType) (size : nat).
 Local Notation matrix := 'M[field]_size.+1.
 """
+
+
+# Rules about entries of matrices: what they show is taken as a hypothesis of the theorem in Coq, and said to be that.
+TAKEN = ("entries", "chance")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,20 +76,26 @@ class _Writer:
         self.lemmas: list[str] = []
         self.names: dict[int, str] = {}
         self.hypotheses: dict[int, list[tuple[str, Relation]]] = {}
+        # What Coq is told of steps whose rules the library does not have.
+        self.taken: list[Hypothesis] = []
 
     def written(self) -> str:
         """The whole file."""
         fact = next(step.fact for step in reversed(self.proof.steps) if step.fact is not None)
         last = self.term(fact)
+        local = "".join(f" ({name} : {self.formula(one)})" for name, one in self.local(fact).items())
+        for name in self.local(fact):
+            last = last.replace(f" {name}", f" (fun=> {name})")
         theorem = coq_name(self.proof.theorem.name.replace("-", "_"))
         self.tables.complete()
         return "\n".join(
             [
                 HEAD.format(name=self.proof.theorem.name),
                 self.tables.declarations(self.premise),
+                *(self.premise(hypothesis) or "" for hypothesis in self.taken),
                 self.tables.definitions(),
                 *self.lemmas,
-                f"Theorem {theorem} (k : nat) : {self.formula(fact.relation)}.",
+                f"Theorem {theorem} (k : nat){local} : {self.formula(fact.relation)}.",
                 f"Proof. exact: ({last} (some_outcome draws k)). Qed.\n",
                 "End Proof_of_the_theorem.\n",
                 f"Check {theorem}.",
@@ -116,26 +130,42 @@ class _Writer:
 
     # Facts.
 
+    def local(self, fact: Fact) -> dict[str, Relation]:
+        """What a fact rests on that does not hold in every round, by the names of these suppositions."""
+        found = {}
+        for i, one in enumerate(self.proof.kernel.hypotheses):
+            names = parts(*one.relations)
+            if one in fact.hypotheses and one.origin is not Origin.DEFINED:
+                if self.tables.k in names.symbols | names.exponents:
+                    found[f"supposed_{i}"] = one.relations[0]
+        supposed = [one for one in fact.hypotheses if one.origin is Origin.SUPPOSED]
+        if len(supposed) > 1:
+            raise UnsupportedError("an induction within another")
+        return found | {"supposed": one.relations[0] for one in supposed}
+
     def term(self, fact: Fact, k: str = "k") -> str:
         """What proves a fact at some round."""
-        supposed = [one for one in fact.hypotheses if one.origin is Origin.SUPPOSED]
-        if fact.derivation.rule == "hypothesis" and supposed:
-            return "supposed"
+        local = self.local(fact)
+        if fact.derivation.rule == "hypothesis" and local:
+            (name,) = local
+            return name
         if id(fact) not in self.names:
-            if len(supposed) > 1:
-                raise UnsupportedError("an induction within another")
             script = self.script(fact)
             name = self.names[id(fact)] = f"step_{len(self.names) + 1}"
-            given = "".join(f" (supposed : holds (at_ k) {self.relation(one.relations[0])})" for one in supposed)
+            given = "".join(f" ({name} : holds (at_ k) {self.relation(one)})" for name, one in local.items())
             self.lemmas.append(
                 f"(* {fact.derivation.rule}: {fact} *)\n"
                 f"Lemma {name} k{given} : holds (at_ k) {self.relation(fact.relation)}.\nProof.\n{script}\nQed.\n"
             )
-        return f"({self.names[id(fact)]} {k}{' supposed' * bool(supposed)})"
+        return f"({' '.join([self.names[id(fact)], k, *local])})"
 
     def script(self, fact: Fact) -> str:
         """The proof of a fact from those that its rule was given."""
         derivation, relation = fact.derivation, fact.relation
+        if derivation.rule in TAKEN:
+            hypothesis = Hypothesis(Origin.ASSUMED, f"not checked by Coq, the rule {derivation.rule}", (relation,))
+            self.taken.append(hypothesis)
+            return self.hypothesis(relation, hypothesis)
         given = [Named(one.relation, self.term(one)) for one in derivation.facts]
         match derivation.rule:
             case "hypothesis":
@@ -246,6 +276,13 @@ class _Writer:
                 known.append(Known(-value, one.relation.sign == "<", one, tuple(replaced(use, -1) for use in uses)))
             else:
                 known.append(Known(value, relation.sign == "<=", one, tuple(uses)))
+        lines = []
+        for i, (inverse, one) in enumerate(self.inverses(numbers)):
+            index, base = self.tables.number(inverse), inverse.args[0]
+            lines.append(f"have positive_{i} := inverse_gt0 (j := {index}) {one.term} erefl.")
+            lines.append(f"have inverse_{i} := inverse_mul (j := {index}) {one.term} erefl.")
+            known.append(Known(inverse, True, Named(less(0, inverse), f"positive_{i}")))
+            equalities.append(Known(inverse * base - 1, False, Named(equal(inverse * base, 1), f"inverse_{i}")))
         found = refute(known, equalities)
         zeros = [
             self.number_zero(use, -each.multiplier) for each in found.products for use in each.factors[-1].uses
@@ -255,7 +292,19 @@ class _Writer:
             zeros += [self.number_zero(use, -multiplier) for use in each.uses]
         rule = "at_most" if relation.sign == "<=" else "less"
         products = _listed(self.product(each) for each in found.products)
-        return f"by apply: {rule} => o opposite; apply: (contradiction (ps := {products}) (zs := {_listed(zeros)})); vm_compute."
+        lines.append(f"by apply: {rule} => o opposite; apply: (contradiction (ps := {products}) (zs := {_listed(zeros)})); vm_compute.")
+        return "\n  ".join(lines)
+
+    def inverses(self, numbers: Sequence[Named]) -> list[tuple[sp.Expr, Named]]:
+        """The inverses in relations, of numbers that one of these relations says to be positive."""
+        found = {}
+        for one in numbers:
+            for side in (one.relation.left, one.relation.right):
+                for atom in without_quotients(side).atoms(AppliedUndef):
+                    positive = [each for each in numbers[1:] if each.relation.is_same(less(0, atom.args[0]))]
+                    if atom.func == inverse_of and positive:
+                        found[atom] = positive[0]
+        return sorted(found.items(), key=str)
 
     def product(self, product: Product) -> str:
         """A product of numbers that are not negative."""

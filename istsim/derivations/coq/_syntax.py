@@ -20,6 +20,9 @@ from istsim.derivations.terms._words import Letter, Polynomial, Trace
 
 Tree = tuple[Any, ...]
 
+# Stands for 1 / b: that b times it is 1 is a fact like others.
+inverse_of = sp.Function("inverse_of")
+
 # The sources of randomness that the library has, and what their outcomes are called.
 SOURCES = {"past": "p", "round": "r", "worker": "w", "reports": "v"}
 CONSTRUCTORS = {"past": "Past", "round": "Round", "worker": "Worker", "reports": "Report"}
@@ -115,7 +118,15 @@ def number_tree(value: sp.Expr) -> Tree:
 
 def scalar_tree(value: sp.Expr) -> Tree:
     """The tree of a scalar without traces."""
-    return _scalar_tree(split_powers(sp.expand(value)))
+    return _scalar_tree(without_quotients(split_powers(sp.expand(value))))
+
+
+def without_quotients(value: sp.Expr) -> sp.Expr:
+    """The number with names for inverses of others."""
+    return value.replace(
+        lambda part: part.is_Pow and part.exp.is_Integer and part.exp < 0,
+        lambda part: inverse_of(part.base) ** -part.exp,
+    )
 
 
 def _scalar_tree(value: sp.Expr) -> Tree:
@@ -131,8 +142,6 @@ def _scalar_tree(value: sp.Expr) -> Tree:
         return folded("smul", [_scalar_tree(part) for part in value.args], ("nat", 1))
     if isinstance(value, sp.Pow) and value.exp.is_Integer and value.exp > 0:
         return folded("smul", [_scalar_tree(value.base)] * int(value.exp), ("nat", 1))
-    if isinstance(value, sp.Pow) and value.exp.is_Integer:
-        return folded("smul", [("var", 1 / value.base)] * -int(value.exp), ("nat", 1))
     if type(value) is sp.Symbol or (
         isinstance(value, AppliedUndef) and (len(value.args) == 1 or value.func == power_of)
     ):

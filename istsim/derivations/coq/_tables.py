@@ -16,6 +16,7 @@ from istsim.derivations.coq._syntax import (
     UnsupportedError,
     computed,
     coq_name,
+    inverse_of,
     read,
     scalar_tree,
     tree_of,
@@ -94,11 +95,11 @@ class Tables:
 
     def number_text(self, number: sp.Expr, place: Place) -> str:
         """The formula of a number that has an index."""
-        if number.is_Pow:
-            return f"({self.read(scalar_tree(1 / number), place)}^-1)"
         if number == self.k:
             return f"({place.k}%:R)"
         if isinstance(number, AppliedUndef):
+            if number.func == inverse_of:
+                return f"({self.read(scalar_tree(number.args[0]), place)}^-1)"
             if number.func == power_of:
                 return f"({self.read(scalar_tree(number.args[0]), place)} ^+ {place.k})"
             at = {self.k: place.k, self.k + 1: f"{place.k}.+1"}.get(number.args[0], str(number.args[0]))
@@ -285,6 +286,8 @@ class Tables:
             return f"Becomes (SAdd (SVar {self.number(number)}) (SNat 1))"
         if isinstance(number, AppliedUndef) and number.func == power_of:
             return f"Becomes (SMul {self.of(scalar_tree(number.args[0]))} (SVar {self.number(number)}))"
+        if isinstance(number, AppliedUndef) and number.func == inverse_of:
+            return "Unknown" if self.kernel._depends_on_round(number.args[0]) else "Stays"
         if isinstance(number, AppliedUndef):
             later = {self.k: number.func(self.k + 1)}.get(number.args[0])
             return f"Becomes (SVar {self.number(later)})" if later else "Unknown" if number.has(self.k) else "Stays"
@@ -301,7 +304,7 @@ class Tables:
         for number in self.numbers:
             if isinstance(number, AppliedUndef) and number.func == power_of:
                 found.append(equal(number, 1))
-            elif isinstance(number, AppliedUndef) and number.args[0] == self.k:
+            elif isinstance(number, AppliedUndef) and number.args[0] == self.k and number.func != inverse_of:
                 found.append(equal(number, number.func(0)))
             elif number == self.k:
                 found.append(equal(number, 0))
