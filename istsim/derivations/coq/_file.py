@@ -76,6 +76,7 @@ class _Writer:
         self.lemmas: list[str] = []
         self.names: dict[int, str] = {}
         self.hypotheses: dict[int, list[tuple[str, Relation]]] = {}
+        self.used: set[int] = set()
         # What Coq is told of steps whose rules the library does not have.
         self.taken: list[Hypothesis] = []
 
@@ -87,6 +88,7 @@ class _Writer:
         for name in self.local(fact):
             last = last.replace(f" {name}", f" (fun=> {name})")
         theorem = coq_name(self.proof.theorem.name.replace("-", "_"))
+        self.tables.keep(self.used)
         self.tables.complete()
         return "\n".join(
             [
@@ -112,7 +114,9 @@ class _Writer:
 
     def formula(self, relation: Relation) -> str:
         """A relation that people read."""
-        return f" {SIGNS[kind_of(relation)]} ".join(self.tables.text(side) for side in (relation.left, relation.right))
+        left, right = (self.tables.text(side) for side in (relation.left, relation.right))
+        left = left if relation.of_matrices else f"({left} : field)"
+        return f"{left} {SIGNS[kind_of(relation)]} {right}"
 
     def premise(self, hypothesis: Hypothesis) -> str | None:
         """The hypotheses of Coq that one of the proof is, if it is used."""
@@ -192,6 +196,7 @@ class _Writer:
     def hypothesis(self, relation: Relation, hypothesis: Hypothesis) -> str:
         """By a premise of the theorem, or by a definition."""
         if hypothesis.origin is Origin.DEFINED:
+            self.used.add(id(hypothesis))
             return "by move=> o."
         names = self.hypotheses.setdefault(id(hypothesis), [])
         names.append((f"premise_{1 + sum(map(len, self.hypotheses.values()))}", relation))
@@ -211,10 +216,17 @@ class _Writer:
                 raise UnsupportedError(f"the equalities leave {rest}")
             zeros = [self.zero(use) for use in [*uses, *(Use(HOLE, one) for one in adding)]]
             return f"by apply: (identity (zs := {_listed(zeros)})); vm_compute."
-        if rest != 0:
-            raise UnsupportedError(f"the equalities leave {rest}")
         zeros = [self.number_zero(use) for use in uses]
         zeros += [f"nuse_number (SNat 1) {one.term}" for one in adding]
+        for one in (one for one in using if not one.relation.of_matrices):
+            # A number that is defined by others stands for them.
+            times = sp.expand(rest).coeff(one.relation.left) if one.relation.left.is_Symbol else 0
+            if times != 0:
+                zeros.append(f"nuse_number {self.tables.of(scalar_tree(times))} {one.term}")
+                rest, uses = rewrite(rest - times * (one.relation.left - one.relation.right), _rules(using))
+                zeros += [self.number_zero(use) for use in uses]
+        if rest != 0:
+            raise UnsupportedError(f"the equalities leave {rest}")
         return f"by apply: (number_identity (zs := {_listed(zeros)})); vm_compute."
 
     def zero(self, use: Use) -> str:

@@ -57,6 +57,16 @@ class Tables:
         """The index of a number."""
         return self.numbers.setdefault(number, len(self.numbers))
 
+    def keep(self, used: set[int]) -> None:
+        """Forget the definitions that are not used: these names may then mean anything."""
+        for hypothesis in self.kernel.hypotheses:
+            if hypothesis.origin is Origin.DEFINED and id(hypothesis) not in used:
+                new = _new(hypothesis.relations[0])
+                kept = any(id(one) in used and one.origin is Origin.DEFINED and _new(one.relations[0]) == new
+                           for one in self.kernel.hypotheses)
+                if not kept and new not in self.kernel._by_iterates:
+                    self.defined.pop(new, None)
+
     def complete(self) -> None:
         """Give an index to what the others become, too."""
         before = -1
@@ -113,8 +123,8 @@ class Tables:
 
     # What stands before the lemmas.
 
-    def declarations(self, premise: Callable[[Hypothesis], str]) -> str:
-        """Variables, definitions, and the hypotheses that are used."""
+    def declarations(self, premise: Callable[[Hypothesis], str | None]) -> str:
+        """Variables, and what is used of the definitions and hypotheses."""
         names = sorted(self.kernel._names.values(), key=str)
         letters = [name for name in names if type(name) is Letter]
         sources = {source for letter in letters for source in letter.sources} | {"round"}
@@ -140,6 +150,8 @@ class Tables:
             if self.kernel._round and hypothesis is self.kernel._round[1]:
                 lines.append(f"(* {hypothesis.origin}: {hypothesis.text} *)\n{self.iterates()}")
             elif hypothesis.origin is Origin.DEFINED:
+                if _new(hypothesis.relations[0]) not in self.defined:
+                    continue
                 lines.append(f"(* {hypothesis.origin}: {hypothesis.text} *)\n{self.definition(hypothesis.relations[0])}")
             else:
                 lines.append(premise(hypothesis))
@@ -185,7 +197,7 @@ class Tables:
         moves, number_moves = self.moves()
         texts = [self.letter_text(letter, EVERYWHERE) for letter in letters]
         sources = ["[:: " + "; ".join(CONSTRUCTORS[one] for one in sorted(letter.sources)) + "]" for letter in letters]
-        given = [letter.symmetric and letter not in self.defined for letter in letters]
+        given = [letter.symmetric and not {letter, getattr(letter, "of", None)} & set(self.defined) for letter in letters]
         every = [letter.symmetric for letter in letters]
         lines = [
             "(* The letters and numbers of the words, by their indices. *)",
@@ -212,7 +224,7 @@ class Tables:
         lines += self.signature("", every)
         lines.append("Lemma moved_ k : moved numbers letters_free letters_symmetric moves number_moves k.\nProof.\nsplit=> [i|j].")
         lines += [f"  case: i => [|i]; first by {self.shift(letter)}." for letter in letters]
-        lines += ["  by [].", *(f"case: j => [|j]; first by rewrite /= ?exprS ?mulrSr." for _ in numbers), "by [].\nQed.\n"]
+        lines += ["  by [].", *(f"case: j => [|j]; first {self.number_shift(number)}." for number in numbers), "by [].\nQed.\n"]
         for i, (relation, term) in enumerate(self.starts()):
             kind, sides = ("Eq" if relation.of_matrices else "NEq"), (self.of(tree_of(x)) for x in (relation.left, relation.right))
             lines.append(f"Lemma {term} : holds (at_ 0) ({kind} {' '.join(sides)}).\nProof. by move=> o. Qed.\n")
@@ -279,6 +291,12 @@ class Tables:
     def shift(self, letter: Letter) -> str:
         """Why a letter becomes what it is said to become."""
         return "move=> p r r' w v; rewrite /= exprS" if isinstance(letter, Power) else "[]"
+
+    def number_shift(self, number: sp.Expr) -> str:
+        """Why a number becomes what it is said to become."""
+        if number == self.k:
+            return "exact: mulrSr"
+        return "exact: exprS" if isinstance(number, AppliedUndef) and number.func == power_of else "by []"
 
     def number_move(self, number: sp.Expr) -> str:
         """What becomes of a number."""
