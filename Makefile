@@ -74,7 +74,7 @@ proofs: $(LIGHT)
 	@$(BIN)/python -m istsim.derivations proofs docs/proofs
 
 # Those whose rules the library in proofs/coq has.
-COQ_PROOFS := expected_iterate theorem_1_iterates
+COQ_PROOFS := expected_iterate theorem_1_iterates theorem_1_gradients sharper_theorem_2
 
 coq: $(LIGHT)
 	@$(BIN)/python -m istsim.derivations.coq proofs/coq $(COQ_PROOFS:%=proofs/%.py)
@@ -113,4 +113,5 @@ check-all: test test-slow check proofs verify site wheel
 
 clean:
 	rm -rf .venv build dist docs/_build docs/generated docs/notebooks docs/proofs .pytest_cache .ruff_cache .hypothesis
+	rm -rf proofs/coq/generated proofs/coq/*.vo* proofs/coq/*.glob proofs/coq/.*.aux
 	find istsim tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from istsim.derivations.coq._syntax import Tree, UnsupportedError, folded, letter_tree, scaled, without_quotients, word_tree
+from istsim.derivations.coq._syntax import (
+    Tree,
+    UnsupportedError,
+    folded,
+    letter_tree,
+    scaled,
+    without_quotients,
+    word_tree,
+)
 from istsim.derivations.kernel import reduce
 from istsim.derivations.terms._expectation import Mean, expect
 from istsim.derivations.terms._scalars import split_powers
@@ -168,7 +176,7 @@ class Refutation:
 
 
 def refute(known: Sequence[Known], equalities: Sequence[Known]) -> Refutation:
-    """Why numbers cannot all be positive as said: a Positivstellensatz certificate of low degree, by linear programming.
+    """Why numbers cannot all be positive as said, by products of a few of them, which linear programming finds.
 
     Raises:
         UnsupportedError: if there is none of that degree.
@@ -186,7 +194,9 @@ def _refute(known: Sequence[Known], equalities: Sequence[Known], degree: int) ->
     known = [dataclasses.replace(one, value=without_quotients(one.value)) for one in known]
     equalities = [dataclasses.replace(one, value=without_quotients(one.value)) for one in equalities]
     scalars = [one for one in known if not one.value.atoms(Trace) and not one.uses]
-    symbols = sorted({s for one in [*known, *equalities] for s in _unknowns(one.value) if not isinstance(s, Trace)}, key=str)
+    symbols = sorted(
+        {s for one in [*known, *equalities] for s in _unknowns(one.value) if not isinstance(s, Trace)}, key=str
+    )
     candidates = [
         Product(1, squares, (*factors, last))
         for number in range(degree)

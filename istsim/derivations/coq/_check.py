@@ -10,6 +10,7 @@ from istsim._files import make_folder, written_whole
 from istsim.derivations._proof import Proof
 from istsim.derivations.coq._file import coq_file
 from istsim.derivations.coq._syntax import coq_name
+from istsim.derivations.kernel import Origin
 
 SECONDS = 300
 CLOSED = "Closed under the global context"
@@ -45,12 +46,13 @@ def verdict(proof: Proof, library: str | pathlib.Path) -> str:
     folder = pathlib.Path(library, "generated")
     make_folder(folder)
     path = folder / f"{coq_name(proof.theorem.name.replace('-', '_'))}.v"
+    text = coq_file(proof)
     with written_whole(path) as part:
-        part.write_text(coq_file(proof), encoding="utf-8")
+        part.write_text(text, encoding="utf-8")
     said = _coqc(path, pathlib.Path(library))
     if not said.rstrip().endswith(CLOSED):
         raise ValueError(f"{proof.theorem.name} rests on axioms: {said}")
-    return said
+    return said + "".join(f"{line}\n" for line in text.splitlines() if line.startswith(f"(* {Origin.ASSUMED}"))
 
 
 def _coqc(path: pathlib.Path, library: pathlib.Path) -> str:

@@ -139,13 +139,15 @@ class _Writer:
         found = {}
         for i, one in enumerate(self.proof.kernel.hypotheses):
             names = parts(*one.relations)
-            if one in fact.hypotheses and one.origin is not Origin.DEFINED:
-                if self.tables.k in names.symbols | names.exponents:
-                    found[f"supposed_{i}"] = one.relations[0]
+            local = one.origin is not Origin.DEFINED and self.tables.k in names.symbols | names.exponents
+            if local and one in fact.hypotheses:
+                found[f"supposed_{i}"] = one.relations[0]
         supposed = [one for one in fact.hypotheses if one.origin is Origin.SUPPOSED]
         if len(supposed) > 1:
             raise UnsupportedError("an induction within another")
-        return found | {"supposed": one.relations[0] for one in supposed}
+        if supposed:
+            found["supposed"] = supposed[0].relations[0]
+        return found
 
     def term(self, fact: Fact, k: str = "k") -> str:
         """What proves a fact at some round."""
@@ -167,7 +169,9 @@ class _Writer:
         """The proof of a fact from those that its rule was given."""
         derivation, relation = fact.derivation, fact.relation
         if derivation.rule in TAKEN:
-            hypothesis = Hypothesis(Origin.ASSUMED, f"not checked by Coq, the rule {derivation.rule}", (relation,))
+            hypothesis = Hypothesis(
+                Origin.ASSUMED, f"not checked by Coq, by the rule {derivation.rule!r}: {fact}", (relation,)
+            )
             self.taken.append(hypothesis)
             return self.hypothesis(relation, hypothesis)
         given = [Named(one.relation, self.term(one)) for one in derivation.facts]
@@ -220,7 +224,8 @@ class _Writer:
         zeros += [f"nuse_number (SNat 1) {one.term}" for one in adding]
         for one in (one for one in using if not one.relation.of_matrices):
             # A number that is defined by others stands for them.
-            times = sp.expand(rest).coeff(one.relation.left) if one.relation.left.is_Symbol else 0
+            left = one.relation.left
+            times = sp.expand(rest).coeff(left) if left.is_Symbol or isinstance(left, AppliedUndef) else 0
             if times != 0:
                 zeros.append(f"nuse_number {self.tables.of(scalar_tree(times))} {one.term}")
                 rest, uses = rewrite(rest - times * (one.relation.left - one.relation.right), _rules(using))
@@ -296,15 +301,14 @@ class _Writer:
             known.append(Known(inverse, True, Named(less(0, inverse), f"positive_{i}")))
             equalities.append(Known(inverse * base - 1, False, Named(equal(inverse * base, 1), f"inverse_{i}")))
         found = refute(known, equalities)
-        zeros = [
-            self.number_zero(use, -each.multiplier) for each in found.products for use in each.factors[-1].uses
-        ]
+        zeros = [self.number_zero(use, -each.multiplier) for each in found.products for use in each.factors[-1].uses]
         for multiplier, each in found.equalities:
             zeros.append(f"nuse_number {self.tables.of(scalar_tree(multiplier))} {each.fact.term}")
             zeros += [self.number_zero(use, -multiplier) for use in each.uses]
         rule = "at_most" if relation.sign == "<=" else "less"
         products = _listed(self.product(each) for each in found.products)
-        lines.append(f"by apply: {rule} => o opposite; apply: (contradiction (ps := {products}) (zs := {_listed(zeros)})); vm_compute.")
+        why = f"contradiction (ps := {products}) (zs := {_listed(zeros)})"
+        lines.append(f"by apply: {rule} => o opposite; apply: ({why}); vm_compute.")
         return "\n  ".join(lines)
 
     def inverses(self, numbers: Sequence[Named]) -> list[tuple[sp.Expr, Named]]:
@@ -327,7 +331,10 @@ class _Writer:
             if factor.fact.term:
                 sign = f"{'scalar_lt' if factor.strict else 'scalar_le'} o {factor.fact.term}"
             else:
-                sides = (self.tables.of(scalar_tree(side)) for side in (factor.fact.relation.left, factor.fact.relation.right))
+                sides = (
+                    self.tables.of(scalar_tree(side))
+                    for side in (factor.fact.relation.left, factor.fact.relation.right)
+                )
                 sign = "scalar_at (o := o) (c := SAdd {} (SOpp {})) opposite".format(*sides)
             text = f"product ({sign}) ({text})"
         for root in product.squares:
@@ -342,7 +349,9 @@ class _Writer:
         self.tables.complete()
         starts = [Named(relation, term) for relation, term in self.tables.starts()]
         if not claim.of_matrices:
-            start = self.inequality(claim, [*starts, first]) if claim.sign != "=" else self.equality(claim, starts, [first])
+            start = (
+                self.inequality(claim, [*starts, first]) if claim.sign != "=" else self.equality(claim, starts, [first])
+            )
         elif claim.sign == "=":
             start = self.equality(claim, starts, [first])
         else:

@@ -61,7 +61,24 @@ def coq_name(name: str) -> str:
     name = name.replace("^1/2", "_root").replace("^-1/2", "_inverse_root").replace("+", "_next")
     if not re.fullmatch(r"[A-Za-z]\w*", name):
         raise UnsupportedError(f"{name} is no name in Coq")
-    taken = {"as", "at", "in", "fun", "let", "if", "then", "else", "forall", "k", "E", "R", "S", "size", "draws", "field"}
+    taken = {
+        "as",
+        "at",
+        "in",
+        "fun",
+        "let",
+        "if",
+        "then",
+        "else",
+        "forall",
+        "k",
+        "E",
+        "R",
+        "S",
+        "size",
+        "draws",
+        "field",
+    }
     return f"{name}_" if name in {*taken, *SOURCES, *SOURCES.values()} else name
 
 

@@ -26,6 +26,7 @@ from istsim.derivations.terms._expectation import Mean
 from istsim.derivations.terms._scalars import power_of
 from istsim.derivations.terms._words import Inverse, Letter, Polynomial, Power, product
 
+HERE = Place()
 # The outcomes of all sources, at a place that is in no mean.
 EVERYWHERE = Place("k", {"past": "o.1.1.1", "round": "o.1.1.2", "worker": "o.1.2", "reports": "o.2"})
 
@@ -62,8 +63,10 @@ class Tables:
         for hypothesis in self.kernel.hypotheses:
             if hypothesis.origin is Origin.DEFINED and id(hypothesis) not in used:
                 new = _new(hypothesis.relations[0])
-                kept = any(id(one) in used and one.origin is Origin.DEFINED and _new(one.relations[0]) == new
-                           for one in self.kernel.hypotheses)
+                kept = any(
+                    id(one) in used and one.origin is Origin.DEFINED and _new(one.relations[0]) == new
+                    for one in self.kernel.hypotheses
+                )
                 if not kept and new not in self.kernel._by_iterates:
                     self.defined.pop(new, None)
 
@@ -85,7 +88,7 @@ class Tables:
 
     # What is read.
 
-    def text(self, value: Any, place: Place = Place()) -> str:
+    def text(self, value: Any, place: Place = HERE) -> str:
         """The formula of a polynomial or a number."""
         return self.read(tree_of(value), place)
 
@@ -152,7 +155,9 @@ class Tables:
             elif hypothesis.origin is Origin.DEFINED:
                 if _new(hypothesis.relations[0]) not in self.defined:
                     continue
-                lines.append(f"(* {hypothesis.origin}: {hypothesis.text} *)\n{self.definition(hypothesis.relations[0])}")
+                lines.append(
+                    f"(* {hypothesis.origin}: {hypothesis.text} *)\n{self.definition(hypothesis.relations[0])}"
+                )
             else:
                 lines.append(premise(hypothesis))
         return "\n".join(line for line in lines if line is not None)
@@ -197,7 +202,9 @@ class Tables:
         moves, number_moves = self.moves()
         texts = [self.letter_text(letter, EVERYWHERE) for letter in letters]
         sources = ["[:: " + "; ".join(CONSTRUCTORS[one] for one in sorted(letter.sources)) + "]" for letter in letters]
-        given = [letter.symmetric and not {letter, getattr(letter, "of", None)} & set(self.defined) for letter in letters]
+        given = [
+            letter.symmetric and not {letter, getattr(letter, "of", None)} & set(self.defined) for letter in letters
+        ]
         every = [letter.symmetric for letter in letters]
         lines = [
             "(* The letters and numbers of the words, by their indices. *)",
@@ -219,14 +226,26 @@ class Tables:
                 zero = "some_outcome draws k"
                 text = self.letter_text(letter, Place())
                 lines.append(f"Lemma {coq_name(letter.name)}_symmetric (k : nat) : {text}^T = {text}.")
-                lines.append(f"Proof. by apply: (identity (m := at_given k) (a := Tr {right}) (b := {right}) "
-                             f"(zs := [::]) _ ({zero})); vm_compute. Qed.\n")
+                lines.append(
+                    f"Proof. by apply: (identity (m := at_given k) (a := Tr {right}) (b := {right}) "
+                    f"(zs := [::]) _ ({zero})); vm_compute. Qed.\n"
+                )
         lines += self.signature("", every)
-        lines.append("Lemma moved_ k : moved numbers letters_free letters_symmetric moves number_moves k.\nProof.\nsplit=> [i|j].")
+        lines.append(
+            "Lemma moved_ k : moved numbers letters_free letters_symmetric moves number_moves k.\n"
+            "Proof.\nsplit=> [i|j]."
+        )
         lines += [f"  case: i => [|i]; first by {self.shift(letter)}." for letter in letters]
-        lines += ["  by [].", *(f"case: j => [|j]; first {self.number_shift(number)}." for number in numbers), "by [].\nQed.\n"]
-        for i, (relation, term) in enumerate(self.starts()):
-            kind, sides = ("Eq" if relation.of_matrices else "NEq"), (self.of(tree_of(x)) for x in (relation.left, relation.right))
+        lines += [
+            "  by [].",
+            *(f"case: j => [|j]; first {self.number_shift(number)}." for number in numbers),
+            "by [].\nQed.\n",
+        ]
+        for relation, term in self.starts():
+            kind, sides = (
+                ("Eq" if relation.of_matrices else "NEq"),
+                (self.of(tree_of(x)) for x in (relation.left, relation.right)),
+            )
             lines.append(f"Lemma {term} : holds (at_ 0) ({kind} {' '.join(sides)}).\nProof. by move=> o. Qed.\n")
         return "\n".join(lines)
 
@@ -234,7 +253,10 @@ class Tables:
         """The model at round k, in which the letters are symmetric as said."""
         end = f"_{suffix}" * bool(suffix)
         letters = list(self.letters)
-        lines = [f"Definition symmetric_letters{end} (i : nat) : bool :=", _cases("i", [str(x).lower() for x in symmetric], "false")]
+        lines = [
+            f"Definition symmetric_letters{end} (i : nat) : bool :=",
+            _cases("i", [str(x).lower() for x in symmetric], "false"),
+        ]
         lines.append(f"Definition signature{end} := Signature random symmetric_letters{end}.\n")
         lines.append(
             f"Lemma letters_free{end} k s i : s \\notin sources_of signature{end} i -> free_of s (letters k i).\nProof."
@@ -242,7 +264,8 @@ class Tables:
         lines += ["case: i => [|i]; first by case: s." for _ in letters]
         lines.append("by [].\nQed.\n")
         lines.append(
-            f"Lemma letters_symmetric{end} k i o : symmetric signature{end} i -> (letters k i o)^T = letters k i o.\nProof."
+            f"Lemma letters_symmetric{end} k i o :\n"
+            f"  symmetric signature{end} i -> (letters k i o)^T = letters k i o.\nProof."
         )
         for letter, one in zip(letters, symmetric, strict=True):
             how = "by move=> _; " + self.symmetric(letter) if one else "by []"
