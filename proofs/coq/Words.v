@@ -759,12 +759,16 @@ Proof. by exists (NScale c (nzero_num z)) => o; rewrite /= nzero_ok mulr0. Defin
 Definition sign (strict : bool) (x : R) : Prop := if strict then 0 < x else 0 <= x.
 
 Lemma sign_mul s t x y : sign s x -> sign t y -> sign (s && t) (x * y).
-Proof. by case: s; case: t => /= p q; [exact: mulr_gt0|apply: mulr_ge0 => //; exact: ltW|apply: mulr_ge0 => //; exact: ltW|exact: mulr_ge0]. Qed.
+Proof.
+by case: s; case: t => /= p q; [exact: mulr_gt0|..|exact: mulr_ge0]; apply: mulr_ge0 => //; exact: ltW.
+Qed.
 
 Lemma sign_add s t x y : sign s x -> sign t y -> sign (s || t) (x + y).
 Proof. by case: s; case: t => /= p q; [exact: addr_gt0|exact: ltr_paddr|exact: ltr_paddl|exact: addr_ge0]. Qed.
 
-Record factor := Factor { factor_scalar : scalar; factor_strict : bool; factor_ok : sign factor_strict (seval factor_scalar) }.
+Record factor := Factor {
+  factor_scalar : scalar; factor_strict : bool; factor_ok : sign factor_strict (seval factor_scalar)
+}.
 
 Record positive (o : O) := Positive {
   positive_num : num; positive_strict : bool; positive_ok : sign positive_strict (neval positive_num o)
@@ -804,7 +808,8 @@ Definition product (o : O) f (p : positive o) : positive o := Positive (product_
 Definition positives (o : O) (ps : seq (positive o)) : num :=
   foldr (fun p a => NAdd (positive_num p) a) (Scalar (SNat 0)) ps.
 
-Lemma positives_ok (o : O) (ps : seq (positive o)) : sign (has (fun p => positive_strict p) ps) (neval (positives ps) o).
+Lemma positives_ok (o : O) (ps : seq (positive o)) :
+  sign (has (fun p => positive_strict p) ps) (neval (positives ps) o).
 Proof.
 elim: ps => [|p ps IH]; first exact: lexx.
 exact: sign_add (positive_ok p) IH.
@@ -1246,5 +1251,43 @@ Definition some_outcome (R : realFieldType) (P : process R) (k : nat) : outcome 
   (some_point (drawn P k Past), some_point (drawn P k Round), some_point (drawn P k Worker),
    some_point (drawn P k Report)).
 
-Notation "\E_ ( t <- S ) f" := (expect (S := S) (fun t => f)) (at level 36, f at level 36, t, S at level 50) : ring_scope.
+Notation "\E_ ( t <- S ) f" := (expect (S := S) (fun t => f))
+  (at level 36, f at level 36, t, S at level 50) : ring_scope.
 Notation "A <<= B" := (psd (B - A)) (at level 70) : ring_scope.
+
+(* A vector as a matrix: it is the first column, and the others are 0. Sums, products and means of vectors are those of
+   such matrices, x' A y is a trace, and equal matrices are of equal vectors. *)
+
+Section Vectors.
+
+Variables (R : realFieldType) (n : nat).
+
+Definition as_matrix (v : 'cV[R]_n.+1) : 'M[R]_n.+1 := v *m delta_mx 0 0.
+
+Lemma as_matrix_add u v : as_matrix (u + v) = as_matrix u + as_matrix v. Proof. exact: mulmxDl. Qed.
+
+Lemma as_matrix_scale c v : as_matrix (c *: v) = c *: as_matrix v. Proof. by rewrite /as_matrix scalemxAl. Qed.
+
+Lemma as_matrix_mul (A : 'M[R]_n.+1) v : as_matrix (A *m v) = A * as_matrix v.
+Proof. by rewrite /as_matrix -mulmxA. Qed.
+
+Lemma as_matrix_expect (S : chances R) (f : points S -> 'cV[R]_n.+1) :
+  as_matrix (\E_(t <- S) f t) = \E_(t <- S) as_matrix (f t).
+Proof. by rewrite /expect /as_matrix mulmx_suml; apply: eq_bigr => t _; rewrite scalemxAl. Qed.
+
+
+Lemma as_matrix_inj : injective as_matrix.
+Proof.
+move=> u v e; apply/matrixP => i j; rewrite (ord1 j).
+by have := congr1 (fun A : 'M[R]_n.+1 => A i 0) e; rewrite !mxE !big_ord1 !mxE !eqxx !mulr1.
+Qed.
+
+Lemma as_matrix_trace u (A : 'M[R]_n.+1) v : \tr ((as_matrix u)^T * A * as_matrix v) = (u^T *m A *m v) 0 0.
+Proof.
+have -> : (as_matrix u)^T * A * as_matrix v = delta_mx 0 0 *m (u^T *m A *m v) *m delta_mx 0 0.
+  by rewrite /as_matrix trmx_mul trmx_delta /GRing.mul /= !mulmxA.
+move: (u^T *m A *m v) => x; rewrite mxtrace_mulC (mulmxA (delta_mx 0 0) (delta_mx 0 0) x) mul_delta_mx.
+by rewrite /mxtrace big_ord1 mxE big_ord1 mxE !eqxx mul1r.
+Qed.
+
+End Vectors.

@@ -108,7 +108,8 @@ def _redex(word: Word, rules: Sequence[Rule], starts: Iterable[int]) -> tuple[in
                 return start, end, rule.value, rule.context, rule.fact
         letter = word[start]
         if isinstance(letter, Mean):
-            found = _inside(letter.T if letter.transposed else letter, rules)
+            mean: Any = letter.T if letter.transposed else letter
+            found = _inside(mean, rules)
             if found is not None:
                 new, context, fact = found
                 if letter.transposed:

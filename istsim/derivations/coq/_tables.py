@@ -159,8 +159,8 @@ class Tables:
                     f"(* {hypothesis.origin}: {hypothesis.text} *)\n{self.definition(hypothesis.relations[0])}"
                 )
             else:
-                lines.append(premise(hypothesis))
-        return "\n".join(line for line in lines if line is not None)
+                lines.append(premise(hypothesis) or "")
+        return "\n".join(line for line in lines if line)
 
     def quantified(self, sources: Any, varies: bool) -> list[str]:
         """What a formula with these sources is quantified over."""
