@@ -20,7 +20,8 @@ needs_coq = pytest.mark.skipif(bool(coq.missing()), reason=coq.missing())
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
     folder = tmp_path_factory.mktemp("coq")
-    shutil.copy(ROOT / "proofs/coq/Words.v", folder)
+    for path in (ROOT / "proofs/coq").glob("*.v"):
+        shutil.copy(path, folder)
     coq.prepare(folder)
     return folder
 
@@ -37,6 +38,7 @@ def test_coq_accepts_a_proof_without_axioms(name, library):
     said = coq.verdict(proof_of(name), library)
     assert said.startswith(f"{name}\n")
     assert "Axioms" not in said
+    assert ("of_vectors" in said) == (name == "expected_iterate")
     assert ("not checked by Coq" in said) == (name == "sharper_theorem_2")
 
 

@@ -39,6 +39,8 @@ def prepare(library: str | pathlib.Path) -> None:
 def verdict(proof: Proof, library: str | pathlib.Path) -> str:
     """The theorem that Coq accepted, as Coq prints it, with what it rests on.
 
+    A file beside the library, NAME_of_vectors.v, is checked too: it says the theorem of column vectors.
+
     Raises:
         UnsupportedError: if the proof has a rule or a term that the library does not have.
         ValueError: if Coq does not accept it, or only with axioms.
@@ -49,10 +51,17 @@ def verdict(proof: Proof, library: str | pathlib.Path) -> str:
     text = coq_file(proof)
     with written_whole(path) as part:
         part.write_text(text, encoding="utf-8")
-    said = _coqc(path, pathlib.Path(library))
-    if not said.rstrip().endswith(CLOSED):
-        raise ValueError(f"{proof.theorem.name} rests on axioms: {said}")
+    said = _closed(_coqc(path, pathlib.Path(library)), proof.theorem.name)
+    corollary = pathlib.Path(library, f"{path.stem}_of_vectors.v")
+    if corollary.exists():
+        said += _closed(_coqc(corollary, pathlib.Path(library)), corollary.stem)
     return said + "".join(f"{line}\n" for line in text.splitlines() if line.startswith(f"(* {Origin.ASSUMED}"))
+
+
+def _closed(said: str, name: str) -> str:
+    if not said.rstrip().endswith(CLOSED):
+        raise ValueError(f"{name} rests on axioms: {said}")
+    return said
 
 
 def _coqc(path: pathlib.Path, library: pathlib.Path) -> str:
