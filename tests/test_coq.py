@@ -32,6 +32,7 @@ def proof_of(name):
 
 
 @needs_coq
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_coq_accepts_a_proof_without_axioms(name, library):
     """What it prints ends with that, and begins with the theorem's name."""
@@ -43,6 +44,7 @@ def test_coq_accepts_a_proof_without_axioms(name, library):
 
 
 @needs_coq
+@pytest.mark.slow
 def test_coq_refuses_another_claim(library):
     """The file with one sign changed in a step is not accepted: nothing rests on what wrote it."""
     text = coq.coq_file(proof_of("expected_iterate"))
