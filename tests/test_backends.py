@@ -8,6 +8,7 @@ import pytest
 
 import istsim
 from istsim._random import as_key, round_key, stream
+from istsim.simulation import _programs
 from istsim.simulation._devices import Share, split_workers
 from istsim.simulation._rounds import advance
 
@@ -55,6 +56,7 @@ def test_devices_hold_all_workers_once_and_in_order(num_devices):
 
 @pytest.mark.parametrize("backend", ["pmap", "shard_map"])
 def test_a_mesh_is_filled_once_and_compiled_for_once(backend, monkeypatch):
+    monkeypatch.setattr(_programs, "_compiled", 0)  # after many, all would be forgotten in between
     compiled, placed = [], []
     jax.monitoring.register_event_duration_secs_listener(
         lambda name, _, **__: compiled.append(name) if name.endswith("backend_compile_duration") else None
