@@ -101,10 +101,15 @@ def test_the_processes_of_a_command_end_with_it(command, number, run):
     assert until(lambda: not session(process.pid), 5), session(process.pid)
 
 
+# Behind `nohup ... &`, for example: processes that are started there ignore it, too.
+needs_interrupts = pytest.mark.skipif(
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="interrupts are ignored where the tests were started"
+)
 COMMANDS = {"sweep": LONG_SWEEP, "verify": ("verify", "--examples", "1000")}
 QUICK = {("sweep", 0.5), ("verify", 2.0)}
 
 
+@needs_interrupts
 @pytest.mark.parametrize(
     ("command", "seconds"),
     [
@@ -139,6 +144,7 @@ def test_a_terminated_command_says_so_in_a_line(run):
     assert until(lambda: not session(process.pid), 2)
 
 
+@needs_interrupts
 def test_a_program_that_imports_istsim_is_interrupted_as_any_other():
     code = "import signal, istsim; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
