@@ -71,7 +71,8 @@ def compare_means(samples: Numbers, exact: Numbers, *, standard_errors: float = 
     are undecided, and the agreement's `reason` says so. More repetitions, fewer rounds or a smaller step size decide.
 
     Args:
-        samples: nonnegative numbers, repetitions along `axis`.
+        samples: nonnegative numbers, repetitions along `axis`; infinite ones, and NaN, are of runs that diverged, and
+            agree with nothing finite.
         exact: the expectations, shaped as the samples without `axis`.
         standard_errors: how many are allowed, a positive number.
         axis: of the repetitions; at least 2 of them.
@@ -100,7 +101,7 @@ def compare_means(samples: Numbers, exact: Numbers, *, standard_errors: float = 
     runs = np.moveaxis(runs, axis, 0)
     repetitions = len(runs)
     if repetitions < 2:
-        raise ValueError(f"a standard error needs at least 2 repetitions, got {repetitions}")
+        raise ValueError(f"samples must have at least 2 repetitions, for a standard error, got {repetitions}")
     if runs.shape[1:] != exact.shape:
         raise ValueError(f"exact must have shape {runs.shape[1:]} to go with the samples, got {exact.shape}")
 
