@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import istsim
+import istsim.experiments
 from istsim import cli
 from istsim._files import make_folder, written_whole
 
