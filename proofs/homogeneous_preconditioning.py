@@ -57,7 +57,7 @@ smallest = proof.least("theta is the least number with E[B' Lbar B] <= theta W",
 witness = proof.loewner(
     "that multiple is such a number, with equality", at_most(V, alpha * beta / n * W), [], using=[W_found, V_found]
 )
-above = proof.at_most_least("so theta is at most that", theta, alpha * beta / n, witness)
+above = proof.least_is_at_most("so theta is at most that", theta, alpha * beta / n, witness)
 definite = proof.setting("Lbar is positive definite: v' Lbar v > 0 for some v", less(0, v.T * L * v))
 below = proof.inequality(
     "at that v, nothing smaller is enough",

@@ -48,7 +48,7 @@ witness = proof.loewner(
     [(1, proof.congruence(top, L))],
     using=[W_found, V_found],
 )
-above = proof.at_most_least("so theta is at most that", theta, largest, witness)
+above = proof.least_is_at_most("so theta is at most that", theta, largest, witness)
 definite = proof.setting("Lbar is positive definite", less(0, v.T * L * v))
 below = proof.inequality(
     "at that eigenvector, nothing smaller is enough",

@@ -75,7 +75,7 @@ class MakesAll(Kernel):
         step(self._make(claim, "hypothesis"))
         return self._make(claim, "induction")
 
-    def at_least_the_least(self, symbol: Any, number: Any, witness: Any) -> Any:
+    def least_is_at_most(self, symbol: Any, number: Any, witness: Any) -> Any:
         """Whatever the witness."""
         return self._make(at_most(symbol, number), "least", witness)
 

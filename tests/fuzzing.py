@@ -396,7 +396,7 @@ class Composer:
         if c in self.kernel._least:
             number = self.pick([1, 2, b, gamma, a**2, c - 1, c])
             witnesses = self.known(lambda fact: fact.sign == "<=" and fact.relation.of_matrices)
-            return self.kernel.at_least_the_least(c, number, self.pick([*witnesses, None]))
+            return self.kernel.least_is_at_most(c, number, self.pick([*witnesses, None]))
         values = [self.worlds[0].value(side) for side in (small, large)]
         self.model.numbers["c"] = float(scipy.linalg.eigvalsh(*values).max())
         return self.kernel.define_least("so", c, at_most(small, c * large))

@@ -540,9 +540,9 @@ def test_a_limit_needs_ratios_below_1(proof):
 def test_a_least_number_is_at_most_another_that_does(proof):
     proof.least("a is the least number with L <= a D", a, at_most(L, a * D))
     witness = proof.setting("b is one", at_most(L, b * D))
-    assert str(proof.at_most_least("so", a, b, witness)) == "a <= b"
+    assert str(proof.least_is_at_most("so", a, b, witness)) == "a <= b"
     with pytest.raises(StepFailedError, match="is not"):
-        proof.at_most_least("so", a, 2 * b, witness)
+        proof.least_is_at_most("so", a, 2 * b, witness)
 
 
 @pytest.mark.parametrize(("size", "held"), [(4, 1), (4, 2), (5, 3)])

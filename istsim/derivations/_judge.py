@@ -61,7 +61,7 @@ class Judge:
     """
 
     def __init__(self, theorem: Theorem, model: Callable[[Any], Model] | None) -> None:
-        self._theorem, self._worlds = theorem, []
+        self._worlds: list[_World] = []
         if model is None:
             return
         for seed in range(MODELS):
@@ -168,7 +168,7 @@ class _World:
     round_name = "k"
 
     def __init__(self, model: Model, theorem: Theorem) -> None:
-        self.model, self.theorem = model, theorem
+        self.model = model
         self.iterates: dict[str, tuple[Any, Any]] = {}
         self.definitions: dict[str, Any] = {}
         self.sums: dict[str, Any] = {}

@@ -23,8 +23,9 @@ def page(proof: Any) -> str:
         "Premises:",
         "\n".join(f"- {premise.text}" for premise in theorem.premises),
         f"The derivation below has {len(steps)} steps. {trusted} of them are taken on trust, {named} only give names, "
-        f"and the kernel shows the other {len(steps) - trusted - named}. The second judge has put numbers in the place "
-        f"of the letters of every step, from {MODELS} instances of the theorem.",
+        f"and the kernel shows the other {len(steps) - trusted - named}."
+        + " The second judge has put numbers in the place of the letters of every step, from "
+        f"{MODELS} instances of the theorem." * any(step.models for step in steps),
         "## What it rests on",
         "\n".join(f"- *{origin}*: {text}" for origin, text in _grounds(proof)),
         "## Derivation",

@@ -283,10 +283,10 @@ class Proof:
             found = self.kernel.limit(text, symbol, fact, k, using=using)
         return self._fact(text, found, "powers of ratios below 1 vanish, the ratios by z3")
 
-    def at_most_least(self, text: str, symbol: sp.Symbol, number: Any, witness: Fact) -> Fact:
+    def least_is_at_most(self, text: str, symbol: sp.Symbol, number: Any, witness: Fact) -> Fact:
         """The least number with a property, see `least`, is at most another number with it, the witness's."""
         with checking(text):
-            fact = self.kernel.at_least_the_least(symbol, number, witness)
+            fact = self.kernel.least_is_at_most(symbol, number, witness)
         return self._fact(text, fact, "the same relation with another number")
 
     def chance(self, text: str, mask: Polynomial, *coordinates: str) -> Fact:

@@ -152,10 +152,8 @@ class Kernel:
             raise ValueError(f"the least number with {relation} is another one in every round")
         if symbol in parts(_with(relation, symbol, sp.S.One)).symbols:
             raise ValueError(f"{symbol} stands within an average or a power of a matrix in {relation}")
-        hypothesis = Hypothesis(Origin.SETTING, text, (relation,))
-        fact = self._make(relation, "hypothesis", arguments=(hypothesis,), grounds=frozenset({hypothesis}))
-        self.hypotheses.append(hypothesis)
-        self._least[symbol] = (relation, hypothesis)
+        fact = self._hypothesis(Origin.SETTING, text, relation)
+        self._least[symbol] = (relation, self.hypotheses[-1])
         return self._named(symbol, fact)
 
     def uniform_subset(self, text: str, mask: Polynomial, size: Any) -> None:
@@ -303,7 +301,7 @@ class Kernel:
         left, right = (expect(by.T * (side * by), *sorted(_sources(by))) for side in (fact.left, fact.right))
         return self._make(at_most(left, right), "congruence", fact, arguments=(by,))
 
-    def at_least_the_least(self, symbol: sp.Symbol, number: Any, witness: Fact) -> Fact:
+    def least_is_at_most(self, symbol: sp.Symbol, number: Any, witness: Fact) -> Fact:
         """The least number with a property is at most another one that has it."""
         self._check([witness])
         if symbol not in self._least:
