@@ -1053,13 +1053,16 @@ Fixpoint snext (c : scalar) : scalar :=
   | SOpp a => SOpp (snext a)
   end.
 
-Fixpoint sstill (c : scalar) : bool :=
+Fixpoint sall (p : move scalar -> bool) (c : scalar) : bool :=
   match c with
-  | SVar j => stays (number_moves j)
+  | SVar j => p (number_moves j)
   | SNat _ | SInv _ => true
-  | SAdd a b | SMul a b => sstill a && sstill b
-  | SOpp a => sstill a
+  | SAdd a b | SMul a b => sall p a && sall p b
+  | SOpp a => sall p a
   end.
+
+Local Notation sstill := (sall (fun m => stays m)).
+Local Notation sknown := (sall (fun m => follows m)).
 
 Fixpoint still (a : term) : bool :=
   match a with
@@ -1085,14 +1088,6 @@ Fixpoint next (a : term) : term :=
   | Mean Round a => Mean Round a
   | Mean s a => Mean s (next a)
   | Hole => Hole
-  end.
-
-Fixpoint sknown (c : scalar) : bool :=
-  match c with
-  | SVar j => follows (number_moves j)
-  | SNat _ | SInv _ => true
-  | SAdd a b | SMul a b => sknown a && sknown b
-  | SOpp a => sknown a
   end.
 
 (* The draws of a round are others in the next one: a mean over them holds no iterate, which saw them. *)
